@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Points in time, durations and half-open ranges, as people write them.
+
+Everything inside the package is nanoseconds since 1970 in UTC, or seconds for durations.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+import msgspec
+
+from tidegauge.model.errors import MetricValidationError, QueryError
+
+__all__ = ["TimeLike", "TimeRange", "isoformat", "parse_duration_s", "parse_time_ns", "time_range"]
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_INT64_MAX = 2**63 - 1
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+
+#: What `parse_time_ns` accepts.
+TimeLike = dt.datetime | dt.date | str | int | float
+
+
+class TimeRange(msgspec.Struct, frozen=True):
+    """A half-open range `[start_ns, end_ns)` in nanoseconds since 1970, UTC. None is unbounded."""
+
+    start_ns: int | None = None
+    end_ns: int | None = None
+
+
+def parse_time_ns(time: TimeLike) -> int:
+    """Read a point in time.
+
+    Args:
+        time: An aware `datetime` (a naive one is taken as UTC), a `date` (its midnight UTC), an
+            ISO 8601 text, or seconds since 1970 as a number.
+
+    Returns:
+        Nanoseconds since 1970-01-01 UTC, 0 or more.
+
+    Raises:
+        MetricValidationError: The input cannot be read, or lies before 1970 or after 2262.
+    """
+    allowed = "a datetime, a date, an ISO 8601 text, or seconds since 1970"
+    try:
+        nanoseconds = _read_ns(time)
+    except (ValueError, OverflowError) as error:
+        raise MetricValidationError(
+            "time cannot be read", reason="bad_time", got=time, allowed=allowed
+        ) from error
+    if nanoseconds is None or not 0 <= nanoseconds <= _INT64_MAX:
+        raise MetricValidationError(
+            "time cannot be used",
+            reason="bad_time",
+            got=time,
+            allowed=f"{allowed}, between 1970 and 2262",
+        )
+    return nanoseconds
+
+
+def _read_ns(time: TimeLike) -> int | None:
+    if isinstance(time, str):
+        time = dt.datetime.fromisoformat(time.strip())
+    if isinstance(time, dt.datetime):
+        aware = time if time.tzinfo else time.replace(tzinfo=dt.UTC)
+        return (aware - _EPOCH) // dt.timedelta(microseconds=1) * 1000
+    if isinstance(time, dt.date):
+        return (time - _EPOCH.date()).days * 86_400 * 10**9
+    if isinstance(time, bool) or not isinstance(time, int | float):
+        return None
+    if isinstance(time, int):
+        return time * 10**9
+    return round(time * 1e6) * 1000
+
+
+def parse_duration_s(duration: str | float) -> float:
+    """Read a duration: seconds as a number, or a text such as `250ms`, `10s`, `5m`, `2h`, `7d`.
+
+    Raises:
+        QueryError: It cannot be read or is not positive.
+    """
+    seconds: float | None = None
+    if isinstance(duration, str):
+        if match := _DURATION.fullmatch(duration):
+            seconds = float(match[1]) * _UNIT_S[match[2]]
+    elif not isinstance(duration, bool):
+        seconds = float(duration)
+    if seconds is None or not 0 < seconds < float("inf"):
+        raise QueryError(
+            "duration cannot be used",
+            got=duration,
+            allowed="a positive number of seconds, or a text such as '250ms', '10s', '5m', '2h', '7d'",
+        )
+    return seconds
+
+
+def time_range(
+    *,
+    now_ns: int,
+    hours: float | None = None,
+    days: float | None = None,
+    start: TimeLike | None = None,
+    end: TimeLike | None = None,
+) -> TimeRange:
+    """Build the range a question is about: the last hours or days, or from start to end.
+
+    Raises:
+        QueryError: Both forms are given, or start is not before end.
+    """
+    if hours is not None or days is not None:
+        if start is not None or (hours is not None and days is not None):
+            raise QueryError(
+                "time range is given twice",
+                allowed="one of hours, days, or start and end",
+                fix="Leave out all but one.",
+            )
+        span_s = parse_duration_s(hours * 3600 if hours is not None else (days or 0) * 86400)
+        end_ns = now_ns if end is None else parse_time_ns(end)
+        return TimeRange(end_ns - round(span_s * 1e9), end_ns if end is not None else None)
+    built = TimeRange(
+        None if start is None else parse_time_ns(start), None if end is None else parse_time_ns(end)
+    )
+    if built.start_ns is not None and built.end_ns is not None and built.start_ns >= built.end_ns:
+        raise QueryError(
+            "time range is empty", got=(str(start), str(end)), allowed="start before end"
+        )
+    return built
+
+
+def isoformat(time_ns: int) -> str:
+    """Format nanoseconds since 1970 as ISO 8601 in UTC with microseconds."""
+    return (_EPOCH + dt.timedelta(microseconds=time_ns // 1000)).isoformat()
