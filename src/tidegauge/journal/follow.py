@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port of everything that reads the journal at its own pace, and the thread that runs it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Protocol
+
+__all__ = ["Follower", "FollowerThread"]
+
+_log = logging.getLogger("tidegauge")
+_LOG_EVERY_S = 60.0
+
+
+class Follower(Protocol):
+    """Something that carries facts from the journal to where they are wanted.
+
+    The contract:
+
+    - A follower keeps its own durable cursor and moves it only after what lies before it has
+      arrived. Killed at any point, the next one goes on from the cursor; delivering a fact twice
+      must therefore leave the destination as delivering it once.
+    - It may be slow or fail for ever without anybody else noticing, except that segments stay on
+      disk until every follower has passed them.
+    - At most one process runs a follower of a given name on a store at a time; a follower that is
+      not the one returns False and tries again with the next call.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name under which its cursor and counters are kept."""
+
+    def advance(self, *, force: bool = False) -> bool:
+        """Do one bounded piece of work, if it is due or `force` is set.
+
+        Returns:
+            Whether more work is waiting that could be done now.
+
+        Raises:
+            Exception: Whatever goes wrong; the cursor has not moved past what did not arrive.
+        """
+
+    def is_caught_up(self) -> bool:
+        """Whether every fact that was in the journal when this was called has been delivered."""
+
+
+class FollowerThread:
+    """Runs a follower in a daemon thread that survives the follower's exceptions.
+
+    Args:
+        follower: What to run.
+        poll_s: Seconds between two looks at the journal.
+
+    Attributes:
+        failures: Exceptions so far.
+        last_error: The latest of them.
+    """
+
+    def __init__(self, follower: Follower, *, poll_s: float = 1.0) -> None:
+        self.follower = follower
+        self.failures = 0
+        self.last_error: Exception | None = None
+        self._poll_s = poll_s
+        self._stopping = False
+        self._wake = threading.Event()
+        self._logged_s = float("-inf")
+        self._thread = threading.Thread(
+            target=self._run, name=f"tidegauge-{follower.name}", daemon=True
+        )
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look at the journal now."""
+        self._wake.set()
+
+    def stop(self, timeout_s: float | None = None) -> bool:
+        """Finish the piece of work in hand and end; False if that took longer than `timeout_s`."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            if not self._advance():
+                self._wake.wait(self._poll_s)
+                self._wake.clear()
+
+    def _advance(self) -> bool:
+        try:
+            return self.follower.advance()
+        except Exception as error:  # whatever it is, the program goes on and so do we
+            self.failures += 1
+            self.last_error = error
+            if time.monotonic() - self._logged_s >= _LOG_EVERY_S:
+                self._logged_s = time.monotonic()
+                _log.warning(
+                    "follower %s failed (%d times so far), trying again: %s",
+                    self.follower.name,
+                    self.failures,
+                    error,
+                )
+            return False

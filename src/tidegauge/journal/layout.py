@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bytes of the journal's files: structs, magics, and the redundancy in a point slot.
+
+docs/format/journal.md describes the same in prose; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import msgspec
+
+__all__ = [
+    "DROPS_BYTES",
+    "DROPS_MAGIC",
+    "EVENTS_MAGIC",
+    "FIRST_SERIES_OFFSET",
+    "FRAME",
+    "FRAME_ALIGNMENT",
+    "FRAME_MAGIC",
+    "HEADER_BYTES",
+    "NO_STEP",
+    "POINT",
+    "POINTS_MAGIC",
+    "POINT_BYTES",
+    "SERIES_CHECK_SEED",
+    "SERIES_MAGIC",
+    "STEP_CHECK_SEED",
+    "VOID_SERIES",
+    "SegmentHeader",
+    "pack_header",
+    "padded",
+    "series_id",
+    "series_offset",
+    "step_code",
+    "unpack_header",
+]
+
+HEADER_BYTES = 4096
+POINTS_MAGIC = b"TGpoint1"
+EVENTS_MAGIC = b"TGevent1"
+SERIES_MAGIC = b"TGserie1"
+DROPS_MAGIC = b"TGdrops1"
+DROPS_BYTES = 4096
+
+#: magic, number, first position, capacity in bytes, created (ns); a CRC-32 of these follows.
+_HEADER = struct.Struct("<8sQQQQ")
+_CRC = struct.Struct("<I")
+
+#: One point: value, time, time ^ step code, value again, series id, stamp.
+#: Every field can be checked against another, so that no flipped byte goes unseen; the stamp comes
+#: last and is the slot's own offset in the file, so that a slot without it was never finished.
+POINT = struct.Struct("<dQQdII")
+POINT_BYTES = POINT.size
+
+#: A frame's head: magic, payload length, ordinal, CRC-32 of the payload seeded with the ordinal.
+FRAME = struct.Struct("<IIQI4x")
+FRAME_MAGIC = 0x31474674  # the bytes b"tFG1"
+FRAME_ALIGNMENT = 8
+
+#: The step of a fact that has none, in decoded arrays.
+NO_STEP = -(2**63)
+STEP_CHECK_SEED = 0xA5C3
+_STEP_MASK = 2**48 - 1
+
+#: Offset of the first frame in series.log, after its magic.
+FIRST_SERIES_OFFSET = 16
+SERIES_CHECK_SEED = 0x5A
+
+
+class SegmentHeader(msgspec.Struct, frozen=True):
+    """The first page of a segment.
+
+    Attributes:
+        magic: `POINTS_MAGIC` or `EVENTS_MAGIC`.
+        number: Number of the segment, as in its file name.
+        first_position: Position of the first slot (points) or byte (events) after the header.
+        capacity_bytes: Room after the header, in bytes.
+        created_ns: Wall clock at creation.
+    """
+
+    magic: bytes
+    number: int
+    first_position: int
+    capacity_bytes: int
+    created_ns: int
+
+
+def pack_header(header: SegmentHeader) -> bytes:
+    """Encode a segment header without its padding."""
+    fixed = _HEADER.pack(
+        header.magic,
+        header.number,
+        header.first_position,
+        header.capacity_bytes,
+        header.created_ns,
+    )
+    return fixed + _CRC.pack(zlib.crc32(fixed))
+
+
+def unpack_header(page: bytes, magic: bytes) -> SegmentHeader | None:
+    """Decode a segment header; None if it is cut, of another kind or damaged."""
+    end = _HEADER.size + _CRC.size
+    if len(page) < end:
+        return None
+    fixed = page[: _HEADER.size]
+    if _CRC.unpack_from(page, _HEADER.size)[0] != zlib.crc32(fixed):
+        return None
+    header = SegmentHeader(*_HEADER.unpack(fixed))
+    return header if header.magic == magic else None
+
+
+def step_code(step: int) -> int:
+    """Encode a step of 48 bits with 16 check bits; never 0, which means that there is no step.
+
+    The check bits make sure that no single changed byte of a time turns it into a step.
+    """
+    low = step & _STEP_MASK
+    check = (low ^ low >> 16 ^ low >> 32 ^ STEP_CHECK_SEED) & 0xFFFF
+    return check << 48 | low
+
+
+def series_id(offset: int) -> int:
+    """Encode the offset of a frame in series.log as a 32-bit id with 8 check bits.
+
+    An offset is never used twice while the file lives, so neither is an id, even if the frame it
+    stands for is damaged later.
+
+    Raises:
+        OverflowError: The offset is beyond 128 MiB.
+    """
+    index = offset // FRAME_ALIGNMENT
+    if index >= 1 << 24:
+        raise OverflowError("series.log is full")
+    return index << 8 | _series_check(index)
+
+
+def series_offset(identifier: int) -> int | None:
+    """Decode an id; None if its check bits are wrong."""
+    index = identifier >> 8
+    return index * FRAME_ALIGNMENT if identifier & 0xFF == _series_check(index) else None
+
+
+def _series_check(index: int) -> int:
+    return (index ^ index >> 8 ^ index >> 16 ^ SERIES_CHECK_SEED) & 0xFF
+
+
+#: Stands in a slot whose writer gave up between taking it and filling it.
+VOID_SERIES = series_id(FRAME_ALIGNMENT)
+
+
+def padded(size_bytes: int) -> int:
+    """Round up to the alignment of frames."""
+    return -(-size_bytes // FRAME_ALIGNMENT) * FRAME_ALIGNMENT
