@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tidegauge.journal.drops import DropCounters
@@ -40,10 +40,15 @@ class JournalWriter:
         budget_bytes: Most bytes that all files of the journal may take together.
         segment_slots: Points per segment.
         clock: Where the time comes from.
+        forget: Called whenever ids handed out before stop being valid, and before `here` leads
+            to where they would be wrong.
 
     Attributes:
-        here: Where the next point goes; see `tidegauge.journal.points.Here`.
-        generation: Changes whenever series ids of before stop being valid.
+        root: The journal's directory.
+        here: Where the next point goes; see `tidegauge.journal.points.Here`. Whoever packs points
+            reads it before the series id that goes with it.
+        generation: Changes whenever ids handed out before stop being valid.
+        lock: Held by every call here; reentrant. Hold it to use an id before it can go stale.
     """
 
     __slots__ = (
@@ -52,7 +57,7 @@ class JournalWriter:
         "_clock",
         "_drops",
         "_events",
-        "_lock",
+        "_forget",
         "_points",
         "_refusal",
         "_segment_slots",
@@ -61,6 +66,7 @@ class JournalWriter:
         "_unwritten_drops",
         "generation",
         "here",
+        "lock",
         "root",
     )
 
@@ -76,19 +82,30 @@ class JournalWriter:
         budget_bytes: int = BUDGET_BYTES,
         segment_slots: int = SEGMENT_SLOTS,
         clock: Clock = SYSTEM_CLOCK,
+        forget: Callable[[], None] = lambda: None,
     ) -> None:
         self.root = root
         self.generation = 0
         self._budget_bytes = budget_bytes
         self._segment_slots = segment_slots
         self._clock = clock
+        self._forget = forget
         self._reset()
+
+    def relocate(self, root: Path, *, budget_bytes: int, segment_slots: int) -> None:
+        """Write to another journal from now on."""
+        with self.lock:
+            self.close()
+            self.root = root
+            self._budget_bytes = budget_bytes
+            self._segment_slots = segment_slots
+            self._refusal = None
 
     def _reset(self) -> None:
         self.here: Here = CLOSED
         self.generation += 1
         # Reentrant: a signal handler may record while its own thread is inside.
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._slot: Slot | None = None
         self._refusal: tuple[float, Exception] | None = None
         self._unwritten_drops: Counter[str] = Counter()
@@ -102,7 +119,7 @@ class JournalWriter:
             StorePermissionError: The journal does not admit this user.
             Refused: The journal cannot be created.
         """
-        with self._lock:
+        with self.lock:
             if self._slot is not None:
                 return
             now_s = self._clock.monotonic_s()
@@ -137,6 +154,7 @@ class JournalWriter:
         except BaseException:
             slot.release()
             raise
+        self._forget()
         self._slot = slot
         self._checked = (self._points.offset(), self._events.offset())
         self.here = self._points.here
@@ -150,7 +168,7 @@ class JournalWriter:
         Raises:
             Refused: The journal cannot take a new series.
         """
-        with self._lock:
+        with self.lock:
             self.open()
             return self._series.id_of(key)
 
@@ -160,7 +178,7 @@ class JournalWriter:
         Raises:
             Refused: The journal cannot take a new series.
         """
-        with self._lock:
+        with self.lock:
             self.open()
             return self._series.id_of(Vector(tuple(self._series.id_of(key) for key in keys)))
 
@@ -174,7 +192,7 @@ class JournalWriter:
         """
         time_ns = self._clock.wall_ns() if time_ns is None else time_ns
         second = time_ns if step is None else time_ns ^ step_code(step)
-        with self._lock:
+        with self.lock:
             self.open()
             self._put_point(key, value, time_ns, second)
 
@@ -192,24 +210,37 @@ class JournalWriter:
         Raises:
             Refused: The journal cannot take it.
         """
-        with self._lock:
+        with self.lock:
             self.open()
             self._events.put(Record(table, time_ns, self._series.id_of(key), columns))
 
-    def put_batch(self, vector: int, values: list[float], time_ns: int, step: int | None) -> None:
+    def put_batch(
+        self, vector: int, generation: int, values: list[float], time_ns: int, step: int | None
+    ) -> bool:
         """Write one value for each series of a vector, all or none.
+
+        Args:
+            vector: From `vector_id`.
+            generation: The `generation` at which the vector's id was handed out.
+            values: In the vector's order.
+            time_ns: When it happened.
+            step: Training step, if there is one.
+
+        Returns:
+            False, with nothing written, if the id is no longer valid.
 
         Raises:
             Refused: The journal cannot take it.
         """
-        with self._lock:
-            if self._slot is None:
-                self.open()
+        with self.lock:
+            if generation != self.generation:
+                return False
             self._events.put(Batch(time_ns, vector, step, values))
+            return True
 
     def count_drop(self, reason: str, count: int = 1) -> None:
         """Count facts as dropped; in memory until there is a slot to write it to."""
-        with self._lock:
+        with self.lock:
             if self._slot is None:
                 self._unwritten_drops[reason] += count
             else:
@@ -217,7 +248,7 @@ class JournalWriter:
 
     def tick(self) -> None:
         """Do what must be done now and then: settle slots given up, notice a deleted directory."""
-        with self._lock:
+        with self.lock:
             if self._slot is None:
                 return
             if self._is_deleted():
@@ -228,7 +259,7 @@ class JournalWriter:
 
     def sync(self) -> None:
         """Have the operating system write everything to the disk, against a loss of power."""
-        with self._lock:
+        with self.lock:
             segments = () if self._slot is None else (self._points.segment, self._events.segment)
         for segment in segments:
             if segment is not None:
@@ -240,7 +271,7 @@ class JournalWriter:
         If a thread is in the middle of a record call for all of `timeout_s`, the slot stays
         taken until the process ends, so that nobody else writes where that thread may.
         """
-        with self._lock:
+        with self.lock:
             self.here = CLOSED
             self.generation += 1
             slot, self._slot = self._slot, None
@@ -300,7 +331,7 @@ class JournalWriter:
             if isinstance(fact, Batch):
                 if isinstance(vector := known.get(fact.vector), Vector):
                     keys = [key for each in vector.series if isinstance(key := known[each], SeriesKey)]
-                    self.put_batch(self.vector_id(keys), fact.values, fact.time_ns, fact.step)
+                    self._events.put(Batch(fact.time_ns, self.vector_id(keys), fact.step, fact.values))
             elif isinstance(key := known.get(fact.series), SeriesKey):
                 self.put_event(fact.table, key, fact.time_ns, fact.columns)
 
