@@ -7,13 +7,15 @@ last, is ever unfinished.
 
 from __future__ import annotations
 
+import mmap
 from pathlib import Path
 
 import msgspec
 
-from tidegauge.journal.frames import Frame, encode_frame, scan_frames
+from tidegauge.journal.frames import Frame, scan_frames, write_frame
 from tidegauge.journal.layout import (
     EVENTS_MAGIC,
+    FRAME,
     HEADER_BYTES,
     padded,
 )
@@ -54,13 +56,22 @@ class EventLane:
         ordinal: Facts written to this lane in the life of the slot.
     """
 
-    __slots__ = ("_allocator", "_capacity_bytes", "_offset", "_segment", "ordinal")
+    __slots__ = (
+        "_allocator",
+        "_buffer",
+        "_capacity_bytes",
+        "_end",
+        "_offset",
+        "_segment",
+        "ordinal",
+    )
 
     def __init__(self, directory: Path, allocator: Allocator, *, capacity_bytes: int) -> None:
         self._allocator = allocator
         self._capacity_bytes = capacity_bytes
         self._segment: Segment | None = None
-        self._offset = HEADER_BYTES
+        self._buffer: mmap.mmap | bytearray = bytearray()
+        self._offset = self._end = HEADER_BYTES
         self.ordinal = 0
         self._resume(directory)
 
@@ -71,23 +82,20 @@ class EventLane:
             Refused: The fact is larger than `MAX_EVENT_BYTES`, or there is no room.
         """
         payload = _encode(fact)
-        if len(payload) > MAX_EVENT_BYTES:
-            raise Refused(
-                "bad_metadata",
-                "the fact is too large for the journal",
-                got=f"{len(payload)} bytes",
-                fix=f"Record at most {MAX_EVENT_BYTES} bytes with one fact; store the rest elsewhere.",
-            )
-        frame = encode_frame(self.ordinal, payload)
-        segment = self._segment
-        if segment is None or self._offset + len(frame) > len(segment.buffer):
-            segment = self._advance(len(frame))
+        size_bytes = len(payload)
+        if size_bytes > MAX_EVENT_BYTES:
+            raise _too_large(size_bytes)
         start = self._offset
+        end = start + padded(FRAME.size + size_bytes)
+        if end > self._end:
+            self._advance(end - start)
+            start, end = self._offset, self._offset + end - start
+        ordinal = self.ordinal
         # Claimed first: an exception that arrives from outside in the middle of the copy leaves a
         # torn frame, which readers skip, and not one that the next frame overwrites.
-        self._offset = start + len(frame)
-        self.ordinal += facts_in(fact)
-        segment.buffer[start : start + len(frame)] = frame
+        self._offset = end
+        self.ordinal = ordinal + (len(fact.values) if fact.__class__ is Batch else 1)
+        write_frame(self._buffer, start, ordinal, payload)
 
     @property
     def segment(self) -> Segment | None:
@@ -111,12 +119,12 @@ class EventLane:
         """Take no more events."""
         self._segment = None
 
-    def _advance(self, needed_bytes: int) -> Segment:
+    def _advance(self, needed_bytes: int) -> None:
         number, position = 0, 0
         if self._segment is not None:
             number = self._segment.header.number + 1
             position = self._segment.header.first_position + self._offset - HEADER_BYTES
-        return self._start(number, position, needed_bytes)
+        self._start(number, position, needed_bytes)
 
     def _resume(self, directory: Path) -> None:
         found = lane_segments(directory, "events", EVENTS_MAGIC)
@@ -132,16 +140,19 @@ class EventLane:
             return
         # After whatever was ever written there, finished or not.
         used = len(segment.buffer[HEADER_BYTES:].rstrip(b"\0"))
-        self._segment = segment
-        self._offset = HEADER_BYTES + padded(used)
+        self._use(segment, HEADER_BYTES + padded(used))
         if (tail := _last_frame(segment.buffer[:])) is not None:
             self._offset = max(self._offset, tail.end)
 
-    def _start(self, number: int, position: int, needed_bytes: int) -> Segment:
+    def _start(self, number: int, position: int, needed_bytes: int) -> None:
         capacity_bytes = max(self._capacity_bytes, needed_bytes)
-        self._segment = self._allocator.create(number, position, capacity_bytes)
-        self._offset = HEADER_BYTES
-        return self._segment
+        self._use(self._allocator.create(number, position, capacity_bytes), HEADER_BYTES)
+
+    def _use(self, segment: Segment, offset: int) -> None:
+        self._segment = segment
+        self._buffer = segment.buffer
+        self._end = len(segment.buffer)
+        self._offset = offset
 
 
 def facts_in(fact: Record | Batch) -> int:
@@ -154,3 +165,12 @@ def _last_frame(data: bytes) -> Frame | None:
     for last in scan_frames(data, HEADER_BYTES):
         pass
     return last
+
+
+def _too_large(size_bytes: int) -> Refused:
+    return Refused(
+        "bad_metadata",
+        "the fact is too large for the journal",
+        got=f"{size_bytes} bytes",
+        fix=f"Record at most {MAX_EVENT_BYTES} bytes with one fact; store the rest elsewhere.",
+    )
