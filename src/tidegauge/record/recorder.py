@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The slow path: checks a fact against the catalogue, records it, and teaches the hot path.
+
+One `Recorder` serves a process. It outlives every change of settings, so that functions and handles
+taken from it early stay good.
+"""
+
+from __future__ import annotations
+
+import logging
+import time as _time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from tidegauge.catalog import Catalog, builtin_catalog
+from tidegauge.catalog.validation import check_labels, check_step, check_value
+from tidegauge.journal.segment import Refused
+from tidegauge.journal.writer import BUDGET_BYTES, SEGMENT_SLOTS, JournalWriter
+from tidegauge.model.clock import SYSTEM_CLOCK, Clock
+from tidegauge.model.errors import MetricValidationError, StoreError
+from tidegauge.model.series import DIMENSIONS, SeriesKey
+from tidegauge.model.spec import MetricSpec
+from tidegauge.model.tables import POINTS
+from tidegauge.model.times import parse_time_ns
+from tidegauge.record.context import Context, current
+from tidegauge.record.hot import Caches, Hot, compile_hot
+
+__all__ = ["Recorder", "bounds"]
+
+_log = logging.getLogger("tidegauge")
+_LOG_EVERY_S = 60.0
+_MOST_CACHED = 100_000
+_MAX_FLOAT = 1.7976931348623157e308
+
+
+class Recorder:
+    """Checks, records, drops and counts.
+
+    Args:
+        root: The journal's directory.
+        catalog: The vocabulary; the built-in one if None, loaded with the first fact.
+        strict: Raise for a fact that is not allowed, instead of dropping it.
+        defaults: Labels that every fact gets unless it says otherwise, such as `service`.
+        budget_bytes: See `JournalWriter`.
+        segment_slots: See `JournalWriter`.
+        clock: Where the time comes from.
+        prepare: Called before the first fact is recorded; may call `configure`.
+
+    Attributes:
+        writer: The journal.
+        hot: The compiled functions.
+        context: Tells the context in force.
+        now_ns: Wall clock in nanoseconds.
+        fixed: Names that were fixed in lenient mode, with how often.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        catalog: Catalog | None = None,
+        strict: bool = False,
+        defaults: Mapping[str, str] | None = None,
+        budget_bytes: int = BUDGET_BYTES,
+        segment_slots: int = SEGMENT_SLOTS,
+        clock: Clock = SYSTEM_CLOCK,
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._prepare = prepare
+        self.context: Callable[[], object] = current
+        self.now_ns: Callable[[], int] = (
+            _time.time_ns if clock is SYSTEM_CLOCK else clock.wall_ns
+        )
+        self._series_of: dict[str, set[SeriesKey]] = {}
+        self._logged_s: dict[str, float] = {}
+        self.strict = strict
+        self.defaults = dict(defaults or {})
+        self.fixed: Counter[str] = Counter()
+        self.caches = Caches()
+        self.writer = JournalWriter(
+            root,
+            budget_bytes=budget_bytes,
+            segment_slots=segment_slots,
+            clock=clock,
+            forget=self.caches.clear,
+        )
+        self.hot: Hot = compile_hot(
+            self.writer,
+            self.caches,
+            self,
+            context=current,
+            now=self.now_ns,
+        )
+
+    def configure(
+        self,
+        root: Path,
+        *,
+        catalog: Catalog,
+        strict: bool,
+        defaults: Mapping[str, str],
+        budget_bytes: int,
+        segment_slots: int,
+        context: Callable[[], object],
+    ) -> None:
+        """Change everything at once. Facts being recorded meanwhile go to one side or the other."""
+        with self.writer.lock:
+            self._prepare = None
+            self.writer.relocate(root, budget_bytes=budget_bytes, segment_slots=segment_slots)
+            self.caches.clear()
+            self._series_of.clear()
+            self._catalog = catalog
+            self.context = context
+            self.strict = strict
+            self.defaults = dict(defaults)
+            self.hot.set_context(context)
+
+    @property
+    def catalog(self) -> Catalog:
+        """The vocabulary in use."""
+        self.prepare()
+        if self._catalog is None:
+            self._catalog = builtin_catalog()
+        return self._catalog
+
+    def prepare(self) -> None:
+        """Apply the settings of the environment, unless that was done or `configure` was called."""
+        prepare, self._prepare = self._prepare, None
+        if prepare is not None:
+            prepare()
+
+    def one(
+        self, name: str, value: object, step: object, time: object, labels: Mapping[str, object]
+    ) -> None:
+        """Record one fact the careful way; see `tidegauge.record.hot.SlowPath`."""
+
+        def learn(lo: float, hi: float, context: object, series: int) -> None:
+            caches = self.caches
+            if not labels:
+                if len(caches.named) < _MOST_CACHED:
+                    caches.named.setdefault(name, (lo, hi, {}))[2][context] = series
+            # Only exact strings: 1, 1.0 and True would be found under the same key.
+            elif all(value.__class__ is str for value in labels.values()):
+                if len(caches.labelled) >= _MOST_CACHED:
+                    caches.labelled.clear()
+                caches.labelled[(name, context, *labels, *labels.values())] = (lo, hi, series)
+
+        self.record(name, value, step, time, labels, learn)
+
+    def record(
+        self,
+        name: str,
+        value: object,
+        step: object,
+        time: object,
+        labels: Mapping[str, object],
+        learn: Callable[[float, float, object, int], None],
+    ) -> None:
+        """Check and record one fact, then tell `learn` what the hot path needs for the next."""
+        try:
+            context = self.context()
+            spec = self.resolve(name)
+            number = check_value(spec, value)
+            whole = None if step is None else check_step(step)
+            time_ns = None if time is None else parse_time_ns(time)
+            key, capped = self.key_of(spec, context, labels)
+            with self.writer.lock:
+                self.writer.put_point(key, number, time_ns=time_ns, step=whole)
+                if not capped and name not in self.fixed:
+                    learn(*bounds(spec), context, self.writer.series_id(key))
+        except Exception as error:  # a metric must never hurt its program
+            self.refuse(error, name)
+
+    def many(self, metrics: Mapping[str, object], step: object) -> None:
+        """Record a batch the careful way; see `tidegauge.record.hot.SlowPath`."""
+        try:
+            whole = None if step is None else check_step(step)
+            checked = []
+            for name, value in metrics.items():
+                try:
+                    spec = self.resolve(name)
+                    checked.append((name, spec, check_value(spec, value)))
+                except MetricValidationError as error:
+                    self.refuse(error, name)
+            if not checked:
+                return
+            context = self.context()
+            keys = [self.key_of(spec, context, {})[0] for _, spec, _ in checked]
+            with self.writer.lock:
+                vector = self.writer.vector_id(keys)
+                generation = self.writer.generation
+                values = [value for _, _, value in checked]
+                self.writer.put_batch(vector, generation, values, self.now_ns(), whole)
+                if len(checked) == len(metrics) and len(self.caches.batches) < _MOST_CACHED:
+                    bounds = [bounds(spec) for _, spec, _ in checked]
+                    batch = self.caches.batches.setdefault(
+                        tuple(metrics), ([lo for lo, _ in bounds], [hi for _, hi in bounds], {})
+                    )
+                    batch[2][context] = (vector, generation)
+        except Exception as error:  # a metric must never hurt its program
+            self.refuse(error, "a batch", count=len(metrics))
+
+    def with_metadata(
+        self, name: str, value: object, metadata: Mapping[str, object], step: object
+    ) -> None:
+        """Record one fact with metadata; see `tidegauge.log_metric_with_metadata`."""
+        try:
+            text = _json(metadata)
+            spec = self.resolve(name)
+            number = check_value(spec, value)
+            whole = None if step is None else check_step(step)
+            time = metadata.get("timestamp")
+            time_ns = self.now_ns() if time is None else parse_time_ns(time)
+            labels = {label: metadata[label] for label in DIMENSIONS if metadata.get(label)}
+            key, _ = self.key_of(spec, self.context(), labels)
+            columns: dict[str, object] = {"value": number, "step": whole, "metadata": text}
+            self.writer.put_event(POINTS.name, key, time_ns, columns)
+        except Exception as error:  # a metric must never hurt its program
+            self.refuse(error, name)
+
+    def resolve(self, name: str) -> MetricSpec:
+        """Find the metric a name stands for; in lenient mode, also for a name that can be fixed."""
+        try:
+            return self.catalog.resolve(name)
+        except MetricValidationError as error:
+            if self.strict or error.reason != "bad_name" or not isinstance(name, str):
+                raise
+            try:
+                spec = self.catalog.resolve(self.catalog.migrate(name))
+            except MetricValidationError:
+                raise error from None
+            self.fixed[name] += 1
+            self._say(f"fixed {name}", f"metric name {name!r} was recorded as {spec.name!r}")
+            return spec
+
+    def key_of(
+        self, spec: MetricSpec, context: object, labels: Mapping[str, object]
+    ) -> tuple[SeriesKey, bool]:
+        """Build the series of a fact from the defaults, the context and its own labels.
+
+        Returns:
+            The key, and whether it stands for all label sets beyond the metric's cap.
+        """
+        inherited = context.labels if isinstance(context, Context) else {}
+        merged = {**self.defaults, **inherited, **labels}
+        key = SeriesKey.of(spec.name, check_labels(spec, merged))
+        known = self._series_of.setdefault(spec.name, set())
+        if key in known:
+            return key, False
+        if len(known) < spec.series_cap:
+            known.add(key)
+            return key, False
+        self._say(
+            f"overflow {spec.name}",
+            f"{spec.name} has reached its cap of {spec.series_cap} series in this process; further "
+            'label sets are recorded together as overflow="true"',
+        )
+        return SeriesKey.of(spec.name, {**self.defaults, "overflow": "true"}), True
+
+    def refuse(self, error: Exception, name: object, *, count: int = 1) -> None:
+        """Raise in strict mode; else count the fact as dropped and log it at most once a minute."""
+        if isinstance(error, MetricValidationError | Refused):
+            reason = error.reason
+        else:
+            reason = "unavailable" if isinstance(error, StoreError) else "internal"
+        if self.strict and not isinstance(error, StoreError):
+            raise error
+        self.writer.count_drop(reason, count)
+        self._say(reason, f"dropped {name!r} ({reason}): {error}", reason == "internal")
+
+    def _say(self, about: str, text: str, traceback: bool = False) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s - self._logged_s.get(about, float("-inf")) >= _LOG_EVERY_S:
+            self._logged_s[about] = now_s
+            _log.warning("%s", text, exc_info=traceback)
+
+
+def bounds(spec: MetricSpec) -> tuple[float, float]:
+    """The smallest and largest value of a metric, inclusive."""
+    # Finite, so that the hot path's comparison refuses infinities too.
+    return (
+        -_MAX_FLOAT if spec.min is None else spec.min,
+        _MAX_FLOAT if spec.max is None else spec.max,
+    )
+
+
+def _json(metadata: Mapping[str, object]) -> str:
+    try:
+        return _encode(metadata).decode()
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise MetricValidationError(
+            f"metadata cannot be written as JSON ({error})",
+            reason="bad_metadata",
+            got=metadata,
+            allowed="a dict of texts, numbers, dates, lists and dicts",
+            fix="Turn the value in question into text.",
+        ) from error
+
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
