@@ -6,6 +6,80 @@ This module only re-exports. Importing it loads none of the libraries that store
 
 from __future__ import annotations
 
-__all__ = ["__version__"]
+from typing import TYPE_CHECKING, Any
+
+from tidegauge.catalog import (
+    METRIC_NAME_PATTERN,
+    MetricCategory,
+    format_metric_name,
+    migrate_metric_name,
+    parse_metric_name,
+    validate_metric_name,
+)
+from tidegauge.config import configure, flush, query, settings, shutdown
+from tidegauge.model.errors import MetricValidationError, TidegaugeError
+from tidegauge.model.spec import MetricSpec
+from tidegauge.record.context import context
+from tidegauge.record.front import (
+    log_metric,
+    log_metric_with_metadata,
+    log_metrics,
+    log_model_metrics,
+    log_pipeline_metrics,
+    log_usage_metrics,
+    metric,
+    timer,
+)
+from tidegauge.record.logger import MetricLogger
+
+if TYPE_CHECKING:
+    from tidegauge.catalog import STANDARD_METRICS as STANDARD_METRICS
+
+__all__ = [
+    "METRIC_NAME_PATTERN",
+    "STANDARD_METRICS",
+    "MetricCategory",
+    "MetricLogger",
+    "MetricSpec",
+    "MetricValidationError",
+    "TidegaugeError",
+    "__version__",
+    "compare",
+    "configure",
+    "context",
+    "flush",
+    "format_metric_name",
+    "history",
+    "log_metric",
+    "log_metric_with_metadata",
+    "log_metrics",
+    "log_model_metrics",
+    "log_pipeline_metrics",
+    "log_usage_metrics",
+    "metric",
+    "migrate_metric_name",
+    "parse_metric_name",
+    "query",
+    "search",
+    "settings",
+    "shutdown",
+    "sql",
+    "stats",
+    "timer",
+    "validate_metric_name",
+]
 
 __version__ = "0.1.0"
+
+_READING = ("compare", "history", "search", "sql", "stats")
+
+
+def __getattr__(name: str) -> Any:
+    """Load the reading side, and the vocabulary, when they are asked for."""
+    if name in _READING:
+        return getattr(query(), name)
+    if name == "STANDARD_METRICS":
+        from tidegauge import catalog
+
+        return catalog.STANDARD_METRICS
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

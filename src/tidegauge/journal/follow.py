@@ -64,6 +64,7 @@ class FollowerThread:
         self.last_error: Exception | None = None
         self._poll_s = poll_s
         self._stopping = False
+        self._busy = threading.Lock()
         self._wake = threading.Event()
         self._logged_s = float("-inf")
         self._thread = threading.Thread(
@@ -78,6 +79,11 @@ class FollowerThread:
         """Look at the journal now."""
         self._wake.set()
 
+    def advance(self, *, force: bool = False) -> bool:
+        """Have the follower do a piece of work in the calling thread, between two of its own."""
+        with self._busy:
+            return self.follower.advance(force=force)
+
     def stop(self, timeout_s: float | None = None) -> bool:
         """Finish the piece of work in hand and end; False if that took longer than `timeout_s`."""
         self._stopping = True
@@ -88,13 +94,13 @@ class FollowerThread:
 
     def _run(self) -> None:
         while not self._stopping:
-            if not self._advance():
+            if not self._attempt():
                 self._wake.wait(self._poll_s)
                 self._wake.clear()
 
-    def _advance(self) -> bool:
+    def _attempt(self) -> bool:
         try:
-            return self.follower.advance()
+            return self.advance()
         except Exception as error:  # whatever it is, the program goes on and so do we
             self.failures += 1
             self.last_error = error

@@ -47,7 +47,6 @@ class Recorder:
         budget_bytes: See `JournalWriter`.
         segment_slots: See `JournalWriter`.
         clock: Where the time comes from.
-        prepare: Called before the first fact is recorded; may call `configure`.
 
     Attributes:
         writer: The journal.
@@ -67,11 +66,10 @@ class Recorder:
         budget_bytes: int = BUDGET_BYTES,
         segment_slots: int = SEGMENT_SLOTS,
         clock: Clock = SYSTEM_CLOCK,
-        prepare: Callable[[], None] | None = None,
     ) -> None:
         self._catalog = catalog
         self._clock = clock
-        self._prepare = prepare
+        self._prepare: Callable[[], None] | None = None
         self.context: Callable[[], object] = current
         self.now_ns: Callable[[], int] = (
             _time.time_ns if clock is SYSTEM_CLOCK else clock.wall_ns
@@ -120,19 +118,19 @@ class Recorder:
             self.defaults = dict(defaults)
             self.hot.set_context(context)
 
+    def prepare_again(self, prepare: Callable[[], None]) -> None:
+        """Have `prepare` called before the next fact; it may call `configure`."""
+        self._prepare = prepare
+
     @property
     def catalog(self) -> Catalog:
         """The vocabulary in use."""
-        self.prepare()
-        if self._catalog is None:
-            self._catalog = builtin_catalog()
-        return self._catalog
-
-    def prepare(self) -> None:
-        """Apply the settings of the environment, unless that was done or `configure` was called."""
         prepare, self._prepare = self._prepare, None
         if prepare is not None:
             prepare()
+        if self._catalog is None:
+            self._catalog = builtin_catalog()
+        return self._catalog
 
     def one(
         self, name: str, value: object, step: object, time: object, labels: Mapping[str, object]

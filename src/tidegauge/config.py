@@ -1,0 +1,371 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The composition root: the only place that knows which parts a process is made of.
+
+It applies settings to the recorder, starts the followers, and answers for all of them at flush,
+shutdown, fork and exit.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tidegauge.catalog import builtin_catalog, load_catalog
+from tidegauge.journal.follow import FollowerThread
+from tidegauge.journal.segment import Refused
+from tidegauge.journal.slot import slot_directories
+from tidegauge.model.errors import StoreError
+from tidegauge.record import aggregate
+from tidegauge.record.context import Context, current
+from tidegauge.record.front import recorder
+from tidegauge.record.logger import MetricLogger
+from tidegauge.record.ticker import Ticker
+from tidegauge.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tidegauge.catalog import Catalog
+    from tidegauge.query import Query
+    from tidegauge.store.drain import DrainFollower
+    from tidegauge.store.store import Store
+
+__all__ = ["configure", "flush", "query", "settings", "shutdown", "store"]
+
+_log = logging.getLogger("tidegauge")
+
+
+class _Process:
+    """What this process runs. Replaced as a whole by `configure` and after a fork."""
+
+    def __init__(self, chosen: Settings, catalog: Catalog) -> None:
+        self.settings = chosen
+        self.catalog = catalog
+        self.ticker: Ticker | None = None
+        self.threads: list[FollowerThread] = []
+        self._store: Store | None = None
+        self._query: Query | None = None
+
+    @property
+    def root(self) -> Path:
+        return Path(self.settings.store)
+
+    @property
+    def store(self) -> Store:
+        if self._store is None:
+            from tidegauge.store.store import Store
+
+            self._store = Store(self.root, tables_uri=self.settings.tables_uri)
+        return self._store
+
+    @property
+    def query(self) -> Query:
+        if self._query is None:
+            from tidegauge.query import Query
+
+            self._query = Query(self.store, self.catalog)
+        return self._query
+
+    def start(self) -> None:
+        """Start what runs in the background."""
+        chosen = self.settings
+        sync_every_s = chosen.fsync_interval_ms / 1000 if chosen.durability == "fsync" else None
+        self.ticker = Ticker(recorder, sync_every_s=sync_every_s)
+        self.ticker.start()
+        if chosen.follower == "thread":
+            self._follow(FollowerThread(_LateDrain(self)))
+        if chosen.mlflow:
+            self._follow(self._mlflow())
+
+    def stop(self) -> None:
+        """Stop it, each after the piece of work in hand."""
+        if self.ticker is not None:
+            self.ticker.stop()
+        for thread in self.threads:
+            thread.stop()
+        self.threads = []
+
+    def _follow(self, thread: FollowerThread) -> None:
+        self.threads.append(thread)
+        thread.start()
+
+    def _mlflow(self) -> FollowerThread:
+        from tidegauge.export.mlflow import MlflowFollower
+
+        return FollowerThread(
+            MlflowFollower(
+                self.store,
+                self.catalog,
+                tracking_uri=self.settings.mlflow_tracking_uri,
+                name_style=self.settings.mlflow_name_style,
+            ),
+            poll_s=0.2,
+        )
+
+
+class _LateDrain:
+    """The follower that fills the store, whose libraries are not loaded before there is work.
+
+    A script that ends within a minute and records little never pays for them.
+    """
+
+    name = "store"
+
+    def __init__(self, process: _Process) -> None:
+        self._process = process
+        self._begun_s = time.monotonic()
+        self._inner: DrainFollower | None = None
+
+    def advance(self, *, force: bool = False) -> bool:
+        return (force or self._inner is not None or self._may_be_due()) and self._drain().advance(
+            force=force
+        )
+
+    def is_caught_up(self) -> bool:
+        return self._drain().is_caught_up()
+
+    def _may_be_due(self) -> bool:
+        waited_s = time.monotonic() - self._begun_s
+        return waited_s >= self._process.settings.drain_after_s or any(
+            len(list(directory.glob(f"{lane}-*.seg"))) > 1
+            for directory in slot_directories(recorder.writer.root)
+            for lane in ("points", "events")
+        )
+
+    def _drain(self) -> DrainFollower:
+        if self._inner is None:
+            from tidegauge.store.drain import DrainFollower
+
+            chosen = self._process.settings
+            self._inner = DrainFollower(
+                self._process.store,
+                due_points=chosen.drain_after_points,
+                due_s=chosen.drain_after_s,
+            )
+        return self._inner
+
+
+_lock = threading.RLock()
+_process: _Process | None = None
+
+
+def configure(**given: Any) -> Settings:
+    """Say where and how this process records. Call it once, early; every setting has a default.
+
+    Not calling it is fine: the first fact applies the environment and the defaults.
+
+    Args:
+        given: Settings by name; see docs/reference/settings.md. What is not given is taken from
+            the environment variable `TIDEGAUGE_<NAME>`, else from the default.
+
+    Returns:
+        The settings now in force.
+
+    Raises:
+        ConfigError: A setting does not exist or cannot be used.
+        CatalogError: The catalogue named by `catalog` is not valid.
+        StorePermissionError: The store does not admit this user.
+        MissingExtraError: `mlflow=True` without MLflow installed.
+
+    Example:
+        >>> import tidegauge as tg
+        >>> tg.configure(store=".tidegauge", service="checkout").service
+        'checkout'
+    """
+    chosen = read_settings(given)
+    catalog = builtin_catalog()
+    if chosen.catalog is not None:
+        catalog = catalog.merged(load_catalog(Path(chosen.catalog)))
+    with _lock:
+        process = _apply(chosen, catalog)
+        try:
+            recorder.writer.open()
+        except Refused as refusal:  # a full disk may have room again later; recording counts it
+            _log.warning("nothing can be recorded yet: %s", refusal)
+    return process.settings
+
+
+def flush(timeout_s: float = 30.0) -> bool:
+    """Deliver everything recorded so far to every follower of this process, and wait for it.
+
+    Returns:
+        False if that took longer than `timeout_s` seconds or a follower failed. Nothing is lost
+        then: delivery goes on in the background.
+    """
+    process = _running()
+    aggregate.flush_intervals()
+    recorder.writer.tick()
+    deadline_s = time.monotonic() + timeout_s
+    return all(_caught_up(thread, deadline_s) for thread in process.threads)
+
+
+def shutdown(timeout_s: float | None = None) -> bool:
+    """Close open intervals, wait for MLflow, stop the background threads and give the slot back.
+
+    Recording afterwards starts everything again. At the end of the process this happens by
+    itself, except that the operating system gives the slot back.
+
+    Args:
+        timeout_s: Most seconds to wait for delivery to MLflow; the setting `exit_wait_s` if None.
+
+    Returns:
+        Whether MLflow has everything. What it lacks stays in the journal for the next process.
+    """
+    global _process
+    with _lock:
+        process, _process = _process, None
+        delivered = process is None or _end(process, timeout_s)
+        recorder.writer.close()
+        recorder.prepare_again(_prepare)
+        return delivered
+
+
+def settings() -> Settings:
+    """The settings in force."""
+    return _running().settings
+
+
+def store() -> Store:
+    """The store of this process."""
+    return _running().store
+
+
+def query() -> Query:
+    """The read side over the store of this process."""
+    return _running().query
+
+
+def _running() -> _Process:
+    with _lock:
+        if _process is None:
+            _prepare()
+        assert _process is not None
+        return _process
+
+
+def _prepare() -> None:
+    """Apply the environment and the defaults. Called with the first fact of a process."""
+    with _lock:
+        if _process is None:
+            chosen = read_settings({})
+            catalog = builtin_catalog()
+            if chosen.catalog is not None:
+                catalog = catalog.merged(load_catalog(Path(chosen.catalog)))
+            _apply(chosen, catalog)
+
+
+def _apply(chosen: Settings, catalog: Catalog) -> _Process:
+    global _process
+    before, _process = _process, _Process(chosen, catalog)
+    if before is not None:
+        _end(before, timeout_s=0)
+    _configure_recorder(_process)
+    _process.start()
+    return _process
+
+
+def _configure_recorder(process: _Process) -> None:
+    chosen = process.settings
+    defaults = {"service": chosen.service, "environment": chosen.environment}
+    context: Callable[[], object] = current
+    if chosen.mlflow:
+        from tidegauge.export.mlflow import active_run_id
+
+        context = _with_run(active_run_id)
+    recorder.configure(
+        process.root / "journal",
+        catalog=process.catalog,
+        strict=bool(chosen.strict),
+        defaults={name: value for name, value in defaults.items() if value},
+        budget_bytes=chosen.journal_budget_bytes,
+        segment_slots=chosen.segment_slots,
+        context=context,
+    )
+
+
+def _with_run(active_run_id: Callable[[], str | None]) -> Callable[[], object]:
+    """The context in force, with the MLflow run that is active beneath it."""
+    cached: dict[tuple[Context | None, str], Context] = {}
+
+    def context() -> object:
+        here, run_id = current(), active_run_id()
+        if run_id is None:
+            return here
+        try:
+            return cached[here, run_id]
+        except KeyError:
+            if len(cached) > 10_000:
+                cached.clear()
+            labels = here.labels if here else {}
+            return cached.setdefault((here, run_id), Context.of({"run_id": run_id, **labels}))
+
+    return context
+
+
+def _caught_up(thread: FollowerThread, deadline_s: float) -> bool:
+    pause = threading.Event()
+    try:
+        while not thread.follower.is_caught_up():
+            if not thread.advance(force=True):
+                pause.wait(0.02)
+            if time.monotonic() >= deadline_s:
+                return thread.follower.is_caught_up()
+    except StoreError:
+        raise
+    except Exception as error:  # the follower's destination failed; it is tried again later
+        _log.warning("flush: %s failed: %s", thread.follower.name, error)
+        return False
+    return True
+
+
+def _end(process: _Process, timeout_s: float | None) -> bool:
+    aggregate.flush_intervals()
+    wait_s = process.settings.exit_wait_s if timeout_s is None else timeout_s
+    deadline_s = time.monotonic() + wait_s
+    outward = [thread for thread in process.threads if thread.follower.name != "store"]
+    delivered = all(_caught_up(thread, deadline_s) for thread in outward)
+    process.stop()
+    return delivered
+
+
+def _at_exit() -> None:
+    if _process is not None and not _end(_process, None):
+        _log.warning(
+            "MLflow does not have everything yet; the next process delivers the rest, "
+            "or run `tidegauge drain`"
+        )
+
+
+def _after_fork_in_child() -> None:
+    """Let the child record into a slot of its own, with threads of its own."""
+    global _process, _lock
+    _lock = threading.RLock()
+    parent, _process = _process, None
+    recorder.writer.after_fork()
+    aggregate.after_fork()
+    if parent is not None:
+        recorder.prepare_again(lambda: _adopt(parent))
+    else:
+        recorder.prepare_again(_prepare)
+
+
+def _adopt(parent: _Process) -> None:
+    """Start in a forked child what the parent was configured to run."""
+    with _lock:
+        if _process is None:
+            _apply(parent.settings, parent.catalog)
+
+
+def _read_run(run_id: str) -> dict[str, float]:
+    return query().latest(run_id=run_id)
+
+
+MetricLogger.read_run = staticmethod(_read_run)
+recorder.prepare_again(_prepare)
+os.register_at_fork(after_in_child=_after_fork_in_child)
+atexit.register(_at_exit)
