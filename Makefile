@@ -11,7 +11,7 @@ VENV := .venv
 BENCH_VENV := .venv-bench
 STAMP := $(VENV)/.stamp
 BENCH_STAMP := $(BENCH_VENV)/.stamp
-# How often `make test-slow` repeats each kill test and the damage table.
+# How often `make test-slow` repeats each test that is marked `repeat`.
 TIDEGAUGE_REPEAT ?= 50
 # Extra arguments for pytest: make test ARGS="tests/unit -k grammar"
 ARGS ?=
@@ -34,8 +34,8 @@ test: $(STAMP)  ## Every test but the slow ones
 	$(VENV)/bin/pytest -m "not slow" $(ARGS)
 
 .PHONY: test-slow
-test-slow: $(STAMP)  ## The slow tests; kill tests and damage table TIDEGAUGE_REPEAT times
-	TIDEGAUGE_REPEAT=$(TIDEGAUGE_REPEAT) $(VENV)/bin/pytest -m slow $(ARGS)
+test-slow: $(STAMP)  ## The slow tests, and kill tests and damage table TIDEGAUGE_REPEAT times
+	TIDEGAUGE_REPEAT=$(TIDEGAUGE_REPEAT) $(VENV)/bin/pytest -m "slow or repeat" $(ARGS)
 
 .PHONY: lint
 lint: $(STAMP)  ## ruff, mypy --strict, import-linter

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every kind of test shares: a place for a store, repetition, and no silent skips in CI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def store_dir(tmp_path: Path) -> Path:
+    """Where a store may be made. Nothing is there yet."""
+    return tmp_path / "store"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test marked `repeat` TIDEGAUGE_REPEAT times, each round a test of its own."""
+    rounds = int(os.environ.get("TIDEGAUGE_REPEAT", "1"))
+    if rounds > 1 and metafunc.definition.get_closest_marker("repeat"):
+        metafunc.fixturenames.append("repeat_round")
+        metafunc.parametrize("repeat_round", range(1, rounds + 1), ids=lambda n: f"round{n}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure when CI is set: there, what a test needs must be there."""
+    report = yield
+    if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail"):
+        reason = call.excinfo.value if call.excinfo else "no reason given"
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} may not be skipped in CI: {reason}"
+    return report
