@@ -16,7 +16,7 @@ from tidegauge.catalog import (
     parse_metric_name,
     validate_metric_name,
 )
-from tidegauge.config import configure, flush, query, settings, shutdown
+from tidegauge.config import configure, flush, query, shutdown
 from tidegauge.model.errors import MetricValidationError, TidegaugeError
 from tidegauge.model.spec import MetricSpec
 from tidegauge.record.context import context
@@ -59,9 +59,7 @@ __all__ = [
     "metric",
     "migrate_metric_name",
     "parse_metric_name",
-    "query",
     "search",
-    "settings",
     "shutdown",
     "sql",
     "stats",

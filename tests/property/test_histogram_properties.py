@@ -11,8 +11,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegauge.stats.accumulator import Accumulator
-from tidegauge.stats.histogram import ExponentialHistogram
+from tidegauge.statistics.accumulator import Accumulator
+from tidegauge.statistics.histogram import ExponentialHistogram
 
 ANY_FLOAT = st.floats(allow_nan=False, allow_infinity=False)
 ORDINARY = st.floats(min_value=1e-3, max_value=1e3)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from tidegauge.model.tables import INTERVALS
-from tidegauge.stats.accumulator import Accumulator, std_from_sums
+from tidegauge.statistics.accumulator import Accumulator, std_from_sums
 
 
 def accumulator_of(*values: float) -> Accumulator:

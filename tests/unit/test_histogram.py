@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tidegauge.stats.histogram import ExponentialHistogram
+from tidegauge.statistics.histogram import ExponentialHistogram
 
 
 def histogram_of(*values: float, max_buckets: int = 640) -> ExponentialHistogram:

@@ -18,7 +18,7 @@ from tidegauge.model.tables import INTERVALS
 from tidegauge.model.times import TimeLike
 from tidegauge.record.recorder import Recorder, bounds
 from tidegauge.record.timing import Timer, per_second
-from tidegauge.stats.accumulator import Accumulator
+from tidegauge.statistics.accumulator import Accumulator
 
 __all__ = ["IntervalMetric", "flush_intervals"]
 

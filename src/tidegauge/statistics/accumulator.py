@@ -8,7 +8,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidegauge.stats.histogram import ExponentialHistogram
+from tidegauge.statistics.histogram import ExponentialHistogram
 
 __all__ = ["Accumulator", "std_from_sums"]
 

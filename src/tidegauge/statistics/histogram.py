@@ -3,7 +3,7 @@
 
 Layout and conventions are those of OpenTelemetry's exponential histogram and of Prometheus' native
 histograms, so that a histogram maps one to one to either. Sums and moments are not kept here; see
-`tidegauge.stats.accumulator`.
+`tidegauge.statistics.accumulator`.
 """
 
 from __future__ import annotations
