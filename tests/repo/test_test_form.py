@@ -34,7 +34,7 @@ def test_every_test_file_is_found_by_pytest(root: Path) -> None:
 
 
 def test_nothing_of_ours_is_mocked(root: Path) -> None:
-    """No test imports `unittest.mock` or its relatives: parts are real, or fakes with a contract."""
+    """No test imports `unittest.mock` or its like: parts are real, or fakes with a contract."""
     offenders = []
     for path in _test_files(root):
         for node in ast.walk(ast.parse(path.read_text())):
