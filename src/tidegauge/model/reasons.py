@@ -25,4 +25,5 @@ REASONS: dict[str, str] = {
     "damaged": "bytes on disk changed after they were written",
     "deleted": "the journal's directory was deleted under the process",
     "internal": "an error inside tidegauge itself; the log has the details",
+    "bad_unit": "the unit is not a code that the catalogue knows",
 }
