@@ -317,7 +317,7 @@ def _caught_up(thread: FollowerThread, deadline_s: float) -> bool:
                 return thread.follower.is_caught_up()
     except StoreError:
         raise
-    except Exception as error:  # the follower's destination failed; it is tried again later
+    except Exception as error:  # noqa: BLE001  (it is tried again later, in the background)
         _log.warning("flush: %s failed: %s", thread.follower.name, error)
         return False
     return True
@@ -343,7 +343,7 @@ def _at_exit() -> None:
 
 def _after_fork_in_child() -> None:
     """Let the child record into a slot of its own, with threads of its own."""
-    global _process, _lock
+    global _process, _lock  # noqa: PLW0603  (the parent's lock may be held for ever)
     _lock = threading.RLock()
     parent, _process = _process, None
     recorder.writer.after_fork()

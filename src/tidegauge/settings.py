@@ -18,6 +18,8 @@ from tidegauge.model.errors import ConfigError
 
 __all__ = ["Settings", "describe_settings", "read_settings"]
 
+_POSITIVE = ("fsync_interval_ms", "journal_budget_bytes", "segment_slots", "drain_after_points")
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `tidegauge.configure` accepts. Each can be set by `TIDEGAUGE_<NAME>` as well."""
@@ -39,7 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         "what a returned call survives: the end of the process, or, with fsync, a loss of power "
         "after `fsync_interval_ms`",
     ] = "process"
-    fsync_interval_ms: Annotated[int, "milliseconds between two syncs of the journal to disk"] = 1000
+    fsync_interval_ms: Annotated[int, "milliseconds between two syncs of the journal"] = 1000
     journal_budget_bytes: Annotated[int, "most bytes the journal may take on the disk"] = 1 << 30
     segment_slots: Annotated[int, "points per file of the journal"] = 65_536
     follower: Annotated[
@@ -47,12 +49,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         "whether this process carries facts from the journal to the store in the background; "
         "with off, `tidegauge drain` or another process does",
     ] = "thread"
-    drain_after_points: Annotated[int, "facts waiting in the journal that make a drain due"] = 65_536
-    drain_after_s: Annotated[float, "age in seconds of the oldest waiting fact that makes one due"] = (
-        60.0
-    )
+    drain_after_points: Annotated[int, "how many waiting facts make a drain due"] = 65_536
+    drain_after_s: Annotated[float, "seconds of waiting that make a drain due"] = 60.0
     mlflow: Annotated[bool, "deliver facts of a run to MLflow; needs the extra `mlflow`"] = False
-    mlflow_tracking_uri: Annotated[str | None, "MLflow's tracking URI; MLflow's own if unset"] = None
+    mlflow_tracking_uri: Annotated[str | None, "tracking URI; MLflow's own if unset"] = None
     mlflow_name_style: Annotated[
         Literal["as_given", "slash", "underscore"],
         "how metrics are called in MLflow: usage:reply_rate, usage/reply_rate or usage_reply_rate",
@@ -86,9 +86,9 @@ def read_settings(given: Mapping[str, Any], environ: Mapping[str, str] = os.envi
         settings = msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
         raise _unusable("the settings", dict(given), error) from error
-    for name in ("fsync_interval_ms", "journal_budget_bytes", "segment_slots", "drain_after_points"):
-        if getattr(settings, name) <= 0:
-            raise ConfigError(f"{name} is not positive", got=getattr(settings, name), allowed="> 0")
+    for name in _POSITIVE:
+        if (value := getattr(settings, name)) <= 0:
+            raise ConfigError(f"{name} is not positive", got=value, allowed="more than 0")
     if settings.strict is None:
         return msgspec.structs.replace(settings, strict="PYTEST_VERSION" in environ)
     return settings

@@ -25,9 +25,11 @@ class SystemClock:
     __slots__ = ()
 
     def wall_ns(self) -> int:
+        """See `Clock.wall_ns`."""
         return time.time_ns()
 
     def monotonic_s(self) -> float:
+        """See `Clock.monotonic_s`."""
         return time.monotonic()
 
 

@@ -32,9 +32,7 @@ class TidegaugeError(Exception):
         fix: What the reader should do now.
     """
 
-    def __init__(
-        self, what: str, *, got: object = None, allowed: str = "", fix: str = ""
-    ) -> None:
+    def __init__(self, what: str, *, got: object = None, allowed: str = "", fix: str = "") -> None:
         self.what = what
         self.got = got
         self.allowed = allowed
@@ -117,7 +115,7 @@ class MissingExtraError(TidegaugeError, ImportError):
 def _rebuild(kind: type[TidegaugeError], state: dict[str, object]) -> TidegaugeError:
     error = kind.__new__(kind)
     error.__dict__.update(state)
-    error.args = (error._text(),)
+    error.args = (error._text(),)  # noqa: SLF001  (rebuilding it is its own business)
     return error
 
 

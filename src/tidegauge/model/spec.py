@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of one metric: kind, unit, direction, bounds, labels, buckets, targets, names abroad.
+"""What is known of one metric: kind, unit, direction, bounds, labels, targets, names abroad.
 
 A `MetricSpec` is a plain declaration. Checking one against the rules, resolving names and computing
 exported names happen in `tidegauge.catalog`.

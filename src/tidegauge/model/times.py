@@ -92,7 +92,7 @@ def parse_duration_s(duration: str | float) -> float:
         raise QueryError(
             "duration cannot be used",
             got=duration,
-            allowed="a positive number of seconds, or a text such as '250ms', '10s', '5m', '2h', '7d'",
+            allowed="a positive number of seconds, or a text such as '250ms', '10s', '5m', '7d'",
         )
     return seconds
 

@@ -62,8 +62,7 @@ class IntervalMetric:
         """
         recorder = self._recorder
         try:
-            if step is not None or time is not None:
-                raise _no_place(self.name)
+            _refuse_place(self.name, step, time)
             spec = recorder.resolve(self.name)
             lo, hi = bounds(spec)
             if not ((value.__class__ is float or value.__class__ is int) and lo <= value <= hi):
@@ -79,7 +78,7 @@ class IntervalMetric:
             waiting.append(value)
             if len(waiting) >= _MOST_WAITING:
                 self._sum_up()
-        except Exception as error:  # a metric must never hurt its program
+        except Exception as error:  # noqa: BLE001  (a metric must never hurt its program)
             recorder.refuse(error, self.name)
 
     def timer(self) -> Timer:
@@ -121,7 +120,7 @@ class IntervalMetric:
                 key, _ = recorder.key_of(recorder.resolve(self.name), context, self.labels)
                 columns = total.columns(self.interval_s)
                 recorder.writer.put_event(INTERVALS.name, key, self._start_ns, columns)
-            except Exception as error:  # a metric must never hurt its program
+            except Exception as error:  # noqa: BLE001  (a metric must never hurt its program)
                 recorder.refuse(error, self.name)
 
 
@@ -137,10 +136,11 @@ def after_fork() -> None:
         handle.after_fork()
 
 
-def _no_place(name: str) -> MetricValidationError:
-    return MetricValidationError(
-        f"metric {name!r} is recorded per interval, which has no step or time of its own",
-        reason="bad_step",
-        allowed="a value alone",
-        fix="Use a handle without aggregate=… for facts with a step or time.",
-    )
+def _refuse_place(name: str, step: int | None, time: TimeLike | None) -> None:
+    if step is not None or time is not None:
+        raise MetricValidationError(
+            f"metric {name!r} is recorded per interval, which has no step or time of its own",
+            reason="bad_step",
+            allowed="a value alone",
+            fix="Use a handle without aggregate=… for facts with a step or time.",
+        )

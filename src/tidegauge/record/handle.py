@@ -43,9 +43,7 @@ class Metric:
         """Time a block, or every call of a function; see `tidegauge.timer`."""
         return Timer(self.record, per_second(self._recorder, self.name))
 
-    def _careful(
-        self, value: float, step: int | None = None, time: TimeLike | None = None
-    ) -> None:
+    def _careful(self, value: float, step: int | None = None, time: TimeLike | None = None) -> None:
         self._recorder.record(self.name, value, step, time, self.labels, self._binding.learn)
 
     def __repr__(self) -> str:

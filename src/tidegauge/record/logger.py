@@ -36,9 +36,7 @@ class MetricLogger:
     #: Reads the latest values of a run from the store: `run_id` to metric name to value.
     read_run: Callable[[str], dict[str, float]]
 
-    def __init__(
-        self, allow_legacy_names: bool = False, raise_on_error: bool = True
-    ) -> None:
+    def __init__(self, *, allow_legacy_names: bool = False, raise_on_error: bool = True) -> None:
         self.allow_legacy_names = allow_legacy_names
         self.raise_on_error = raise_on_error
 
@@ -51,6 +49,7 @@ class MetricLogger:
         name: str,
         value: float,
         step: int | None = None,
+        *,
         raise_on_error: bool | None = None,
     ) -> None:
         """Record one value; see `tidegauge.log_metric`.
@@ -58,12 +57,13 @@ class MetricLogger:
         Raises:
             MetricValidationError: It is not allowed, and `raise_on_error`, here or of the logger.
         """
-        self.log_metrics({name: value}, step, raise_on_error)
+        self.log_metrics({name: value}, step, raise_on_error=raise_on_error)
 
     def log_metrics(
         self,
         metrics: Mapping[str, float],
         step: int | None = None,
+        *,
         raise_on_error: bool | None = None,
     ) -> None:
         """Record several values at one moment; see `tidegauge.log_metrics`.

@@ -12,10 +12,11 @@ import time as _time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from tidegauge.catalog import Catalog, builtin_catalog
+from tidegauge.catalog import Catalog, builtin_catalog, migrate_metric_name
 from tidegauge.catalog.validation import check_labels, check_step, check_value
 from tidegauge.journal.segment import Refused
 from tidegauge.journal.writer import BUDGET_BYTES, SEGMENT_SLOTS, JournalWriter
@@ -24,7 +25,7 @@ from tidegauge.model.errors import MetricValidationError, StoreError
 from tidegauge.model.series import DIMENSIONS, SeriesKey
 from tidegauge.model.spec import MetricSpec
 from tidegauge.model.tables import POINTS
-from tidegauge.model.times import parse_time_ns
+from tidegauge.model.times import TimeLike, parse_time_ns
 from tidegauge.record.context import Context, current
 from tidegauge.record.hot import Caches, Hot, compile_hot
 
@@ -71,9 +72,7 @@ class Recorder:
         self._clock = clock
         self._prepare: Callable[[], None] | None = None
         self.context: Callable[[], object] = current
-        self.now_ns: Callable[[], int] = (
-            _time.time_ns if clock is SYSTEM_CLOCK else clock.wall_ns
-        )
+        self.now_ns: Callable[[], int] = _time.time_ns if clock is SYSTEM_CLOCK else clock.wall_ns
         self._series_of: dict[str, set[SeriesKey]] = {}
         self._logged_s: dict[str, float] = {}
         self.strict = strict
@@ -133,7 +132,12 @@ class Recorder:
         return self._catalog
 
     def one(
-        self, name: str, value: object, step: object, time: object, labels: Mapping[str, object]
+        self,
+        name: str,
+        value: object,
+        step: int | None,
+        time: TimeLike | None,
+        labels: Mapping[str, object],
     ) -> None:
         """Record one fact the careful way; see `tidegauge.record.hot.SlowPath`."""
 
@@ -154,8 +158,8 @@ class Recorder:
         self,
         name: str,
         value: object,
-        step: object,
-        time: object,
+        step: int | None,
+        time: TimeLike | None,
         labels: Mapping[str, object],
         learn: Callable[[float, float, object, int], None],
     ) -> None:
@@ -171,10 +175,10 @@ class Recorder:
                 self.writer.put_point(key, number, time_ns=time_ns, step=whole)
                 if not capped and name not in self.fixed:
                     learn(*bounds(spec), context, self.writer.series_id(key))
-        except Exception as error:  # a metric must never hurt its program
+        except Exception as error:  # noqa: BLE001  (a metric must never hurt its program)
             self.refuse(error, name)
 
-    def many(self, metrics: Mapping[str, object], step: object) -> None:
+    def many(self, metrics: Mapping[str, object], step: int | None) -> None:
         """Record a batch the careful way; see `tidegauge.record.hot.SlowPath`."""
         try:
             whole = None if step is None else check_step(step)
@@ -189,22 +193,22 @@ class Recorder:
                 return
             context = self.context()
             keys = [self.key_of(spec, context, {})[0] for _, spec, _ in checked]
+            values = [value for _, _, value in checked]
+            limits = [bounds(spec) for _, spec, _ in checked]
             with self.writer.lock:
                 vector = self.writer.vector_id(keys)
                 generation = self.writer.generation
-                values = [value for _, _, value in checked]
                 self.writer.put_batch(vector, generation, values, self.now_ns(), whole)
                 if len(checked) == len(metrics) and len(self.caches.batches) < _MOST_CACHED:
-                    bounds = [bounds(spec) for _, spec, _ in checked]
-                    batch = self.caches.batches.setdefault(
-                        tuple(metrics), ([lo for lo, _ in bounds], [hi for _, hi in bounds], {})
+                    known = self.caches.batches.setdefault(
+                        tuple(metrics), ([lo for lo, _ in limits], [hi for _, hi in limits], {})
                     )
-                    batch[2][context] = (vector, generation)
-        except Exception as error:  # a metric must never hurt its program
+                    known[2][context] = (vector, generation)
+        except Exception as error:  # noqa: BLE001  (a metric must never hurt its program)
             self.refuse(error, "a batch", count=len(metrics))
 
     def with_metadata(
-        self, name: str, value: object, metadata: Mapping[str, object], step: object
+        self, name: str, value: object, metadata: Mapping[str, Any], step: int | None
     ) -> None:
         """Record one fact with metadata; see `tidegauge.log_metric_with_metadata`."""
         try:
@@ -218,7 +222,7 @@ class Recorder:
             key, _ = self.key_of(spec, self.context(), labels)
             columns: dict[str, object] = {"value": number, "step": whole, "metadata": text}
             self.writer.put_event(POINTS.name, key, time_ns, columns)
-        except Exception as error:  # a metric must never hurt its program
+        except Exception as error:  # noqa: BLE001  (a metric must never hurt its program)
             self.refuse(error, name)
 
     def resolve(self, name: str) -> MetricSpec:
@@ -229,7 +233,7 @@ class Recorder:
             if self.strict or error.reason != "bad_name" or not isinstance(name, str):
                 raise
             try:
-                spec = self.catalog.resolve(self.catalog.migrate(name))
+                spec = self.catalog.resolve(migrate_metric_name(name, catalog=self.catalog))
             except MetricValidationError:
                 raise error from None
             self.fixed[name] += 1
@@ -269,9 +273,9 @@ class Recorder:
         if self.strict and not isinstance(error, StoreError):
             raise error
         self.writer.count_drop(reason, count)
-        self._say(reason, f"dropped {name!r} ({reason}): {error}", reason == "internal")
+        self._say(reason, f"dropped {name!r} ({reason}): {error}", traceback=reason == "internal")
 
-    def _say(self, about: str, text: str, traceback: bool = False) -> None:
+    def _say(self, about: str, text: str, *, traceback: bool = False) -> None:
         now_s = self._clock.monotonic_s()
         if now_s - self._logged_s.get(about, float("-inf")) >= _LOG_EVERY_S:
             self._logged_s[about] = now_s

@@ -57,7 +57,7 @@ class Ticker:
                     self.tick()
                 if self._sync_every_s is not None:
                     self._recorder.writer.sync()
-            except Exception:  # whatever it is, the program goes on and so do we
+            except Exception:  # noqa: BLE001  (whatever it is, the program goes on)
                 if time.monotonic() - self._logged_s >= _LOG_EVERY_S:
                     self._logged_s = time.monotonic()
                     _log.warning("the journal could not be looked after", exc_info=True)

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from time import perf_counter
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 from tidegauge.model.errors import MetricValidationError
 from tidegauge.record.recorder import Recorder
@@ -42,7 +42,7 @@ class Timer:
         self._started: list[float] = []
         self.elapsed_s: float | None = None
 
-    def __enter__(self) -> Timer:
+    def __enter__(self) -> Self:
         self._started.append(perf_counter())
         return self
 
@@ -55,7 +55,7 @@ class Timer:
         self.elapsed_s = perf_counter() - self._started.pop()
         self._record(self.elapsed_s * self._scale)
 
-    async def __aenter__(self) -> Timer:
+    async def __aenter__(self) -> Self:
         return self.__enter__()
 
     async def __aexit__(
@@ -123,7 +123,7 @@ class Timer:
                         sent = yield value
                     except GeneratorExit:
                         raise
-                    except BaseException as error:
+                    except BaseException as error:  # noqa: BLE001
                         # What the consumer throws in belongs to the wrapped generator.
                         try:
                             value = await inner.athrow(error)
