@@ -26,6 +26,7 @@ __all__ = [
     "check_step",
     "check_unit",
     "check_value",
+    "range_text",
 ]
 
 #: Steps are whole numbers of 48 bits with a sign.
@@ -68,7 +69,7 @@ def check_value(spec: MetricSpec, value: object) -> float:
             f"value of metric {spec.name!r} is out of range",
             reason="out_of_range",
             got=value,
-            allowed=_range(spec),
+            allowed=range_text(spec),
             fix=f"Check that the value is in the metric's unit, {spec.unit!r}.",
         )
     return number
@@ -98,6 +99,13 @@ def check_step(step: int) -> int:
             fix="Pass int(step)." if isinstance(step, float) else "Leave the step out.",
         )
     return number
+
+
+def range_text(spec: MetricSpec) -> str:
+    """Say which values a metric accepts, in words; empty where it has no bounds."""
+    if spec.max is None:
+        return "" if spec.min is None else f"{spec.min:g} or more"
+    return f"{spec.max:g} or less" if spec.min is None else f"{spec.min:g} to {spec.max:g}"
 
 
 def _as_float(spec: MetricSpec, value: object) -> float:
@@ -149,14 +157,6 @@ def _sized(value: object) -> str:
     if isinstance(shape, tuple):
         return f"has the shape {tuple(shape)}"
     return f"is of type {type(value).__name__}"
-
-
-def _range(spec: MetricSpec) -> str:
-    if spec.min is None:
-        return f"{spec.max:g} or less"
-    if spec.max is None:
-        return f"{spec.min:g} or more"
-    return f"{spec.min:g} to {spec.max:g}"
 
 
 def _no_number(spec: MetricSpec, value: object, problem: str) -> MetricValidationError:
