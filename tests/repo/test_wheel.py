@@ -27,12 +27,12 @@ def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bare_python(root: Path, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an empty environment with the wheel and its base dependencies."""
     environment = tmp_path_factory.mktemp("bare") / "venv"
-    _run(sys.executable, "-m", "venv", "--without-pip", environment)
+    _run(sys.executable, "-m", "venv", "--without-pip", environment, cwd=root)
     python = environment / "bin" / "python"
     install = [Path(sys.executable).with_name("uv"), "pip", "install", "--quiet"]
     install += ["--python", python]
-    _run(*install, "--require-hashes", "-r", root / "requirements" / "base.txt")
-    _run(*install, "--no-deps", wheel)
+    _run(*install, "--require-hashes", "-r", root / "requirements" / "base.txt", cwd=root)
+    _run(*install, "--no-deps", wheel, cwd=root)
     return python
 
 
@@ -53,18 +53,18 @@ def test_the_wheel_has_nothing_but_the_package(wheel: Path) -> None:
     assert tops == {"tidegauge", wheel.name.removesuffix("-py3-none-any.whl") + ".dist-info"}
 
 
-def test_the_package_imports_without_any_extra(bare_python: Path) -> None:
+def test_the_package_imports_without_any_extra(bare_python: Path, tmp_path: Path) -> None:
     """`import tidegauge` works from the wheel, and so does every public name."""
     code = (
         "import tidegauge; [getattr(tidegauge, name) for name in tidegauge.__all__]; "
         "print(tidegauge.__version__, tidegauge.__file__)"
     )
-    version, file = _run(bare_python, "-I", "-c", code).split()
+    version, file = _run(bare_python, "-I", "-c", code, cwd=tmp_path).split()
     assert version == "0.1.0"
     assert Path(file).is_relative_to(bare_python.parents[1])
 
 
-def test_every_module_imports_without_any_extra(bare_python: Path) -> None:
+def test_every_module_imports_without_any_extra(bare_python: Path, tmp_path: Path) -> None:
     """No module needs an extra to be imported: an optional library is loaded when it is used."""
     code = (
         "import importlib, pkgutil, tidegauge\n"
@@ -72,25 +72,25 @@ def test_every_module_imports_without_any_extra(bare_python: Path) -> None:
         "    if not m.name.endswith('__main__'):\n"
         "        importlib.import_module(m.name)\n"
     )
-    _run(bare_python, "-I", "-c", code)
+    _run(bare_python, "-I", "-c", code, cwd=tmp_path)
 
 
-def test_the_vocabulary_is_found(bare_python: Path) -> None:
+def test_the_vocabulary_is_found(bare_python: Path, tmp_path: Path) -> None:
     """The installed package reads its built-in catalogue."""
     code = (
         "from tidegauge.catalog import builtin_catalog; "
         "print(builtin_catalog().resolve('reply_rate').name)"
     )
-    assert _run(bare_python, "-I", "-c", code) == "usage:reply_rate\n"
+    assert _run(bare_python, "-I", "-c", code, cwd=tmp_path) == "usage:reply_rate\n"
 
 
-def test_every_command_starts(bare_python: Path, pyproject: dict[str, Any]) -> None:
+def test_every_command_starts(bare_python: Path, tmp_path: Path, pyproject: dict[str, Any]) -> None:
     """Each console script is installed and shows its help."""
     for name in pyproject["project"]["scripts"]:
-        assert name in _run(bare_python.with_name(name), "--help")
+        assert name in _run(bare_python.with_name(name), "--help", cwd=tmp_path)
 
 
-def _run(*command: str | Path, cwd: Path | None = None) -> str:
+def _run(*command: str | Path, cwd: Path) -> str:
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, check=False, capture_output=True, text=True
     )
