@@ -31,32 +31,38 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidegauge.catalog import Catalog
+    from tidegauge.export.mlflow import MlflowFollower
     from tidegauge.query import Query
     from tidegauge.store.drain import DrainFollower
     from tidegauge.store.store import Store
 
-__all__ = ["configure", "flush", "query", "settings", "shutdown", "store"]
+__all__ = ["Parts", "assemble", "configure", "flush", "query", "settings", "shutdown", "store"]
 
 _log = logging.getLogger("tidegauge")
 
 
-class _Process:
-    """What this process runs. Replaced as a whole by `configure` and after a fork."""
+class Parts:
+    """The parts that settings call for, each made when it is first asked for. Nothing runs.
+
+    Attributes:
+        settings: The settings.
+        catalog: The vocabulary: the built-in one with the one that the settings name.
+    """
 
     def __init__(self, chosen: Settings, catalog: Catalog) -> None:
         self.settings = chosen
         self.catalog = catalog
-        self.ticker: Ticker | None = None
-        self.threads: list[FollowerThread] = []
         self._store: Store | None = None
         self._query: Query | None = None
 
     @property
     def root(self) -> Path:
+        """The directory of the store; it may not exist."""
         return Path(self.settings.store)
 
     @property
     def store(self) -> Store:
+        """The store."""
         if self._store is None:
             from tidegauge.store.store import Store
 
@@ -65,11 +71,45 @@ class _Process:
 
     @property
     def query(self) -> Query:
+        """The read side over the store."""
         if self._query is None:
             from tidegauge.query import Query
 
             self._query = Query(self.store, self.catalog)
         return self._query
+
+    def drain(self) -> DrainFollower:
+        """A follower that fills the store."""
+        from tidegauge.store.drain import DrainFollower
+
+        chosen = self.settings
+        return DrainFollower(
+            self.store, due_points=chosen.drain_after_points, due_s=chosen.drain_after_s
+        )
+
+    def mlflow(self) -> MlflowFollower:
+        """A follower that delivers to MLflow. From now on the journal waits for it.
+
+        Raises:
+            MissingExtraError: MLflow is not installed.
+        """
+        from tidegauge.export.mlflow import MlflowFollower
+
+        return MlflowFollower(
+            self.store,
+            self.catalog,
+            tracking_uri=self.settings.mlflow_tracking_uri,
+            name_style=self.settings.mlflow_name_style,
+        )
+
+
+class _Process(Parts):
+    """What this process runs. Replaced as a whole by `configure` and after a fork."""
+
+    def __init__(self, chosen: Settings, catalog: Catalog) -> None:
+        super().__init__(chosen, catalog)
+        self.ticker: Ticker | None = None
+        self.threads: list[FollowerThread] = []
 
     def start(self) -> None:
         """Start what runs in the background."""
@@ -80,7 +120,7 @@ class _Process:
         if chosen.follower == "thread":
             self._follow(FollowerThread(_LateDrain(self)))
         if chosen.mlflow:
-            self._follow(self._mlflow())
+            self._follow(FollowerThread(self.mlflow(), poll_s=0.2))
 
     def stop(self) -> None:
         """Stop it, each after the piece of work in hand."""
@@ -93,19 +133,6 @@ class _Process:
     def _follow(self, thread: FollowerThread) -> None:
         self.threads.append(thread)
         thread.start()
-
-    def _mlflow(self) -> FollowerThread:
-        from tidegauge.export.mlflow import MlflowFollower
-
-        return FollowerThread(
-            MlflowFollower(
-                self.store,
-                self.catalog,
-                tracking_uri=self.settings.mlflow_tracking_uri,
-                name_style=self.settings.mlflow_name_style,
-            ),
-            poll_s=0.2,
-        )
 
 
 class _LateDrain:
@@ -139,14 +166,7 @@ class _LateDrain:
 
     def _drain(self) -> DrainFollower:
         if self._inner is None:
-            from tidegauge.store.drain import DrainFollower
-
-            chosen = self._process.settings
-            self._inner = DrainFollower(
-                self._process.store,
-                due_points=chosen.drain_after_points,
-                due_s=chosen.drain_after_s,
-            )
+            self._inner = self._process.drain()
         return self._inner
 
 
@@ -178,9 +198,7 @@ def configure(**given: Any) -> Settings:
         'checkout'
     """
     chosen = read_settings(given)
-    catalog = builtin_catalog()
-    if chosen.catalog is not None:
-        catalog = catalog.merged(load_catalog(Path(chosen.catalog)))
+    catalog = _vocabulary(chosen)
     with _lock:
         process = _apply(chosen, catalog)
         try:
@@ -240,6 +258,27 @@ def query() -> Query:
     return _running().query
 
 
+def assemble(**given: Any) -> Parts:
+    """The parts for a program that works on a store and does not record, such as a command.
+
+    Changes nothing in this process: nothing is started, `configure` stays in force.
+
+    Args:
+        given: Settings, as for `configure`.
+
+    Raises:
+        ConfigError: A setting does not exist or cannot be used.
+        CatalogError: The catalogue named by `catalog` is not valid.
+    """
+    chosen = read_settings(given)
+    return Parts(chosen, _vocabulary(chosen))
+
+
+def _vocabulary(chosen: Settings) -> Catalog:
+    catalog = builtin_catalog()
+    return catalog if chosen.catalog is None else catalog.merged(load_catalog(Path(chosen.catalog)))
+
+
 def _running() -> _Process:
     with _lock:
         if _process is None:
@@ -253,10 +292,7 @@ def _prepare() -> None:
     with _lock:
         if _process is None:
             chosen = read_settings({})
-            catalog = builtin_catalog()
-            if chosen.catalog is not None:
-                catalog = catalog.merged(load_catalog(Path(chosen.catalog)))
-            _apply(chosen, catalog)
+            _apply(chosen, _vocabulary(chosen))
 
 
 def _apply(chosen: Settings, catalog: Catalog) -> _Process:
