@@ -191,10 +191,10 @@ def _fixed(legacy: object, categories: Container[str], *, split_camel: bool) -> 
 
 def _bad_name(name: object) -> MetricValidationError:
     fixed = _fixed(name, BUILTIN_CATEGORIES, split_camel=True)
-    if isinstance(name, str) and len(name) > MAX_NAME_CHARS:
+    if not isinstance(name, str):
+        what = f"metric name is of type {type(name).__name__}"
+    elif len(name) > MAX_NAME_CHARS:
         what = f"metric name has {len(name)} characters"
-    elif name is None:
-        what = "metric name is None"
     else:
         what = "metric name does not fit the grammar"
     return MetricValidationError(

@@ -66,7 +66,7 @@ def check_label(spec: MetricSpec, name: str, value: object) -> str:
     Args:
         spec: The metric. A label it does not declare is open: it may hold any value.
         name: The label's name.
-        value: A text (a `StrEnum` member counts as its value) or a whole number.
+        value: A text (a `StrEnum` member counts as its value) or a whole number of 64 bits.
 
     Raises:
         MetricValidationError: The name is not allowed, or the value is empty, not in the closed
@@ -76,7 +76,7 @@ def check_label(spec: MetricSpec, name: str, value: object) -> str:
     check_label_name(name)
     if isinstance(value, str):
         text = str(value)
-    elif isinstance(value, int) and not isinstance(value, bool):
+    elif isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63:
         text = str(int(value))
     else:
         raise _wrong_type(spec, name, value)

@@ -132,7 +132,8 @@ class Catalog:
             >>> builtin_catalog().resolve("reply_rate").name
             'usage:reply_rate'
         """
-        found = self._resolved.get(name)
+        key: object = name  # callers without types pass anything
+        found = self._resolved.get(name) if isinstance(key, str) else None
         if found is None:
             found = self.declared(name) or self._open(parse_metric_name(name))
             if len(self._resolved) >= _REMEMBERED:

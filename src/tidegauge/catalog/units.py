@@ -227,7 +227,7 @@ def _bad_unit(unit: object) -> MetricValidationError:
     code = next(codes, word.upper() if word.upper() in CURRENCIES else None)
     if code is not None:
         fix = f"Write {code!r}."
-    elif re.fullmatch(r"[a-z][a-z_ ]*", word):
+    elif re.fullmatch(r"[a-z][a-z_]*", word):
         fix = f"For a count of things write '{{{word.removesuffix('s')}}}', for a plain number '1'."
     else:
         fix = "For a count of things write '{thing}', for a plain number '1'."

@@ -34,7 +34,13 @@ STEP_MIN, STEP_MAX = -(2**47), 2**47 - 1
 
 _NUMBERS = "an int, float, Decimal, Fraction, or a NumPy or PyTorch value of one element"
 # NumPy's dtype kinds that hold no number, though their items may turn into one.
-_NOT_NUMBER_KINDS = {"b": "bool", "m": "duration", "M": "date", "S": "text", "U": "text"}
+_NOT_NUMBER_KINDS = {
+    "b": "is a bool",
+    "m": "is a duration",
+    "M": "is a date",
+    "S": "is text",
+    "U": "is text",
+}
 
 
 def check_value(spec: MetricSpec, value: object) -> float:
@@ -92,7 +98,7 @@ def check_step(step: int) -> int:
             number = None
     if number is None or not STEP_MIN <= number <= STEP_MAX:
         raise MetricValidationError(
-            "step is not a whole number" if number is None else "step is too large",
+            "step is not a whole number" if number is None else "step is outside 48 bits",
             reason="bad_step",
             got=step,
             allowed=f"whole numbers from {STEP_MIN} to {STEP_MAX}",
@@ -140,7 +146,7 @@ def _not_a_number(value: object) -> str | None:
         return "is complex"
     kind = _NOT_NUMBER_KINDS.get(getattr(getattr(value, "dtype", None), "kind", ""))
     if kind is not None:
-        return f"is a {kind}"
+        return kind
     if isinstance(value, numbers.Real | Decimal):
         return None
     if not hasattr(value, "item") and not hasattr(type(value), "__float__"):

@@ -42,7 +42,7 @@ class TidegaugeError(Exception):
     def _text(self) -> str:
         parts = [self.what]
         if self.got is not None:
-            parts.append(f"got {_clip(repr(self.got))}")
+            parts.append(f"got {_clip(_shown(self.got))}")
         if self.allowed:
             parts.append(f"allowed: {self.allowed}")
         text = "; ".join(parts) + "."
@@ -117,6 +117,13 @@ def _rebuild(kind: type[TidegaugeError], state: dict[str, object]) -> TidegaugeE
     error.__dict__.update(state)
     error.args = (error._text(),)  # noqa: SLF001  (rebuilding it is its own business)
     return error
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 (a caller's object, or a huge int; the error must not fail too)
+        return f"<{type(value).__name__} that cannot be shown>"
 
 
 def _clip(text: str, limit: int = 200) -> str:
