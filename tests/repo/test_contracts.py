@@ -51,7 +51,8 @@ def test_every_third_party_package_has_a_home(
         for node in ast.walk(ast.parse(path.read_text()))
         for name in _imported_names(node)
     }
-    assert imported - housed - EVERYWHERE - sys.stdlib_module_names == set()
+    homeless = imported - housed - EVERYWHERE - sys.stdlib_module_names
+    assert homeless == set(), "give each a `home-…` contract in pyproject.toml"
 
 
 @pytest.mark.parametrize(("contract", "module", "line"), PLANTED)

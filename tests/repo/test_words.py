@@ -20,11 +20,11 @@ MAKE_TARGET = re.compile(r"\bmake ([a-z][a-z-]*)")
 
 
 @pytest.mark.parametrize("guide", GUIDES)
-def test_every_path_in_a_guide_exists(root: Path, guide: str) -> None:
+def test_every_path_in_a_guide_exists(root: Path, repo_files: list[Path], guide: str) -> None:
     """A path in backticks is there, from the top of the repository or of the package."""
     text = FENCE.sub("", (root / guide).read_text())
     spans = {span for span in CODE_SPAN.findall(text) if _is_path(span)}
-    assert sorted(span for span in spans if not _exists(root, span)) == []
+    assert sorted(span for span in spans if not _exists(root, repo_files, span)) == []
 
 
 def test_every_repository_path_in_the_docs_exists(root: Path, repo_files: list[Path]) -> None:
@@ -34,7 +34,9 @@ def test_every_repository_path_in_the_docs_exists(root: Path, repo_files: list[P
         offenders += [
             f"{path.relative_to(root)}: {span}"
             for span in CODE_SPAN.findall(FENCE.sub("", path.read_text()))
-            if span.startswith(TOP_FOLDERS) and _is_path(span) and not _exists(root, span)
+            if span.startswith(TOP_FOLDERS)
+            and _is_path(span)
+            and not _exists(root, repo_files, span)
         ]
     assert offenders == []
 
@@ -92,8 +94,11 @@ def _is_path(span: str) -> bool:
     return span.endswith("/") and PATH_CHARACTERS.fullmatch(span) is not None
 
 
-def _exists(root: Path, span: str) -> bool:
-    """Whether the path is there; `*` and `{a,b}` stand for what they stand for in a shell."""
+def _exists(root: Path, repo_files: list[Path], span: str) -> bool:
+    """Whether git has the path, or something below it.
+
+    `*` and `{a,b}` stand for what they stand for in a shell.
+    """
     options = [span.rstrip("/")]
     while braced := [option for option in options if "{" in option]:
         options = [option for option in options if "{" not in option]
@@ -101,5 +106,13 @@ def _exists(root: Path, span: str) -> bool:
             head, _, rest = option.partition("{")
             choices, _, tail = rest.partition("}")
             options += [f"{head}{choice}{tail}" for choice in choices.split(",")]
-    tops = (root, root / "src" / "tidegauge", root / "docs")
-    return all(any(any(top.glob(option)) for top in tops) for option in options)
+    tops = (root, root / "src" / "tidegauge")
+    return all(
+        any(
+            path.is_relative_to(found)
+            for top in tops
+            for found in top.glob(option)
+            for path in repo_files
+        )
+        for option in options
+    )

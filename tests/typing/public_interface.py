@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What mypy accepts and refuses of the public interface. Checked, never run.
+
+A line that must be refused has an ignore of exactly that error: if it were accepted, the ignore
+would be unused, and unused ignores are errors.
+"""
+
+from __future__ import annotations
+
+from typing import assert_type
+
+import tidegauge as tg
+from tidegauge import MetricLogger, MetricSpec
+
+
+def records() -> None:
+    tg.log_metric("model:accuracy", 0.94)
+    tg.log_metric("accuracy", 1, step=3, model="fraud", region="eu")
+    tg.log_metric("accuracy", "0.94")  # type: ignore[arg-type]
+    tg.log_metric("accuracy", 0.94, 3)  # type: ignore[call-arg]
+    tg.log_metric("accuracy", 0.94, step=0.5)  # type: ignore[arg-type]
+    tg.log_metrics({"accuracy": 0.94, "f1_score": 0.9}, step=3)
+    tg.log_metrics({"accuracy": "high"})  # type: ignore[dict-item]
+
+
+def binds() -> None:
+    latency = tg.metric("model:latency_ms", model="fraud")
+    latency.record(12.3)
+    latency.record(12.3, step=1)
+    latency.record("12.3")  # type: ignore[arg-type]
+
+
+@tg.timer("model:latency_ms", model="fraud")
+def predict(features: list[float]) -> int:
+    return len(features)
+
+
+def keeps_the_types_of_what_it_wraps() -> None:
+    assert_type(predict([0.5]), int)
+    predict("features")  # type: ignore[arg-type]
+
+
+def names_are_text(logger: MetricLogger, spec: MetricSpec) -> None:
+    assert_type(spec.name, str)
+    assert_type(tg.validate_metric_name("usage:reply_rate"), bool)
+    logger.log_metric("accuracy", 0.94)
+    logger.log_metric(spec, 0.94)  # type: ignore[arg-type]
