@@ -78,17 +78,36 @@ class RecordedFact(msgspec.Struct, frozen=True):
 
 
 class Captured:
-    """What was recorded inside `capture`."""
+    """What was recorded inside `capture`; still there after the block has ended."""
 
-    def __init__(self) -> None:
-        # Removed when nobody can ask any more, not at the end of the block.
-        self._directory = tempfile.TemporaryDirectory(prefix="tidegauge-capture-")
-        self.root = Path(self._directory.name)
-        self._journal = Journal(self.root / "journal")
+    def __init__(self, root: Path) -> None:
+        self._journal = Journal(root / "journal")
+        self._final: tuple[list[RecordedFact], dict[str, int]] | None = None
 
     @property
     def facts(self) -> list[RecordedFact]:
         """Every fact so far; points first, then whatever came with metadata or in batches."""
+        return self._final[0] if self._final else self._read()
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Facts refused, by reason."""
+        if self._final:
+            return self._final[1]
+        total: Counter[str] = Counter()
+        for slot in self._journal.slots():
+            total.update(slot.drops())
+        return dict(total)
+
+    def values(self, metric: str) -> list[object]:
+        """The recorded values of one metric, by its full name."""
+        return [fact.columns["value"] for fact in self.facts if fact.metric == metric]
+
+    def freeze(self) -> None:
+        """Keep what there is now. Called at the end of the block."""
+        self._final = (self.facts, self.dropped)
+
+    def _read(self) -> list[RecordedFact]:
         flush_intervals()
         points, events = [], []
         for slot in self._journal.slots():
@@ -107,18 +126,6 @@ class Captured:
                 events.append(_fact(event.table, series_key, event.time_ns, event.columns))
         return points + events
 
-    def values(self, metric: str) -> list[object]:
-        """The recorded values of one metric, by its full name."""
-        return [fact.columns["value"] for fact in self.facts if fact.metric == metric]
-
-    @property
-    def dropped(self) -> dict[str, int]:
-        """Facts refused, by reason."""
-        total: Counter[str] = Counter()
-        for slot in self._journal.slots():
-            total.update(slot.drops())
-        return dict(total)
-
 
 @contextlib.contextmanager
 def capture(*, strict: bool = True, **settings: object) -> Iterator[Captured]:
@@ -133,12 +140,14 @@ def capture(*, strict: bool = True, **settings: object) -> Iterator[Captured]:
         >>> captured.values("usage:reply_rate")
         [0.25]
     """
-    captured = Captured()
-    configure(store=captured.root, strict=strict, follower="off", **settings)
-    try:
-        yield captured
-    finally:
-        shutdown()
+    with tempfile.TemporaryDirectory(prefix="tidegauge-capture-") as directory:
+        configure(store=directory, strict=strict, follower="off", **settings)
+        captured = Captured(Path(directory))
+        try:
+            yield captured
+        finally:
+            captured.freeze()
+            shutdown()
 
 
 class FollowerSuite:

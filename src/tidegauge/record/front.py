@@ -23,7 +23,6 @@ __all__ = [
     "log_pipeline_metrics",
     "log_usage_metrics",
     "metric",
-    "prefixed",
     "recorder",
     "timer",
 ]
@@ -63,17 +62,17 @@ def log_metric_with_metadata(
 
 def log_usage_metrics(metrics: Mapping[str, float], step: int | None = None) -> None:
     """Record a batch of metrics of the category `usage`; names may leave the category out."""
-    log_metrics(prefixed("usage", metrics), step)
+    log_metrics(_prefixed("usage", metrics), step)
 
 
 def log_model_metrics(metrics: Mapping[str, float], step: int | None = None) -> None:
     """Record a batch of metrics of the category `model`; names may leave the category out."""
-    log_metrics(prefixed("model", metrics), step)
+    log_metrics(_prefixed("model", metrics), step)
 
 
 def log_pipeline_metrics(metrics: Mapping[str, float], step: int | None = None) -> None:
     """Record a batch of metrics of the category `pipeline`; names may leave the category out."""
-    log_metrics(prefixed("pipeline", metrics), step)
+    log_metrics(_prefixed("pipeline", metrics), step)
 
 
 @overload
@@ -127,22 +126,28 @@ def timer(name: str, **labels: object) -> Timer:
     return Metric(recorder, name, labels).timer()
 
 
-def prefixed(category: str, metrics: Mapping[str, float]) -> dict[str, float]:
-    """Put a category before every name that has none.
-
-    Raises:
-        MetricValidationError: A name has another category.
-    """
+def _prefixed(category: str, metrics: Mapping[str, float]) -> dict[str, float]:
+    """Put a category before every name that has none; refuse names that have another."""
     named = {}
     for name, value in metrics.items():
-        given = parse_metric_name(name).category
-        if given not in (None, category):
-            raise MetricValidationError(
-                f"a batch of the category {category!r} has a metric of another",
-                reason="bad_name",
-                got=name,
-                allowed=f"names without category, or with {category!r}",
-                fix="Use log_metrics for batches of several categories.",
-            )
-        named[name if given else format_metric_name(category, name)] = value
+        try:
+            given = parse_metric_name(name).category
+            if given is None:
+                named[format_metric_name(category, name)] = value
+            elif given == category:
+                named[name] = value
+            else:
+                raise _of_another(category, name)
+        except MetricValidationError as error:
+            recorder.refuse(error, name)
     return named
+
+
+def _of_another(category: str, name: str) -> MetricValidationError:
+    return MetricValidationError(
+        f"a batch of the category {category!r} has a metric of another",
+        reason="bad_name",
+        got=name,
+        allowed=f"names without category, or with {category!r}",
+        fix="Use log_metrics for batches of several categories.",
+    )

@@ -111,6 +111,7 @@ class Recorder:
             self.writer.relocate(root, budget_bytes=budget_bytes, segment_slots=segment_slots)
             self.caches.clear()
             self._series_of.clear()
+            self._logged_s.clear()
             self._catalog = catalog
             self.context = context
             self.strict = strict
@@ -294,7 +295,7 @@ def bounds(spec: MetricSpec) -> tuple[float, float]:
 def _json(metadata: Mapping[str, object]) -> str:
     try:
         return _encode(metadata).decode()
-    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise MetricValidationError(
             f"metadata cannot be written as JSON ({error})",
             reason="bad_metadata",
