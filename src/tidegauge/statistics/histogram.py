@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
 __all__ = ["MAX_BUCKETS", "MAX_SCALE", "MIN_SCALE", "START_SCALE", "ExponentialHistogram"]
@@ -104,12 +104,35 @@ class ExponentialHistogram:
         Raises:
             ValueError: A count is negative or the scale is out of bounds.
         """
+        return cls.from_buckets(
+            scale=scale,
+            zero_count=zero_count,
+            positive={index: n for index, n in enumerate(positive_counts, positive_offset) if n},
+            negative={index: n for index, n in enumerate(negative_counts, negative_offset) if n},
+            smallest=smallest,
+            largest=largest,
+            max_buckets=max_buckets,
+        )
+
+    @classmethod
+    def from_buckets(
+        cls,
+        *,
+        scale: int,
+        zero_count: int,
+        positive: Mapping[int, int],
+        negative: Mapping[int, int],
+        smallest: float,
+        largest: float,
+        max_buckets: int = MAX_BUCKETS,
+    ) -> ExponentialHistogram:
+        """Build a histogram from counts by bucket index; as `from_columns` otherwise."""
         histogram = cls(scale=scale, max_buckets=max_buckets)
-        if zero_count < 0 or any(n < 0 for n in (*positive_counts, *negative_counts)):
+        if min(zero_count, *positive.values(), *negative.values(), 0) < 0:
             raise ValueError("counts of a histogram must not be negative")
         histogram.zero_count = zero_count
-        histogram._positive = _sparse(positive_offset, positive_counts)
-        histogram._negative = _sparse(negative_offset, negative_counts)
+        histogram._positive = dict(positive)
+        histogram._negative = dict(negative)
         if histogram.count:
             histogram.min = smallest
             histogram.max = largest
@@ -304,10 +327,6 @@ class ExponentialHistogram:
 
 def _exp2(exponent: float) -> float:
     return math.inf if exponent >= 1024 else math.exp2(exponent)
-
-
-def _sparse(offset: int, counts: Sequence[int]) -> dict[int, int]:
-    return {index: int(n) for index, n in enumerate(counts, offset) if n}
 
 
 def _dense(buckets: dict[int, int]) -> tuple[int, list[int]]:

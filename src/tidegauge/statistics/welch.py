@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The uncertainty of a difference of two means: Welch's interval, and Student's distribution."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+__all__ = ["Interval", "Sample", "independent_count", "student_quantile", "welch_interval"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What is known of one side of a comparison.
+
+    Attributes:
+        mean: Mean of its values.
+        std: Their sample standard deviation.
+        count: How many independent values it is worth, above 1; see `independent_count`.
+    """
+
+    mean: float
+    std: float
+    count: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A difference of two means with its uncertainty, in the unit of the values.
+
+    Attributes:
+        difference: The second mean less the first.
+        standard_error: Standard error of the difference.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+    """
+
+    difference: float
+    standard_error: float
+    low: float
+    high: float
+
+
+def welch_interval(first: Sample, second: Sample, *, confidence: float) -> Interval:
+    """Interval for the difference of two means, variances not assumed equal (Welch 1947).
+
+    Args:
+        first: What is compared with.
+        second: What is compared.
+        confidence: Probability that such intervals cover the true difference, 0 to 1, exclusive.
+
+    Raises:
+        ValueError: A sample is worth one value or less.
+    """
+    if first.count <= 1 or second.count <= 1:
+        raise ValueError("an interval needs more than one value on both sides")
+    variance_1 = first.std**2 / first.count
+    variance_2 = second.std**2 / second.count
+    variance = variance_1 + variance_2
+    difference = second.mean - first.mean
+    if variance == 0:
+        return Interval(difference, 0.0, difference, difference)
+    freedom = variance**2 / (variance_1**2 / (first.count - 1) + variance_2**2 / (second.count - 1))
+    standard_error = math.sqrt(variance)
+    reach = student_quantile((1 + confidence) / 2, freedom) * standard_error
+    return Interval(difference, standard_error, difference - reach, difference + reach)
+
+
+def independent_count(count: int, autocorrelation: float) -> float:
+    """How many independent values a sequence is worth that follows itself.
+
+    For a sequence whose neighbours correlate by `p`, and whose memory fades by `p` with each step,
+    it is `count * (1 - p) / (1 + p)`. Estimates of `p` from `count` values come out too low by
+    about `(1 + 3 p) / count` (Kendall 1954); that is made good first. A negative correlation is
+    taken as none, so that the answer never exceeds `count`.
+
+    Args:
+        count: Number of values, 1 or more.
+        autocorrelation: Correlation of each value with the one before it.
+    """
+    if autocorrelation <= 0:
+        return float(count)
+    p = min(autocorrelation + (1 + 3 * autocorrelation) / count, 0.9999)
+    return count * (1 - p) / (1 + p)
+
+
+def student_quantile(probability: float, freedom: float) -> float:
+    """The value that Student's t stays below with a probability.
+
+    Args:
+        probability: 0 to 1, exclusive.
+        freedom: Degrees of freedom, above 0; need not be whole.
+
+    Returns:
+        The quantile, to nine digits or more.
+
+    Raises:
+        ValueError: An argument is outside its bounds.
+    """
+    if not 0 < probability < 1 or not freedom > 0:
+        raise ValueError(f"no quantile for probability {probability} and freedom {freedom}")
+    if probability < 0.5:
+        return -student_quantile(1 - probability, freedom)
+    if freedom > 1e6:  # the series below loses digits, and the normal distribution is this close
+        z = NormalDist().inv_cdf(probability)
+        return z + (z**3 + z) / (4 * freedom)
+    tail = 1 - probability
+    low, high = 0.0, 1.0
+    while _upper_tail(high, freedom) > tail:
+        low, high = high, high * 2
+    while high - low > 1e-13 * high:
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        low, high = (middle, high) if _upper_tail(middle, freedom) > tail else (low, middle)
+    return (low + high) / 2
+
+
+def _upper_tail(t: float, freedom: float) -> float:
+    """Probability that Student's t exceeds `t`, which is 0 or more."""
+    return _incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t)) / 2
+
+
+def _incomplete_beta(a: float, b: float, x: float) -> float:
+    """The regularised incomplete beta function, by its continued fraction."""
+    if x <= 0 or x >= 1:
+        return 0.0 if x <= 0 else 1.0
+    if x > (a + 1) / (a + b + 2):  # where the fraction converges slowly
+        return 1 - _incomplete_beta(b, a, 1 - x)
+    front = math.exp(
+        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    )
+    # Lentz's method; `tiny` keeps a vanishing denominator from ending it.
+    tiny = 1e-300
+    c, d = 1.0, 1 / max(1 - (a + b) * x / (a + 1), tiny)
+    fraction = d
+    for m in range(1, 10_000):
+        for numerator in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d = 1 / (_away_from_zero(1 + numerator * d, tiny))
+            c = _away_from_zero(1 + numerator / c, tiny)
+            fraction *= c * d
+        if abs(c * d - 1) < 1e-15:
+            break
+    return front * fraction / a
+
+
+def _away_from_zero(value: float, tiny: float) -> float:
+    return value if abs(value) > tiny else tiny
