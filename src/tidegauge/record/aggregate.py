@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
-from weakref import WeakSet
 
 from tidegauge.catalog.validation import check_value
 from tidegauge.model.errors import MetricValidationError
@@ -23,7 +22,8 @@ from tidegauge.statistics.accumulator import Accumulator
 __all__ = ["IntervalMetric", "flush_intervals"]
 
 _MOST_WAITING = 4096
-_handles: WeakSet[IntervalMetric] = WeakSet()
+#: Handles with an open interval; held here, so that none is lost with a handle nobody keeps.
+_open: set[IntervalMetric] = set()
 
 
 class IntervalMetric:
@@ -51,7 +51,6 @@ class IntervalMetric:
         self._waiting: dict[object, deque[float]] = {}
         self._sums: dict[object, Accumulator] = {}
         self._start_ns = self._end_ns = 0
-        _handles.add(self)
 
     def record(self, value: float, step: int | None = None, time: TimeLike | None = None) -> None:
         """Add one value to the open interval; checked as by `tidegauge.log_metric`.
@@ -76,6 +75,7 @@ class IntervalMetric:
                 recorder.key_of(spec, context, self.labels)  # refuses what is not allowed
                 waiting = self._waiting.setdefault(context, deque())
             waiting.append(value)
+            _open.add(self)  # after the value, so that no flush in between leaves it behind
             if len(waiting) >= _MOST_WAITING:
                 self._sum_up()
         except Exception as error:  # noqa: BLE001  (a metric must never hurt its program)
@@ -112,6 +112,7 @@ class IntervalMetric:
                     self._sums.setdefault(context, Accumulator()).add_many(values)
 
     def _write(self) -> None:
+        _open.discard(self)
         self._sum_up()
         sums, self._sums = self._sums, {}
         recorder = self._recorder
@@ -126,14 +127,15 @@ class IntervalMetric:
 
 def flush_intervals(*, due_only: bool = False) -> None:
     """Record the open intervals of every handle of this process."""
-    for handle in list(_handles):
+    for handle in list(_open):
         handle.flush(due_only=due_only)
 
 
 def after_fork() -> None:
     """In a forked child: see `IntervalMetric.after_fork`."""
-    for handle in list(_handles):
+    for handle in list(_open):
         handle.after_fork()
+    _open.clear()
 
 
 def _refuse_place(name: str, step: int | None, time: TimeLike | None) -> None:
