@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arrow arrays from NumPy arrays, without a copy, and from lists of Python values.
+
+`pyarrow.array` does the same, but imports pandas, if it is installed, to see whether it was given
+something of it: half a second and 40 MB in somebody's program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+__all__ = ["from_list", "from_numpy"]
+
+
+def from_numpy(
+    values: npt.NDArray[Any], kind: pa.DataType, *, absent: npt.NDArray[np.bool_] | None = None
+) -> pa.Array:
+    """Wrap numbers of shape (n,) as an Arrow array.
+
+    Args:
+        values: The numbers, as wide as `kind`. Must not change afterwards.
+        kind: A type of fixed width, such as int64 or timestamp.
+        absent: Where the array is null, of shape (n,).
+    """
+    if values.dtype.itemsize * 8 != kind.bit_width:
+        raise TypeError(f"{values.dtype} is not as wide as {kind}")
+    validity = None
+    if absent is not None and absent.any():
+        validity = pa.py_buffer(np.packbits(~absent, bitorder="little"))
+    buffers = [validity, pa.py_buffer(np.ascontiguousarray(values))]
+    return pa.Array.from_buffers(kind, len(values), buffers)
+
+
+def from_list(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Convert Python values, where None is null. Nothing is rounded, cut or read as another type.
+
+    Args:
+        values: Text, numbers, lists of numbers, or mappings as sequences of pairs of text.
+        kind: One of the types of `tidegauge.store.schema`, other than time and date.
+
+    Raises:
+        TypeError: A value is of another type.
+        OverflowError: A number does not fit.
+    """
+    absent = np.fromiter((value is None for value in values), bool, len(values))
+    if absent.all():
+        return pa.nulls(len(values), kind)
+    if pa.types.is_string(kind):
+        return _texts(values)
+    if pa.types.is_floating(kind):
+        _require(values, (float, int), kind)
+        numbers = [0.0 if value is None else value for value in values]
+        return from_numpy(np.array(numbers, np.float64), kind, absent=absent)
+    if pa.types.is_integer(kind):
+        _require(values, int, kind)
+        whole = [0 if value is None else value for value in values]
+        return from_numpy(np.array(whole, kind.to_pandas_dtype()), kind, absent=absent)
+    if absent.any():
+        raise TypeError(f"a {kind} cannot be absent")
+    offsets = np.zeros(len(values) + 1, np.int32)
+    np.cumsum([len(value) for value in values], out=offsets[1:])
+    starts = from_numpy(offsets, pa.int32())
+    inner = list(chain.from_iterable(values))
+    if pa.types.is_map(kind):
+        keys, items = _texts([key for key, _ in inner]), _texts([item for _, item in inner])
+        return pa.MapArray.from_arrays(starts, keys, items)
+    return pa.ListArray.from_arrays(starts, from_list(inner, kind.value_type), type=kind)
+
+
+def _texts(values: Sequence[str | None]) -> pa.Array:
+    _require(values, str, "string")
+    builder = pa.lib.StringBuilder()
+    builder.append_values(values)
+    return builder.finish()
+
+
+def _require(values: Sequence[Any], kinds: type | tuple[type, ...], wanted: object) -> None:
+    for value in values:
+        if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
+            raise TypeError(f"{type(value).__name__} is not {wanted}")

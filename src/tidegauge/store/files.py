@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The data files of a table: which there are and what they span, and writing a new one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.transaction import AddAction
+
+from tidegauge.model.times import TimeRange
+from tidegauge.store.location import Location
+from tidegauge.store.schema import PARTITION, STATISTICS
+
+__all__ = ["FileList", "list_files", "write_file"]
+
+#: Rows of a row group, the unit in which readers skip; DuckDB's own size.
+ROW_GROUP_ROWS = 122_880
+
+_DAY_US = 86_400 * 10**6
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+# Other writers cut the times in a file's statistics to milliseconds, the largest one included.
+_CUT_US = 999
+
+
+@dataclass(frozen=True, slots=True)
+class FileList:
+    """The data files of one version of a table, in no particular order.
+
+    Attributes:
+        paths: Paths relative to the table.
+        dates: Partition of each, days since 1970, int32 of shape (n_files,).
+        min_us: No row is before this, microseconds since 1970, int64 of shape (n_files,).
+        max_us: No row is after this.
+        rows: Number of rows, int64 of shape (n_files,).
+        sizes_bytes: Sizes, int64 of shape (n_files,).
+    """
+
+    paths: list[str]
+    dates: npt.NDArray[np.int32]
+    min_us: npt.NDArray[np.int64]
+    max_us: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+    sizes_bytes: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def within(self, time_range: TimeRange | None) -> FileList:
+        """The files that may hold rows of a range."""
+        if time_range is None:
+            return self
+        chosen = np.ones(len(self), dtype=bool)
+        if time_range.start_ns is not None:
+            chosen &= self.max_us >= time_range.start_ns // 1000
+        if time_range.end_ns is not None:
+            chosen &= self.min_us <= (time_range.end_ns - 1) // 1000
+        return self.chosen(chosen)
+
+    def chosen(self, mask: npt.NDArray[np.bool_]) -> FileList:
+        """The files for which `mask`, of shape (n_files,), is set."""
+        if mask.all():
+            return self
+        return FileList(
+            [self.paths[index] for index in np.flatnonzero(mask)],
+            self.dates[mask],
+            self.min_us[mask],
+            self.max_us[mask],
+            self.rows[mask],
+            self.sizes_bytes[mask],
+        )
+
+
+def list_files(delta: DeltaTable) -> FileList:
+    """List the files of the version that `delta` has loaded."""
+    actions = pa.RecordBatchReader.from_stream(delta.get_add_actions(flatten=True)).read_all()
+    dates = actions[f"partition.{PARTITION}"].cast(pa.int32()).to_numpy()
+    start_us = dates.astype(np.int64) * _DAY_US
+    smallest = _times_us(actions, "min.time", start_us)
+    largest = _times_us(actions, "max.time", start_us + _DAY_US - 1 - _CUT_US) + _CUT_US
+    return FileList(
+        [unquote(path) for path in actions["path"].to_pylist()],
+        dates,
+        smallest,
+        largest,
+        _integers(actions, "num_records"),
+        _integers(actions, "size_bytes"),
+    )
+
+
+def write_file(location: Location, rows: pa.Table, date: dt.date) -> AddAction:
+    """Write the rows of one day to a new file. Readers see it once it is committed.
+
+    Args:
+        location: The table's.
+        rows: Rows of that day, without the column `date`. Columns of text may be dictionaries.
+        date: The day.
+
+    Returns:
+        What to commit.
+    """
+    partition = f"{PARTITION}={date.isoformat()}"
+    path = f"{partition}/part-{uuid.uuid4().hex}.zstd.parquet"
+    location.create_directory(partition)
+    pq.write_table(
+        rows,
+        path,
+        filesystem=location.filesystem,
+        compression="zstd",
+        compression_level=1,
+        row_group_size=ROW_GROUP_ROWS,
+        use_dictionary=[name for name in _leaves(rows.schema) if name not in {"time", "value"}],
+        write_statistics=[name for name in STATISTICS if name in rows.schema.names],
+        store_schema=False,  # else Arrow readers would get the dictionaries back as such
+    )
+    location.secure(path)
+    info = location.filesystem.get_file_info(path)
+    return AddAction(
+        path=path,
+        size=info.size,
+        partition_values={PARTITION: date.isoformat()},
+        modification_time=int(dt.datetime.now(dt.UTC).timestamp() * 1000),
+        data_change=True,
+        stats=json.dumps(_statistics(rows)),
+    )
+
+
+def _times_us(
+    actions: pa.Table, name: str, default: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    if name not in actions.schema.names:
+        return default
+    times = actions[name].cast(pa.int64())
+    known = np.asarray(times.is_valid())
+    return np.where(known, times.fill_null(0).to_numpy(), default)
+
+
+def _integers(actions: pa.Table, name: str) -> npt.NDArray[np.int64]:
+    if name not in actions.schema.names:
+        return np.zeros(len(actions), dtype=np.int64)
+    numbers: npt.NDArray[np.int64] = actions[name].fill_null(0).to_numpy().astype(np.int64)
+    return numbers
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """The columns as Parquet names them, down to the primitive ones."""
+    return [leaf for field in schema for leaf in _leaves_of(field.name, field.type)]
+
+
+def _leaves_of(path: str, kind: pa.DataType) -> list[str]:
+    if pa.types.is_map(kind):
+        return [f"{path}.key_value.key", f"{path}.key_value.value"]
+    if pa.types.is_list(kind):
+        return _leaves_of(f"{path}.list.element", kind.value_type)
+    return [path]
+
+
+def _statistics(rows: pa.Table) -> dict[str, Any]:
+    smallest, largest, empty = {}, {}, {}
+    for name in STATISTICS:
+        if name not in rows.schema.names:
+            continue
+        column = rows[name]
+        empty[name] = column.null_count
+        if column.null_count < len(column):
+            bounds = pc.min_max(_values(column))
+            smallest[name] = _plain(bounds["min"])
+            largest[name] = _plain(bounds["max"])
+    return {
+        "numRecords": rows.num_rows,
+        "minValues": smallest,
+        "maxValues": largest,
+        "nullCount": empty,
+    }
+
+
+def _values(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    if not pa.types.is_dictionary(column.type):
+        return column
+    chunks = column.chunks
+    used = [chunk.dictionary.take(chunk.indices.unique().drop_null()) for chunk in chunks]
+    return pa.chunked_array(used, type=column.type.value_type)
+
+
+def _plain(bound: pa.Scalar) -> Any:
+    if pa.types.is_timestamp(bound.type):  # not `as_py`, which imports pandas
+        moment = _EPOCH + dt.timedelta(microseconds=bound.value)
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return bound.as_py()

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far a follower is behind the journals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from tidegauge.journal.reader import SlotReader
+from tidegauge.store.state import Lane
+
+__all__ = ["Lag", "is_waiting", "lag_of"]
+
+_CHUNK = 262_144
+_LOOK = 1024
+
+
+class Lag(msgspec.Struct, frozen=True):
+    """What waits for a follower.
+
+    Attributes:
+        points: Facts in the lanes of points.
+        events: Facts in the lanes of events.
+        oldest_ns: Time of the oldest of them; None if nothing waits.
+    """
+
+    points: int = 0
+    events: int = 0
+    oldest_ns: int | None = None
+
+    @property
+    def facts(self) -> int:
+        """All facts that wait."""
+        return self.points + self.events
+
+    def __add__(self, other: Lag) -> Lag:
+        times_ns = [each for each in (self.oldest_ns, other.oldest_ns) if each is not None]
+        return Lag(
+            self.points + other.points, self.events + other.events, min(times_ns, default=None)
+        )
+
+
+def lag_of(slots: Sequence[SlotReader], cursors: Mapping[tuple[str, Lane], int]) -> Lag:
+    """Count what lies behind a follower's cursors, by reading it."""
+    return sum((_lag_of(slot, cursors) for slot in slots), Lag())
+
+
+def is_waiting(slot: SlotReader, cursors: Mapping[tuple[str, Lane], int]) -> bool:
+    """Whether anything lies behind a follower's cursors in a slot, at the cost of two reads."""
+    points = cursors.get((slot.name, "points"), 0)
+    events = cursors.get((slot.name, "events"), 0)
+    # More than one position: the first may belong to a call that has not returned yet.
+    return (
+        slot.points(points, _LOOK, settled=False).end > points
+        or slot.events(events, limit_bytes=1).end > events
+    )
+
+
+def _lag_of(slot: SlotReader, cursors: Mapping[tuple[str, Lane], int]) -> Lag:
+    lag = Lag()
+    # Behind the oldest file there is nothing to wait for, even if a cursor says so.
+    at = max(cursors.get((slot.name, "points"), 0), slot.first_points())
+    while (batch := slot.points(at, _CHUNK, settled=False)).end > at:
+        at = batch.end
+        if len(batch.time_ns):
+            lag += Lag(points=len(batch.time_ns), oldest_ns=int(batch.time_ns.min()))
+    at = max(cursors.get((slot.name, "events"), 0), slot.first_events())
+    while (events := slot.events(at)).end > at:
+        at = events.end
+        if events.records:
+            oldest_ns = min(each.time_ns for each in events.records)
+            lag += Lag(events=len(events.records), oldest_ns=oldest_ns)
+    return lag

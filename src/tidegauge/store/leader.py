@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One process at a time: a lock on a file, held for the length of one piece of work.
+
+The lock ends with the process, however it ends. A forked child never inherits it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from tidegauge.journal.permissions import create_directory, create_file
+
+__all__ = ["exclusive", "holder"]
+
+# flock belongs to the open file, which a fork shares: without the hooks below, a child would keep
+# the lock for as long as it lives. The guard makes opening and noting one step as a fork sees it.
+_guard = threading.Lock()
+_held: set[int] = set()
+
+
+@contextlib.contextmanager
+def exclusive(path: Path) -> Iterator[bool]:
+    """Try to take the lock at `path`, for the length of the `with` block, without waiting.
+
+    Works between processes, and between threads of one process; it is not reentrant.
+
+    Args:
+        path: The lock's file; created when needed.
+
+    Yields:
+        Whether the lock was taken.
+
+    Raises:
+        StorePermissionError: The directory does not admit this user.
+    """
+    descriptor = _take(path)
+    try:
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            _give_back(descriptor)
+
+
+def holder(path: Path) -> str | None:
+    """What the holder of the lock wrote about itself (`pid 4711`); None if nobody holds it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(descriptor, 100, 0).decode(errors="replace").strip()
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _take(path: Path) -> int | None:
+    create_directory(path.parent)
+    with _guard:
+        descriptor = create_file(path)
+        _held.add(descriptor)
+    if not _lock(descriptor, path):
+        _give_back(descriptor)
+        return None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"pid {os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def _lock(descriptor: int, path: Path) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Somebody may have deleted the file between opening and locking it.
+        return os.fstat(descriptor).st_ino == path.stat().st_ino
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
+def _give_back(descriptor: int) -> None:
+    with _guard:
+        if descriptor in _held:  # not in a child, where it was closed at the fork
+            _held.remove(descriptor)
+            os.close(descriptor)
+
+
+def _after_fork_in_child() -> None:
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+    _guard.release()
+
+
+os.register_at_fork(
+    before=_guard.acquire,
+    after_in_parent=_guard.release,
+    after_in_child=_after_fork_in_child,
+)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a table's definition, in `tidegauge.model.tables`, to its Arrow schema."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from tidegauge.model.tables import COMMON_COLUMNS, Column, ColumnKind, Table
+
+__all__ = ["PARTITION", "STATISTICS", "arrow_schema", "columns_of"]
+
+#: The column that names a row's directory; its values are not in the files.
+PARTITION = "date"
+
+#: The columns whose smallest and largest value are kept in the table's log, so that a reader can
+#: leave files out. Each costs some 50 bytes per file in every commit and checkpoint.
+STATISTICS = ("time", "metric", "model", "run_id", "value")
+
+_TYPES: dict[ColumnKind, pa.DataType] = {
+    "time": pa.timestamp("us", "UTC"),
+    "date": pa.date32(),
+    "str": pa.string(),
+    "f64": pa.float64(),
+    "i64": pa.int64(),
+    "i32": pa.int32(),
+    "i64_list": pa.list_(pa.int64()),
+    "map": pa.map_(pa.string(), pa.string()),
+    "json": pa.string(),
+}
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """The schema of a table: the common columns, then its own, in the order they are declared."""
+    return pa.schema([_field(column) for column in columns_of(table)])
+
+
+def columns_of(table: Table) -> tuple[Column, ...]:
+    """All columns of a table, the common ones first."""
+    return (*COMMON_COLUMNS, *table.columns)
+
+
+def _field(column: Column) -> pa.Field:
+    return pa.field(column.name, _TYPES[column.kind], nullable=column.nullable)
