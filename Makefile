@@ -9,8 +9,12 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 BENCH_VENV := .venv-bench
+LOWEST_VENV := .venv-lowest
 STAMP := $(VENV)/.stamp
 BENCH_STAMP := $(BENCH_VENV)/.stamp
+LOWEST_STAMP := $(LOWEST_VENV)/.stamp
+# Repository laws are about the pinned tools; the rest must hold with old libraries too.
+LOWEST_TESTS := $(filter-out tests/repo/ tests/typing/,$(wildcard tests/*/))
 # How often `make test-slow` repeats each test that is marked `repeat`.
 TIDEGAUGE_REPEAT ?= 50
 # Extra arguments for pytest: make test ARGS="tests/unit -k grammar"
@@ -36,6 +40,10 @@ test: $(STAMP)  ## Every test but the slow ones
 .PHONY: test-slow
 test-slow: $(STAMP)  ## The slow tests, and kill tests and damage table TIDEGAUGE_REPEAT times
 	TIDEGAUGE_REPEAT=$(TIDEGAUGE_REPEAT) $(VENV)/bin/pytest -m "slow or repeat" $(ARGS)
+
+.PHONY: test-lowest
+test-lowest: $(LOWEST_STAMP)  ## The quick tests with the lower end of every version range
+	$(LOWEST_VENV)/bin/pytest -m "not slow" -W default $(LOWEST_TESTS) $(ARGS)
 
 .PHONY: lint
 lint: $(STAMP)  ## ruff, mypy --strict, import-linter
@@ -66,8 +74,8 @@ upgrade: $(STAMP)  ## The same, with the newest versions that the ranges allow
 
 .PHONY: clean
 clean:  ## Remove environments, caches and results
-	rm -rf $(VENV) $(BENCH_VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
-	    .ruff_cache bench/results build dist
+	rm -rf $(VENV) $(BENCH_VENV) $(LOWEST_VENV) .hypothesis .import_linter_cache .mypy_cache \
+	    .pytest_cache .ruff_cache bench/results build dist
 
 # An environment is brought up to date when its requirements or the project's metadata change.
 # uv itself is a pinned, hashed requirement: pip installs it, and it installs everything else.
@@ -76,6 +84,9 @@ $(STAMP): requirements/dev.txt requirements/uv.txt pyproject.toml
 
 $(BENCH_STAMP): requirements/bench.txt requirements/uv.txt pyproject.toml
 	$(call install,$(BENCH_VENV),requirements/bench.txt)
+
+$(LOWEST_STAMP): requirements/lowest.txt requirements/uv.txt pyproject.toml
+	$(call install,$(LOWEST_VENV),requirements/lowest.txt)
 
 define install
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

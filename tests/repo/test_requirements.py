@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-COMPILED = ["base", "bench", "dev", "uv"]
+COMPILED = ["base", "bench", "dev", "lowest", "uv"]
 PIN = re.compile(r"^(?P<name>[A-Za-z0-9_.-]+)(\[[^]]*\])?==(?P<version>[^ ;\\]+)")
 
 
