@@ -64,6 +64,11 @@ bench: $(BENCH_STAMP)  ## Every benchmark; JSON goes to bench/results
 	    $(BENCH_VENV)/bin/python bench/$$name.py > bench/results/$$name.json; \
 	done
 
+.PHONY: docs
+docs: $(STAMP)  ## Write the reference pages that are made from the code
+	$(VENV)/bin/python docs/generate.py
+	$(VENV)/bin/python -m tidegauge.catalog.docs
+
 .PHONY: requirements
 requirements: $(STAMP)  ## Compile pyproject.toml into requirements/*.txt, keeping pins
 	requirements/compile
