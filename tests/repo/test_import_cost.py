@@ -21,7 +21,7 @@ HEAVY = {
     "yaml",
 }
 # Standard library, msgspec and our own, over what `import json` loads.
-MAX_MODULES = 140
+MAX_MODULES = 150
 
 
 def test_import_loads_no_heavy_library() -> None:
@@ -31,7 +31,7 @@ def test_import_loads_no_heavy_library() -> None:
 
 
 def test_import_adds_few_modules() -> None:
-    """Over `import json`, `import tidegauge` adds at most 140 modules."""
+    """Over `import json`, `import tidegauge` adds at most 150 modules."""
     added = _added_modules()
     assert "tidegauge" in added
     assert len(added) <= MAX_MODULES, sorted(added)
