@@ -16,7 +16,7 @@ from tidegauge.catalog import (
     parse_metric_name,
     validate_metric_name,
 )
-from tidegauge.config import configure, flush, query, shutdown
+from tidegauge.config import configure, flush, parts, shutdown
 from tidegauge.model.errors import MetricValidationError, TidegaugeError
 from tidegauge.model.spec import MetricSpec
 from tidegauge.record.context import context
@@ -75,7 +75,7 @@ _READING = ("compare", "history", "search", "sql", "stats")
 def __getattr__(name: str) -> Any:
     """Load the reading side, and the vocabulary, when they are asked for."""
     if name in _READING:
-        return getattr(query(), name)
+        return getattr(parts().query, name)
     if name == "STANDARD_METRICS":
         from tidegauge import catalog
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tidegauge.store.drain import DrainFollower
     from tidegauge.store.store import Store
 
-__all__ = ["Parts", "assemble", "configure", "flush", "query", "settings", "shutdown", "store"]
+__all__ = ["Parts", "assemble", "configure", "flush", "parts", "shutdown"]
 
 _log = logging.getLogger("tidegauge")
 
@@ -172,6 +172,7 @@ class _LateDrain:
 
 _lock = threading.RLock()
 _process: _Process | None = None
+_reading: Parts | None = None
 
 
 def configure(**given: Any) -> Settings:
@@ -215,7 +216,9 @@ def flush(timeout_s: float = 30.0) -> bool:
         False if that took longer than `timeout_s` seconds or a follower failed. Nothing is lost
         then: delivery goes on in the background.
     """
-    process = _running()
+    process = _process
+    if process is None:  # nothing was recorded
+        return True
     aggregate.flush_intervals()
     recorder.writer.tick()
     deadline_s = time.monotonic() + timeout_s
@@ -243,19 +246,15 @@ def shutdown(timeout_s: float | None = None) -> bool:
         return delivered
 
 
-def settings() -> Settings:
-    """The settings in force."""
-    return _running().settings
-
-
-def store() -> Store:
-    """The store of this process."""
-    return _running().store
-
-
-def query() -> Query:
-    """The read side over the store of this process."""
-    return _running().query
+def parts() -> Parts:
+    """The parts of this process: as configured, or as the environment says. Starts nothing."""
+    global _reading
+    with _lock:
+        if _process is not None:
+            return _process
+        if _reading is None:
+            _reading = assemble()
+        return _reading
 
 
 def assemble(**given: Any) -> Parts:
@@ -279,14 +278,6 @@ def _vocabulary(chosen: Settings) -> Catalog:
     return catalog if chosen.catalog is None else catalog.merged(load_catalog(Path(chosen.catalog)))
 
 
-def _running() -> _Process:
-    with _lock:
-        if _process is None:
-            _prepare()
-        assert _process is not None
-        return _process
-
-
 def _prepare() -> None:
     """Apply the environment and the defaults. Called with the first fact of a process."""
     with _lock:
@@ -296,8 +287,8 @@ def _prepare() -> None:
 
 
 def _apply(chosen: Settings, catalog: Catalog) -> _Process:
-    global _process
-    before, _process = _process, _Process(chosen, catalog)
+    global _process, _reading
+    before, _process, _reading = _process, _Process(chosen, catalog), None
     if before is not None:
         _end(before, timeout_s=0)
     _configure_recorder(_process)
@@ -379,9 +370,9 @@ def _at_exit() -> None:
 
 def _after_fork_in_child() -> None:
     """Let the child record into a slot of its own, with threads of its own."""
-    global _process, _lock  # noqa: PLW0603  (the parent's lock may be held for ever)
+    global _process, _reading, _lock  # noqa: PLW0603  (the parent's lock may be held for ever)
     _lock = threading.RLock()
-    parent, _process = _process, None
+    parent, _process, _reading = _process, None, None
     recorder.writer.after_fork()
     aggregate.after_fork()
     if parent is not None:
@@ -398,7 +389,7 @@ def _adopt(parent: _Process) -> None:
 
 
 def _read_run(run_id: str) -> dict[str, float]:
-    return query().latest(run_id=run_id)
+    return parts().query.latest(run_id=run_id)
 
 
 MetricLogger.read_run = staticmethod(_read_run)
