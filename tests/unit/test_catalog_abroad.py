@@ -311,5 +311,6 @@ def test_mlflow_on_windows_refuses_colons() -> None:
         check_mlflow_name("usage:reply_rate", windows=True)
     assert str(caught.value) == (
         "MLflow name has a colon, which MLflow refuses on Windows; got 'usage:reply_rate'; "
-        "allowed: letters, digits, '_', '-', '.', ' ' and '/'. Use the name style 'slash' or 'underscore'."
+        "allowed: letters, digits, '_', '-', '.', ' ' and '/'. Use the name style 'slash' or "
+        "'underscore'."
     )

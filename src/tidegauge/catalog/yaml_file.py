@@ -31,7 +31,9 @@ _NESTED = {
     "deprecated": Deprecation,
     "names": NamesAbroad,
 }
-_UNKNOWN = re.compile(r"unknown field `(?P<key>.*)`(?: - at `\$\.?(?P<field>\w*).*`)?", re.DOTALL)
+_UNKNOWN = re.compile(
+    r"unknown field `(?P<key>.*?)`(?: - at `\$\.?(?P<field>\w*).*`)?\Z", re.DOTALL
+)
 _BOOLS = {"true": True, "false": False}
 
 
