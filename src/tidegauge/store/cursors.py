@@ -15,7 +15,7 @@ import msgspec
 
 from tidegauge.store.tables import Tables
 
-__all__ = ["Cursors", "SlotCursor", "moved"]
+__all__ = ["Cursors", "SlotCursor", "moved", "read_cursors", "transaction_names"]
 
 
 class SlotCursor(msgspec.Struct, frozen=True):
@@ -73,23 +73,33 @@ class Cursors:
         """The application transactions of these slots in a table; none if it does not exist."""
         if table not in self._transactions:
             stored = self._tables.open(table)
-            prefixes = [f"{self._journal_id}/{slot}/" for slot in self._slots]
-            wanted = [prefix + name for prefix in prefixes for name in _NAMES.values()]
+            wanted = transaction_names(self._journal_id, self._slots)
             self._transactions[table] = {} if stored is None else stored.transactions(wanted)
         return self._transactions[table]
 
     def of(self, table: str) -> dict[str, SlotCursor]:
         """The cursor of each slot; all zero where the table has none."""
-        found = self.transactions(table)
-        return {
-            slot: SlotCursor(
-                **{
-                    key: found.get(f"{self._journal_id}/{slot}/{name}", 0)
-                    for key, name in _NAMES.items()
-                }
-            )
-            for slot in self._slots
-        }
+        return read_cursors(self.transactions(table), self._journal_id, self._slots)
+
+
+def transaction_names(journal_id: str, slots: Sequence[str]) -> list[str]:
+    """The names of the application transactions that hold the cursors of these slots."""
+    return [f"{journal_id}/{slot}/{name}" for slot in slots for name in _NAMES.values()]
+
+
+def read_cursors(
+    transactions: Mapping[str, int], journal_id: str, slots: Sequence[str]
+) -> dict[str, SlotCursor]:
+    """The cursor of each slot, from the transactions of one version of a table."""
+    return {
+        slot: SlotCursor(
+            **{
+                key: transactions.get(f"{journal_id}/{slot}/{name}", 0)
+                for key, name in _NAMES.items()
+            }
+        )
+        for slot in slots
+    }
 
 
 def moved(before: SlotCursor, after: SlotCursor, journal_id: str, slot: str) -> dict[str, int]:

@@ -22,7 +22,7 @@ from tidegauge.model.times import TimeRange
 from tidegauge.store.location import Location
 from tidegauge.store.schema import PARTITION, STATISTICS
 
-__all__ = ["FileList", "list_files", "write_file"]
+__all__ = ["NO_FILES", "FileList", "list_files", "write_file"]
 
 #: Rows of a row group, the unit in which readers skip; DuckDB's own size.
 ROW_GROUP_ROWS = 122_880
@@ -79,6 +79,10 @@ class FileList:
             self.rows[mask],
             self.sizes_bytes[mask],
         )
+
+
+_NONE = np.empty(0, np.int64)
+NO_FILES = FileList([], np.empty(0, np.int32), _NONE, _NONE, _NONE, _NONE)
 
 
 def list_files(delta: DeltaTable) -> FileList:

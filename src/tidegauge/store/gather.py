@@ -93,8 +93,7 @@ def _take_events(
         batch = slot.events(
             cursor.events, facts_before=cursor.events_facts, limit_bytes=_EVENT_BYTES
         )
-        if batch.end == cursor.events:
-            return cursor, taken
+        last = batch.end - cursor.events < _EVENT_BYTES
         stored_before = gathered.rows[POINTS.name].added[slot.name]
         lost = sum(
             _take_table(gathered, slot, table, events, cursors)
@@ -109,6 +108,8 @@ def _take_events(
             events_damaged=cursor.events_damaged + batch.damaged + lost,
         )
         taken += len(batch.records)
+        if last:
+            return cursor, taken
     gathered.more = True
     return cursor, taken
 

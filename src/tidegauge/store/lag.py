@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from tidegauge.journal.reader import SlotReader
+from tidegauge.store.reading import event_batches, point_batches
 from tidegauge.store.state import Lane
 
 __all__ = ["Lag", "is_waiting", "lag_of"]
 
-_CHUNK = 262_144
 _LOOK = 1024
 
 
@@ -60,14 +60,12 @@ def is_waiting(slot: SlotReader, cursors: Mapping[tuple[str, Lane], int]) -> boo
 def _lag_of(slot: SlotReader, cursors: Mapping[tuple[str, Lane], int]) -> Lag:
     lag = Lag()
     # Behind the oldest file there is nothing to wait for, even if a cursor says so.
-    at = max(cursors.get((slot.name, "points"), 0), slot.first_points())
-    while (batch := slot.points(at, _CHUNK, settled=False)).end > at:
-        at = batch.end
-        if len(batch.time_ns):
-            lag += Lag(points=len(batch.time_ns), oldest_ns=int(batch.time_ns.min()))
-    at = max(cursors.get((slot.name, "events"), 0), slot.first_events())
-    while (events := slot.events(at)).end > at:
-        at = events.end
+    start = max(cursors.get((slot.name, "points"), 0), slot.first_points())
+    for points in point_batches(slot, start):
+        if len(points.time_ns):
+            lag += Lag(points=len(points.time_ns), oldest_ns=int(points.time_ns.min()))
+    start = max(cursors.get((slot.name, "events"), 0), slot.first_events())
+    for events in event_batches(slot, start):
         if events.records:
             oldest_ns = min(each.time_ns for each in events.records)
             lag += Lag(events=len(events.records), oldest_ns=oldest_ns)

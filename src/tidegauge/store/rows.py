@@ -15,19 +15,17 @@ import pyarrow as pa
 
 from tidegauge.journal.layout import NO_STEP
 from tidegauge.journal.reader import Event, PointsBatch
-from tidegauge.model.series import DIMENSIONS
 from tidegauge.model.tables import Table
 from tidegauge.model.times import TimeRange
 from tidegauge.store.arrays import from_list, from_numpy
-from tidegauge.store.schema import PARTITION, arrow_schema
-from tidegauge.store.series_rows import DICTIONARY, UNKNOWN, Resolve, SeriesRows
+from tidegauge.store.schema import PARTITION, SERIES_COLUMNS, arrow_schema, dictionary_schema
+from tidegauge.store.series_rows import UNKNOWN, Resolve, SeriesRows
 
 __all__ = ["Rows", "UnfitEvent", "tail_schema"]
 
 _DAY_US = 86_400 * 10**6
 _TIME = pa.timestamp("us", "UTC")
 _EPOCH = dt.date(1970, 1, 1)
-_FROM_SERIES = ("slot", "metric", *DIMENSIONS)
 
 
 class UnfitEvent(msgspec.Struct, frozen=True):
@@ -68,7 +66,7 @@ class Rows:
         self._own = [
             column
             for column in self._schema
-            if column.name not in {"time", PARTITION, "labels", *_FROM_SERIES}
+            if column.name not in {"time", PARTITION, "labels", *SERIES_COLUMNS}
         ]
         self._series = SeriesRows()
         self._numbers: list[npt.NDArray[np.int32]] = []
@@ -89,6 +87,8 @@ class Rows:
 
     def add_events(self, slot: str, events: Sequence[Event], resolve: Resolve) -> int:
         """Add events of this table; returns how many were added."""
+        if not events:
+            return 0
         columns, events = self._converted(slot, events)
         label = self._label(slot)
         numbers = [self._series.number(label, event.series, resolve) for event in events]
@@ -201,23 +201,17 @@ class Rows:
         columns = self._own_columns(chosen) | self._series.texts(numbers)
         columns["labels"] = self._series.labels(numbers).dictionary_decode()
         columns["time"] = from_numpy(times_ns // 1000, _TIME)
-        fields = [
-            column.with_type(DICTIONARY) if column.name in _FROM_SERIES else column
-            for column in self._schema
-            if column.name != PARTITION
-        ]
-        return pa.table([columns[column.name] for column in fields], schema=pa.schema(fields))
+        schema = dictionary_schema(self.table)
+        schema = schema.remove(schema.get_field_index(PARTITION))
+        return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
 def tail_schema(table: Table) -> pa.Schema:
-    """The schema of a table with its series' columns as dictionaries."""
-    schema = arrow_schema(table)
-    for index, column in enumerate(schema):
-        if column.name in _FROM_SERIES:
-            schema = schema.set(index, column.with_type(DICTIONARY))
-        elif column.name == "labels":
-            schema = schema.set(index, column.with_type(pa.dictionary(pa.int32(), column.type)))
-    return schema
+    """The schema of `Rows.tail`: everything that comes from the series is a dictionary."""
+    schema = dictionary_schema(table)
+    at = schema.get_field_index("labels")
+    labels = schema.field(at)
+    return schema.set(at, labels.with_type(pa.dictionary(pa.int32(), labels.type)))
 
 
 def _columns(fields: Sequence[pa.Field], events: Sequence[Event]) -> dict[str, pa.Array]:

@@ -5,9 +5,18 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from tidegauge.model.series import DIMENSIONS
 from tidegauge.model.tables import COMMON_COLUMNS, Column, ColumnKind, Table
 
-__all__ = ["PARTITION", "STATISTICS", "arrow_schema", "columns_of"]
+__all__ = [
+    "DICTIONARY",
+    "PARTITION",
+    "SERIES_COLUMNS",
+    "STATISTICS",
+    "arrow_schema",
+    "columns_of",
+    "dictionary_schema",
+]
 
 #: The column that names a row's directory; its values are not in the files.
 PARTITION = "date"
@@ -15,6 +24,12 @@ PARTITION = "date"
 #: The columns whose smallest and largest value are kept in the table's log, so that a reader can
 #: leave files out. Each costs some 50 bytes per file in every commit and checkpoint.
 STATISTICS = ("time", "metric", "model", "run_id", "value")
+
+#: The columns of text that come from a row's series, so that few distinct values occur.
+SERIES_COLUMNS = ("slot", "metric", *DIMENSIONS)
+
+#: How such a column is kept in memory.
+DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 
 _TYPES: dict[ColumnKind, pa.DataType] = {
     "time": pa.timestamp("us", "UTC"),
@@ -32,6 +47,15 @@ _TYPES: dict[ColumnKind, pa.DataType] = {
 def arrow_schema(table: Table) -> pa.Schema:
     """The schema of a table: the common columns, then its own, in the order they are declared."""
     return pa.schema([_field(column) for column in columns_of(table)])
+
+
+def dictionary_schema(table: Table) -> pa.Schema:
+    """The same with `SERIES_COLUMNS` as dictionaries, as rows are held before they are written."""
+    schema = arrow_schema(table)
+    for index, column in enumerate(schema):
+        if column.name in SERIES_COLUMNS:
+            schema = schema.set(index, column.with_type(DICTIONARY))
+    return schema
 
 
 def columns_of(table: Table) -> tuple[Column, ...]:

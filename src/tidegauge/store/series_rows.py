@@ -12,13 +12,11 @@ import pyarrow as pa
 from tidegauge.model.series import DIMENSIONS, SeriesKey
 from tidegauge.store.arrays import from_list, from_numpy
 
-__all__ = ["DICTIONARY", "UNKNOWN", "Resolve", "SeriesRows"]
+__all__ = ["UNKNOWN", "Resolve", "SeriesRows"]
 
 #: The number of a series that cannot be resolved.
 UNKNOWN = -1
 
-#: Text of which few distinct values occur.
-DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 _MAP = pa.map_(pa.string(), pa.string())
 
 #: Tells what a series id of a slot means; None if nobody knows any more.
@@ -96,11 +94,15 @@ class SeriesRows:
 
 
 def _spread(values: Sequence[str | None], numbers: npt.NDArray[np.int32]) -> pa.DictionaryArray:
-    distinct = {value: at for at, value in enumerate(dict.fromkeys(values)) if value is not None}
-    places = {value: at for at, value in enumerate(distinct)}
-    codes = np.array([-1 if value is None else places[value] for value in values], np.int32)
-    spread = codes[numbers]
-    absent = spread < 0 if None in values else None
-    return pa.DictionaryArray.from_arrays(
-        from_numpy(spread, pa.int32(), absent=absent), from_list(list(places), pa.string())
-    )
+    distinct = dict.fromkeys(value for value in values if value is not None)
+    places: dict[str | None, int] = {value: at for at, value in enumerate(distinct)}
+    codes = np.array([places.get(value, -1) for value in values], np.int32)
+    absent = None
+    if len(codes) and (codes == codes[0]).all():  # the same for all, as most dimensions are
+        spread = np.zeros(len(numbers), np.int32)
+        absent = np.ones(len(numbers), bool) if codes[0] < 0 else None
+    else:
+        spread = codes[numbers]
+        absent = spread < 0 if None in values else None
+    indices = from_numpy(spread, pa.int32(), absent=absent)
+    return pa.DictionaryArray.from_arrays(indices, from_list(list(distinct), pa.string()))

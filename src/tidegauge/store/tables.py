@@ -21,11 +21,19 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from tidegauge.model.errors import StoreError
 from tidegauge.model.tables import TABLES, Table
-from tidegauge.store.files import FileList, list_files
+from tidegauge.store.files import NO_FILES, FileList, list_files
 from tidegauge.store.location import Location
 from tidegauge.store.schema import PARTITION, STATISTICS, arrow_schema
 
-__all__ = ["FORMAT", "Overtaken", "StoredTable", "TableView", "Tables", "is_usable_here"]
+__all__ = [
+    "FORMAT",
+    "NO_TABLE",
+    "Overtaken",
+    "StoredTable",
+    "TableView",
+    "Tables",
+    "is_usable_here",
+]
 
 #: Version of the layout that docs/format/store.md describes.
 FORMAT = 1
@@ -66,6 +74,10 @@ class TableView:
     transactions: Mapping[str, int]
     columns: frozenset[str]
     evolved: bool
+
+
+#: What a table that does not exist says.
+NO_TABLE = TableView(-1, NO_FILES, {}, frozenset(), evolved=False)
 
 
 class Tables:
@@ -293,6 +305,10 @@ class StoredTable:
                 storage_options=self.location.storage_options,
             )
 
+    def share_log(self) -> None:
+        """Give the log's files the rights of their directory."""
+        self.location.share(_LOG)
+
     @property
     def _loaded(self) -> DeltaTable:
         assert self._delta is not None, "load() comes first"
@@ -326,7 +342,7 @@ class StoredTable:
     def _secure_log(self) -> None:
         if self.location.directory is not None:
             self.location.secure(_entry(self._loaded.version()))
-            self.location.share(_LOG)
+            self.share_log()
 
 
 def is_usable_here() -> bool:

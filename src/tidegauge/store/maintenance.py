@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeping the tables small and quick to open: merging files, retiring rows, clearing away.
+
+All of it goes on beside a drain and beside readers. One process at a time maintains a store.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+
+from tidegauge.model.tables import TABLES
+from tidegauge.store.files import FileList
+from tidegauge.store.rewrite import MAINTENANCE, RETIRED, Rewritten, drop_files, rewrite_files
+from tidegauge.store.store import Store
+from tidegauge.store.tables import Overtaken, StoredTable, TableView
+
+__all__ = ["FULL_ROWS", "KEEP_FILES_H", "Retention", "compact", "retire", "tidy"]
+
+#: Hours for which files that no longer belong to a table are kept for those still reading them.
+KEEP_FILES_H = 24
+
+#: Rows of a file that needs no merging: some 20 MB, and 200 MB of memory while it is made.
+FULL_ROWS = 2_000_000
+
+# Today, files of like size are merged when there are so many; so a row is rewritten a few times
+# only, however often this runs. A day that is over is merged once more.
+_TODAY_FILES = 8
+_PAST_FILES = 4
+
+_DAY_NS = 86_400 * 10**9
+_log = logging.getLogger("tidegauge")
+
+
+Result = TypeVar("Result")
+
+
+class Retention(msgspec.Struct, frozen=True):
+    """For how many days rows are kept. None is for ever.
+
+    Attributes:
+        days: For the whole table.
+        metrics: For single metrics, by the name they are stored under.
+    """
+
+    days: float | None = None
+    metrics: Mapping[str, float] = {}
+
+
+def compact(store: Store, name: str, *, full_rows: int = FULL_ROWS) -> Rewritten | None:
+    """Merge the small files of each day of a table, where that is worth it.
+
+    Args:
+        store: The store.
+        name: The table. Nothing happens if it does not exist.
+        full_rows: Rows of a file that needs no merging.
+
+    Returns:
+        What was done; None if another process is maintaining the store.
+
+    Raises:
+        StoreError: The table cannot be used.
+    """
+    today = store.clock.wall_ns() // _DAY_NS
+
+    def work(stored: StoredTable) -> Rewritten:
+        merges: list[tuple[FileList, pc.Expression | None]] = [
+            (group, None)
+            for day, files in _days(_view(stored).files)
+            for group in _worth_merging(files, full_rows, is_over=day < today)
+        ]
+        return _rewrite_each(stored, merges)
+
+    return _alone(store, name, work, Rewritten())
+
+
+def retire(store: Store, name: str, retention: Retention) -> Rewritten | None:
+    """Remove rows that were kept for long enough.
+
+    A day is removed, from the table or from a metric, once all of it is old enough.
+
+    Args:
+        store: The store.
+        name: The table. Nothing happens if it does not exist.
+        retention: How long rows are kept.
+
+    Returns:
+        What was done; None if another process is maintaining the store.
+
+    Raises:
+        StoreError: The table cannot be used.
+    """
+    now_ns = store.clock.wall_ns()
+
+    def work(stored: StoredTable) -> Rewritten:
+        done = Rewritten()
+        if retention.days is not None:
+            view = _view(stored)
+            old = view.files.chosen(view.files.dates < _first_kept(now_ns, retention.days))
+            if len(old):
+                done += drop_files(stored, view, old)
+        return done + _rewrite_each(stored, list(_with_old_metrics(stored, retention, now_ns)))
+
+    return _alone(store, name, work, Rewritten())
+
+
+def tidy(store: Store, name: str, *, keep_files_h: int = KEEP_FILES_H) -> int | None:
+    """Delete files that no longer belong to a table, and shorten its log.
+
+    Args:
+        store: The store.
+        name: The table. Nothing happens if it does not exist.
+        keep_files_h: Hours for which such files stay for those who are reading them, and for a
+            drain that has written and not yet committed them.
+
+    Returns:
+        How many files were deleted; None if another process is maintaining the store.
+
+    Raises:
+        StoreError: The table cannot be used.
+    """
+
+    def work(stored: StoredTable) -> int:
+        delta = stored.delta()
+        deleted = delta.vacuum(
+            keep_files_h, dry_run=False, enforce_retention_duration=False, full=True
+        )
+        delta.create_checkpoint()
+        delta.cleanup_metadata()
+        stored.load()
+        stored.share_log()
+        return len(deleted)
+
+    return _alone(store, name, work, 0)
+
+
+def _alone(
+    store: Store, name: str, work: Callable[[StoredTable], Result], nothing: Result
+) -> Result | None:
+    """Do something to a table, unless another process is maintaining the store."""
+    with store.maintain() as mine:
+        if not mine:
+            return None
+        stored = store.tables.open(name) if name in TABLES else None
+        return nothing if stored is None else work(stored)
+
+
+def _rewrite_each(
+    stored: StoredTable, groups: Sequence[tuple[FileList, pc.Expression | None]]
+) -> Rewritten:
+    done = Rewritten()
+    table = TABLES[stored.name]
+    for group, without in groups:
+        try:
+            done += rewrite_files(stored, table, _view(stored), group, without=without)
+        except Overtaken as error:  # another host maintains the same tables; enough for today
+            _log.info("maintenance: %s", error)
+            break
+    return done
+
+
+def _view(stored: StoredTable) -> TableView:
+    return stored.view((MAINTENANCE, RETIRED))
+
+
+def _days(files: FileList) -> Iterator[tuple[int, FileList]]:
+    for day in np.unique(files.dates):
+        yield int(day), files.chosen(files.dates == day)
+
+
+def _worth_merging(files: FileList, full_rows: int, *, is_over: bool) -> Iterator[FileList]:
+    """Groups of files of one day to be merged into one each."""
+    small = files.chosen(files.rows < full_rows // 2)
+    if is_over:
+        if len(small) >= _PAST_FILES:
+            yield from _packed(small, full_rows)
+        return
+    tiers = np.log2(np.maximum(small.rows, 1)).astype(np.int64) // 3
+    for tier in np.unique(tiers):
+        alike = small.chosen(tiers == tier)
+        if len(alike) >= _TODAY_FILES:
+            yield from _packed(alike, full_rows)
+
+
+def _packed(files: FileList, full_rows: int) -> Iterator[FileList]:
+    """Cut files, in the order of time, into groups of so many rows in all."""
+    order = np.argsort(files.min_us, kind="stable")
+    group = np.empty(len(files), np.int64)
+    number, rows = 0, 0
+    for at in order:
+        rows += int(files.rows[at])
+        if rows > full_rows:
+            number, rows = number + 1, int(files.rows[at])
+        group[at] = number
+    for number in range(number + 1):
+        if (group == number).sum() > 1:
+            yield files.chosen(group == number)
+
+
+def _with_old_metrics(
+    stored: StoredTable, retention: Retention, now_ns: int
+) -> Iterator[tuple[FileList, pc.Expression]]:
+    """Files that hold rows of metrics beyond their time, with what is to go from each."""
+    kept_from = {name: _first_kept(now_ns, days) for name, days in retention.metrics.items()}
+    for day, files in _days(_view(stored).files):
+        old = [name for name, first in kept_from.items() if day < first]
+        if not old:
+            continue
+        without = pc.field("metric").isin(old)
+        for at in range(len(files)):
+            one = files.chosen(np.arange(len(files)) == at)
+            if _count(stored, one, without):
+                yield one, without
+
+
+def _count(stored: StoredTable, files: FileList, condition: pc.Expression) -> int:
+    filesystem = stored.location.filesystem
+    dataset = pads.dataset(files.paths, filesystem=filesystem, format="parquet")
+    return int(dataset.count_rows(filter=condition))
+
+
+def _first_kept(now_ns: int, days: float) -> int:
+    """The first day, since 1970, of which a part is younger than so many days."""
+    return int((now_ns - days * _DAY_NS) // _DAY_NS)

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Replacing some files of a day by others that hold the same rows, or fewer, in one commit.
+
+The Delta library lets two such commits replace the same file, which doubles its rows. Here each one
+moves the application transaction `tidegauge/maintenance`, and of two that began at the same version
+the second fails.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+from deltalake.transaction import AddAction, RemoveAction
+
+from tidegauge.model.tables import Table
+from tidegauge.store.arrays import from_numpy
+from tidegauge.store.files import FileList, write_file
+from tidegauge.store.schema import PARTITION, dictionary_schema
+from tidegauge.store.tables import StoredTable, TableView
+
+__all__ = ["MAINTENANCE", "RETIRED", "Rewritten", "drop_files", "rewrite_files"]
+
+#: Application transaction of every commit that removes files: how many there were.
+MAINTENANCE = "tidegauge/maintenance"
+
+#: Application transaction that counts the rows that were retired.
+RETIRED = "tidegauge/retired"
+
+# Neighbours in a file are alike in these, the first before the second.
+_ORDER = ("metric", "service", "model", "model_version", "run_id")
+
+
+class Rewritten(msgspec.Struct, frozen=True):
+    """What a rewriting did.
+
+    Attributes:
+        files_before: Files replaced.
+        files_after: Files in their place.
+        bytes_before: Size of the former.
+        bytes_after: Size of the latter.
+        rows_retired: Rows that are in none of the latter.
+    """
+
+    files_before: int = 0
+    files_after: int = 0
+    bytes_before: int = 0
+    bytes_after: int = 0
+    rows_retired: int = 0
+
+    def __add__(self, other: Rewritten) -> Rewritten:
+        mine, others = msgspec.structs.astuple(self), msgspec.structs.astuple(other)
+        return Rewritten(*(a + b for a, b in zip(mine, others, strict=True)))
+
+
+def rewrite_files(
+    stored: StoredTable,
+    table: Table,
+    view: TableView,
+    files: FileList,
+    *,
+    without: pc.Expression | None = None,
+) -> Rewritten:
+    """Replace files of one day by one that holds their rows in order.
+
+    Args:
+        stored: The table.
+        table: Its definition.
+        view: The version that `files` are from; asked for `MAINTENANCE` and `RETIRED`.
+        files: Files of one day. All their rows are held in memory.
+        without: Rows to leave out.
+
+    Raises:
+        Overtaken: Another process has removed files since that version. Nothing was changed.
+        StoreError: The table cannot be used.
+    """
+    rows = _read(stored, table, files, without)
+    retired = int(files.rows.sum()) - rows.num_rows
+    day = dt.date(1970, 1, 1) + dt.timedelta(days=int(files.dates[0]))
+    added = []
+    if rows.num_rows:
+        added.append(write_file(stored.location, rows.take(_order(rows)), day))
+    return _replace(stored, view, files, added, retired)
+
+
+def drop_files(stored: StoredTable, view: TableView, files: FileList) -> Rewritten:
+    """Remove files with all their rows; see `rewrite_files`."""
+    return _replace(stored, view, files, [], int(files.rows.sum()))
+
+
+def _replace(
+    stored: StoredTable,
+    view: TableView,
+    files: FileList,
+    added: Sequence[AddAction],
+    retired: int,
+) -> Rewritten:
+    for action in added:
+        action.data_change = retired > 0
+    transactions = {MAINTENANCE: view.transactions.get(MAINTENANCE, 0) + 1}
+    if retired:
+        transactions[RETIRED] = view.transactions.get(RETIRED, 0) + retired
+    stored.commit(
+        added,
+        removed=[_removal(files, at, data_change=retired > 0) for at in range(len(files))],
+        transactions=transactions,
+        base=view.transactions,
+    )
+    return Rewritten(
+        files_before=len(files),
+        files_after=len(added),
+        bytes_before=int(files.sizes_bytes.sum()),
+        bytes_after=sum(action.size for action in added),
+        rows_retired=retired,
+    )
+
+
+def _removal(files: FileList, at: int, *, data_change: bool) -> RemoveAction:
+    day = dt.date(1970, 1, 1) + dt.timedelta(days=int(files.dates[at]))
+    return RemoveAction(
+        path=files.paths[at],
+        data_change=data_change,
+        deletion_timestamp=int(time.time() * 1000),
+        size=int(files.sizes_bytes[at]),
+        partition_values={PARTITION: day.isoformat()},
+    )
+
+
+def _read(
+    stored: StoredTable, table: Table, files: FileList, without: pc.Expression | None
+) -> pa.Table:
+    schema = dictionary_schema(table)
+    schema = schema.remove(schema.get_field_index(PARTITION))
+    texts = [column.name for column in schema if pa.types.is_dictionary(column.type)]
+    dataset = pads.dataset(
+        files.paths,
+        schema=schema,
+        filesystem=stored.location.filesystem,
+        format=pads.ParquetFileFormat(dictionary_columns=texts),
+    )
+    rows = dataset.to_table(filter=None if without is None else ~without)
+    return rows.unify_dictionaries().combine_chunks()
+
+
+def _order(rows: pa.Table) -> pa.Array:
+    """The places of the rows in the order of their series, and of time within."""
+    group = np.zeros(rows.num_rows, np.int64)
+    for name in _ORDER:
+        if name in rows.schema.names:
+            codes, count = _ranks(rows[name].chunk(0))
+            # Made dense again each time, so that the product never overflows.
+            group = np.unique(group * count + codes, return_inverse=True)[1]
+    times = rows["time"].chunk(0).cast(pa.int64()).to_numpy()
+    return from_numpy(np.lexsort((times, group)), pa.int64())
+
+
+def _ranks(column: pa.DictionaryArray) -> tuple[npt.NDArray[np.int64], int]:
+    """The rank of each row's text, from 1, or 0 where there is none; and one more than the last."""
+    texts = column.dictionary.to_pylist()
+    rank_of = {text: rank for rank, text in enumerate(sorted(texts), start=1)}
+    ranks = np.array([*(rank_of[text] for text in texts), 0], np.int64)
+    codes = column.indices.fill_null(len(texts)).to_numpy()
+    return ranks[codes], len(texts) + 1
