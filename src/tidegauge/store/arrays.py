@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["from_list", "from_numpy"]
+__all__ = ["from_list", "from_numpy", "to_numpy"]
 
 
 def from_numpy(
@@ -35,6 +35,26 @@ def from_numpy(
         validity = pa.py_buffer(np.packbits(~absent, bitorder="little"))
     buffers = [validity, pa.py_buffer(np.ascontiguousarray(values))]
     return pa.Array.from_buffers(kind, len(values), buffers)
+
+
+def to_numpy(column: pa.Array | pa.ChunkedArray, *, default: int = 0) -> npt.NDArray[Any]:
+    """The numbers of a column of fixed width, with `default` where it is null; shape (n,).
+
+    Times and dates come as integers.
+    """
+    kind = np.dtype(f"i{column.type.bit_width // 8}")
+    parts = [np.empty(0, kind)]
+    for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+        if not len(chunk):
+            continue
+        validity, data = chunk.buffers()[:2]
+        here = slice(chunk.offset, chunk.offset + len(chunk))
+        values = np.frombuffer(data, kind)[here]
+        if chunk.null_count:
+            bits = np.unpackbits(np.frombuffer(validity, np.uint8), bitorder="little")
+            values = np.where(bits[here], values, kind.type(default))
+        parts.append(values)
+    return np.concatenate(parts)
 
 
 def from_list(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

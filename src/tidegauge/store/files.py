@@ -19,10 +19,11 @@ from deltalake import DeltaTable
 from deltalake.transaction import AddAction
 
 from tidegauge.model.times import TimeRange
+from tidegauge.store.arrays import from_numpy, to_numpy
 from tidegauge.store.location import Location
 from tidegauge.store.schema import PARTITION, STATISTICS
 
-__all__ = ["NO_FILES", "FileList", "list_files", "write_file"]
+__all__ = ["NO_FILES", "FileList", "list_files", "read_file", "write_file"]
 
 #: Rows of a row group, the unit in which readers skip; DuckDB's own size.
 ROW_GROUP_ROWS = 122_880
@@ -31,6 +32,7 @@ _DAY_US = 86_400 * 10**6
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 # Other writers cut the times in a file's statistics to milliseconds, the largest one included.
 _CUT_US = 999
+_UNKNOWN = -(2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ NO_FILES = FileList([], np.empty(0, np.int32), _NONE, _NONE, _NONE, _NONE)
 def list_files(delta: DeltaTable) -> FileList:
     """List the files of the version that `delta` has loaded."""
     actions = pa.RecordBatchReader.from_stream(delta.get_add_actions(flatten=True)).read_all()
-    dates = actions[f"partition.{PARTITION}"].cast(pa.int32()).to_numpy()
+    dates = to_numpy(actions[f"partition.{PARTITION}"])
     start_us = dates.astype(np.int64) * _DAY_US
     smallest = _times_us(actions, "min.time", start_us)
     largest = _times_us(actions, "max.time", start_us + _DAY_US - 1 - _CUT_US) + _CUT_US
@@ -102,13 +104,20 @@ def list_files(delta: DeltaTable) -> FileList:
     )
 
 
-def write_file(location: Location, rows: pa.Table, date: dt.date) -> AddAction:
+def write_file(
+    location: Location,
+    rows: pa.Table,
+    date: dt.date,
+    *,
+    order: npt.NDArray[np.int64] | None = None,
+) -> AddAction:
     """Write the rows of one day to a new file. Readers see it once it is committed.
 
     Args:
         location: The table's.
         rows: Rows of that day, without the column `date`. Columns of text may be dictionaries.
         date: The day.
+        order: The places of the rows in the file, of shape (n_rows,), if not as they are.
 
     Returns:
         What to commit.
@@ -116,17 +125,22 @@ def write_file(location: Location, rows: pa.Table, date: dt.date) -> AddAction:
     partition = f"{PARTITION}={date.isoformat()}"
     path = f"{partition}/part-{uuid.uuid4().hex}.zstd.parquet"
     location.create_directory(partition)
-    pq.write_table(
-        rows,
+    with pq.ParquetWriter(
         path,
+        rows.schema,
         filesystem=location.filesystem,
         compression="zstd",
         compression_level=1,
-        row_group_size=ROW_GROUP_ROWS,
         use_dictionary=[name for name in _leaves(rows.schema) if name not in {"time", "value"}],
         write_statistics=[name for name in STATISTICS if name in rows.schema.names],
         store_schema=False,  # else Arrow readers would get the dictionaries back as such
-    )
+    ) as writer:
+        for start in range(0, rows.num_rows, ROW_GROUP_ROWS):
+            if order is None:
+                group = rows.slice(start, ROW_GROUP_ROWS)
+            else:  # a group at a time, so that there is no second copy of everything
+                group = rows.take(from_numpy(order[start : start + ROW_GROUP_ROWS], pa.int64()))
+            writer.write_table(group)
     location.secure(path)
     info = location.filesystem.get_file_info(path)
     return AddAction(
@@ -139,21 +153,41 @@ def write_file(location: Location, rows: pa.Table, date: dt.date) -> AddAction:
     )
 
 
+def read_file(location: Location, path: str, schema: pa.Schema) -> pa.Table:
+    """Read a file, with nulls for the columns that it lacks.
+
+    Args:
+        location: The table's.
+        path: The file's.
+        schema: What to read; without the column `date`. Columns of text may be dictionaries.
+    """
+    texts = [column.name for column in schema if pa.types.is_dictionary(column.type)]
+    with location.filesystem.open_input_file(path) as source:
+        file = pq.ParquetFile(source, read_dictionary=texts)
+        present = [name for name in schema.names if name in file.schema_arrow.names]
+        rows = file.read(present)
+    columns = [
+        rows[column.name].cast(column.type)
+        if column.name in present
+        else pa.nulls(rows.num_rows, column.type)
+        for column in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
 def _times_us(
     actions: pa.Table, name: str, default: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
     if name not in actions.schema.names:
         return default
-    times = actions[name].cast(pa.int64())
-    known = np.asarray(times.is_valid())
-    return np.where(known, times.fill_null(0).to_numpy(), default)
+    times = to_numpy(actions[name], default=_UNKNOWN)
+    return np.where(times == _UNKNOWN, default, times)
 
 
 def _integers(actions: pa.Table, name: str) -> npt.NDArray[np.int64]:
     if name not in actions.schema.names:
         return np.zeros(len(actions), dtype=np.int64)
-    numbers: npt.NDArray[np.int64] = actions[name].fill_null(0).to_numpy().astype(np.int64)
-    return numbers
+    return to_numpy(actions[name])
 
 
 def _leaves(schema: pa.Schema) -> list[str]:

@@ -12,12 +12,19 @@ from typing import TypeVar
 
 import msgspec
 import numpy as np
-import pyarrow.compute as pc
-import pyarrow.dataset as pads
+import pyarrow as pa
 
 from tidegauge.model.tables import TABLES
-from tidegauge.store.files import FileList
-from tidegauge.store.rewrite import MAINTENANCE, RETIRED, Rewritten, drop_files, rewrite_files
+from tidegauge.store.files import FileList, read_file
+from tidegauge.store.rewrite import (
+    MAINTENANCE,
+    RETIRED,
+    Rewritten,
+    drop_files,
+    holds_metrics,
+    rewrite_files,
+)
+from tidegauge.store.schema import DICTIONARY
 from tidegauge.store.store import Store
 from tidegauge.store.tables import Overtaken, StoredTable, TableView
 
@@ -26,8 +33,8 @@ __all__ = ["FULL_ROWS", "KEEP_FILES_H", "Retention", "compact", "retire", "tidy"
 #: Hours for which files that no longer belong to a table are kept for those still reading them.
 KEEP_FILES_H = 24
 
-#: Rows of a file that needs no merging: some 20 MB, and 200 MB of memory while it is made.
-FULL_ROWS = 2_000_000
+#: Rows of a file that needs no merging: some 10 MB, and 300 MB of memory while it is made.
+FULL_ROWS = 1_000_000
 
 # Today, files of like size are merged when there are so many; so a row is rewritten a few times
 # only, however often this runs. A day that is over is merged once more.
@@ -70,8 +77,8 @@ def compact(store: Store, name: str, *, full_rows: int = FULL_ROWS) -> Rewritten
     today = store.clock.wall_ns() // _DAY_NS
 
     def work(stored: StoredTable) -> Rewritten:
-        merges: list[tuple[FileList, pc.Expression | None]] = [
-            (group, None)
+        merges = [
+            (group, frozenset[str]())
             for day, files in _days(_view(stored).files)
             for group in _worth_merging(files, full_rows, is_over=day < today)
         ]
@@ -152,13 +159,13 @@ def _alone(
 
 
 def _rewrite_each(
-    stored: StoredTable, groups: Sequence[tuple[FileList, pc.Expression | None]]
+    stored: StoredTable, groups: Sequence[tuple[FileList, frozenset[str]]]
 ) -> Rewritten:
     done = Rewritten()
     table = TABLES[stored.name]
-    for group, without in groups:
+    for group, old in groups:
         try:
-            done += rewrite_files(stored, table, _view(stored), group, without=without)
+            done += rewrite_files(stored, table, _view(stored), group, without_metrics=old)
         except Overtaken as error:  # another host maintains the same tables; enough for today
             _log.info("maintenance: %s", error)
             break
@@ -198,31 +205,22 @@ def _packed(files: FileList, full_rows: int) -> Iterator[FileList]:
         if rows > full_rows:
             number, rows = number + 1, int(files.rows[at])
         group[at] = number
-    for number in range(number + 1):
-        if (group == number).sum() > 1:
-            yield files.chosen(group == number)
+    for each in range(number + 1):
+        if (group == each).sum() > 1:
+            yield files.chosen(group == each)
 
 
 def _with_old_metrics(
     stored: StoredTable, retention: Retention, now_ns: int
-) -> Iterator[tuple[FileList, pc.Expression]]:
-    """Files that hold rows of metrics beyond their time, with what is to go from each."""
+) -> Iterator[tuple[FileList, frozenset[str]]]:
+    """Files that hold rows of metrics beyond their time, with the metrics that are to go."""
     kept_from = {name: _first_kept(now_ns, days) for name, days in retention.metrics.items()}
+    metric = pa.schema([("metric", DICTIONARY)])
     for day, files in _days(_view(stored).files):
-        old = [name for name, first in kept_from.items() if day < first]
-        if not old:
-            continue
-        without = pc.field("metric").isin(old)
-        for at in range(len(files)):
-            one = files.chosen(np.arange(len(files)) == at)
-            if _count(stored, one, without):
-                yield one, without
-
-
-def _count(stored: StoredTable, files: FileList, condition: pc.Expression) -> int:
-    filesystem = stored.location.filesystem
-    dataset = pads.dataset(files.paths, filesystem=filesystem, format="parquet")
-    return int(dataset.count_rows(filter=condition))
+        old = frozenset(name for name, first in kept_from.items() if day < first)
+        for at, path in enumerate(files.paths if old else ()):
+            if holds_metrics(read_file(stored.location, path, metric)["metric"], old).any():
+                yield files.chosen(np.arange(len(files)) == at), old
 
 
 def _first_kept(now_ns: int, days: float) -> int:

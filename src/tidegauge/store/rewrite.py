@@ -10,23 +10,21 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as pads
 from deltalake.transaction import AddAction, RemoveAction
 
 from tidegauge.model.tables import Table
-from tidegauge.store.arrays import from_numpy
-from tidegauge.store.files import FileList, write_file
+from tidegauge.store.arrays import from_numpy, to_numpy
+from tidegauge.store.files import FileList, read_file, write_file
 from tidegauge.store.schema import PARTITION, dictionary_schema
 from tidegauge.store.tables import StoredTable, TableView
 
-__all__ = ["MAINTENANCE", "RETIRED", "Rewritten", "drop_files", "rewrite_files"]
+__all__ = ["MAINTENANCE", "RETIRED", "Rewritten", "drop_files", "holds_metrics", "rewrite_files"]
 
 #: Application transaction of every commit that removes files: how many there were.
 MAINTENANCE = "tidegauge/maintenance"
@@ -66,7 +64,7 @@ def rewrite_files(
     view: TableView,
     files: FileList,
     *,
-    without: pc.Expression | None = None,
+    without_metrics: Collection[str] = (),
 ) -> Rewritten:
     """Replace files of one day by one that holds their rows in order.
 
@@ -75,18 +73,18 @@ def rewrite_files(
         table: Its definition.
         view: The version that `files` are from; asked for `MAINTENANCE` and `RETIRED`.
         files: Files of one day. All their rows are held in memory.
-        without: Rows to leave out.
+        without_metrics: Metrics whose rows are left out.
 
     Raises:
         Overtaken: Another process has removed files since that version. Nothing was changed.
         StoreError: The table cannot be used.
     """
-    rows = _read(stored, table, files, without)
+    rows = _read(stored, table, files, without_metrics)
     retired = int(files.rows.sum()) - rows.num_rows
     day = dt.date(1970, 1, 1) + dt.timedelta(days=int(files.dates[0]))
     added = []
     if rows.num_rows:
-        added.append(write_file(stored.location, rows.take(_order(rows)), day))
+        added.append(write_file(stored.location, rows, day, order=_order(rows)))
     return _replace(stored, view, files, added, retired)
 
 
@@ -134,22 +132,30 @@ def _removal(files: FileList, at: int, *, data_change: bool) -> RemoveAction:
 
 
 def _read(
-    stored: StoredTable, table: Table, files: FileList, without: pc.Expression | None
+    stored: StoredTable, table: Table, files: FileList, without_metrics: Collection[str]
 ) -> pa.Table:
     schema = dictionary_schema(table)
     schema = schema.remove(schema.get_field_index(PARTITION))
-    texts = [column.name for column in schema if pa.types.is_dictionary(column.type)]
-    dataset = pads.dataset(
-        files.paths,
-        schema=schema,
-        filesystem=stored.location.filesystem,
-        format=pads.ParquetFileFormat(dictionary_columns=texts),
-    )
-    rows = dataset.to_table(filter=None if without is None else ~without)
-    return rows.unify_dictionaries().combine_chunks()
+    parts = []
+    for path in files.paths:
+        rows = read_file(stored.location, path, schema)
+        if without_metrics:
+            gone = holds_metrics(rows["metric"], without_metrics)
+            rows = rows.take(from_numpy(np.flatnonzero(~gone), pa.int64()))
+        parts.append(rows)
+    return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
 
 
-def _order(rows: pa.Table) -> pa.Array:
+def holds_metrics(column: pa.ChunkedArray, metrics: Collection[str]) -> npt.NDArray[np.bool_]:
+    """Which rows of a dictionary column have one of these texts, bool of shape (n_rows,)."""
+    masks = [np.empty(0, bool)]
+    for chunk in column.chunks:
+        wanted = np.array([text in metrics for text in chunk.dictionary.to_pylist()], bool)
+        masks.append(wanted[to_numpy(chunk.indices)])
+    return np.concatenate(masks)
+
+
+def _order(rows: pa.Table) -> npt.NDArray[np.int64]:
     """The places of the rows in the order of their series, and of time within."""
     group = np.zeros(rows.num_rows, np.int64)
     for name in _ORDER:
@@ -157,8 +163,8 @@ def _order(rows: pa.Table) -> pa.Array:
             codes, count = _ranks(rows[name].chunk(0))
             # Made dense again each time, so that the product never overflows.
             group = np.unique(group * count + codes, return_inverse=True)[1]
-    times = rows["time"].chunk(0).cast(pa.int64()).to_numpy()
-    return from_numpy(np.lexsort((times, group)), pa.int64())
+    times = to_numpy(rows["time"])
+    return np.lexsort((times, group))
 
 
 def _ranks(column: pa.DictionaryArray) -> tuple[npt.NDArray[np.int64], int]:
@@ -166,5 +172,5 @@ def _ranks(column: pa.DictionaryArray) -> tuple[npt.NDArray[np.int64], int]:
     texts = column.dictionary.to_pylist()
     rank_of = {text: rank for rank, text in enumerate(sorted(texts), start=1)}
     ranks = np.array([*(rank_of[text] for text in texts), 0], np.int64)
-    codes = column.indices.fill_null(len(texts)).to_numpy()
+    codes = to_numpy(column.indices, default=len(texts))
     return ranks[codes], len(texts) + 1

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.dataset as pads
 
 from tidegauge.model.errors import QueryError, StoreError
 from tidegauge.model.tables import POINTS, TABLES, Table
@@ -27,6 +26,7 @@ from tidegauge.store.tables import NO_TABLE
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow.dataset as pads
 
 __all__ = ["Snapshot", "snapshot"]
 
@@ -95,6 +95,8 @@ class Snapshot:
 
     def _dataset(self) -> pads.Dataset:
         """The files for DuckDB where it cannot open them itself."""
+        import pyarrow.dataset as pads  # and pandas with it
+
         partition = pa.schema([(PARTITION, pa.date32())])
         return pads.dataset(
             self.files.paths,
