@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DuckDB over snapshots of a store: one instance that only reads, one connection a question."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Iterable
+
+import duckdb
+import pyarrow as pa
+
+from tidegauge.model.tables import TABLES
+from tidegauge.model.times import TimeRange
+from tidegauge.query.sql import text
+from tidegauge.store.schema import arrow_schema
+from tidegauge.store.snapshot import snapshot
+from tidegauge.store.store import Store
+
+__all__ = ["Engine"]
+
+# Read by SQL as `table`, which is how a view named after it can exist beside it.
+_STORED = "stored_{}"
+
+
+class Engine:
+    """Opens connections that see the store. Safe to share between threads; survives a fork.
+
+    Each connection has views of its own over a snapshot of its own, so a relation that is read
+    later still reads the facts of the moment it was made, whatever was asked in between.
+
+    Args:
+        store: The store.
+        metrics: What the table `metrics` holds.
+        memory_limit: Most memory of all queries together, such as `2GB`; DuckDB's default, 80 % of
+            the machine's, if None.
+        threads: Most threads of all queries together; one per CPU if None.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        metrics: pa.Table,
+        *,
+        memory_limit: str | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._settings = {"memory_limit": memory_limit, "threads": threads}
+        self._lock = threading.Lock()
+        self._root: tuple[int, duckdb.DuckDBPyConnection] | None = None
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """A new connection with the table `metrics` and no views."""
+        with self._lock:
+            if self._root is None or self._root[0] != os.getpid():
+                self._root = os.getpid(), self._instance()
+            return self._root[1].cursor()
+
+    def view(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        tables: Iterable[str],
+        time_range: TimeRange | None = None,
+        *,
+        canonical: str | None = None,
+    ) -> None:
+        """Give a connection a view of each table as it is now.
+
+        Args:
+            connection: From `connect`.
+            tables: Names of tables of the store.
+            time_range: Leave out files and journals that have nothing in this range; rows outside
+                it may still be there.
+            canonical: SQL over `metric` that replaces it in the views.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        for name in tables:
+            taken = snapshot(self._store, name, time_range)
+            if canonical is None:
+                taken.register(connection, name)
+                continue
+            taken.register(connection, _STORED.format(name))
+            connection.execute(
+                f"CREATE OR REPLACE TEMPORARY VIEW {name} AS "
+                f"SELECT * REPLACE ({canonical} AS metric) FROM {_STORED.format(name)}"
+            )
+
+    def outline(self, connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> None:
+        """Give a connection empty tables with the columns of the store's, to be described."""
+        for name in tables:
+            empty = arrow_schema(TABLES[name]).empty_table()
+            connection.register("outline", empty)
+            connection.execute(f"CREATE TEMPORARY TABLE {name} AS FROM outline")
+            connection.unregister("outline")
+
+    def close(self) -> None:
+        """Give memory back. Relations made before stay usable; the next use opens it again."""
+        with self._lock:
+            self._root = None
+
+    def _instance(self) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect(
+            ":memory:",
+            config={
+                # SQL must not see the variables of the program around it.
+                "python_enable_replacements": False,
+                "autoinstall_known_extensions": False,
+                # Results larger than the memory go where temporary files belong, and not to the
+                # working directory.
+                "temp_directory": f"{tempfile.gettempdir()}/tidegauge-{os.getpid()}",
+                **{name: value for name, value in self._settings.items() if value is not None},
+            },
+        )
+        connection.register("vocabulary", self._metrics)
+        connection.execute("CREATE TABLE metrics AS SELECT * FROM vocabulary")
+        connection.unregister("vocabulary")
+        directory = self._store.tables.location.directory
+        readable = [] if directory is None else [f"{directory}/"]
+        for setting in (
+            "TimeZone = 'UTC'",
+            # Files of a table never change, so their footers are read once.
+            "parquet_metadata_cache = true",
+            f"allowed_directories = [{', '.join(map(text, readable))}]",
+            "enable_external_access = false",
+            "lock_configuration = true",
+        ):
+            connection.execute(f"SET {setting}")
+        return connection

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What DuckDB has to say, as errors of this package; and names that were nearly right."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import re
+from collections.abc import Collection, Iterable, Iterator
+
+import duckdb
+
+from tidegauge.model.errors import QueryError
+
+__all__ = ["clip", "did_you_mean", "readable_errors", "unreadable_sql"]
+
+_MISSING_TABLE = re.compile(r"Table with name (\S+) does not exist")
+
+
+@contextlib.contextmanager
+def readable_errors(sql: str, *, tables: Collection[str] = ()) -> Iterator[None]:
+    """Turn what DuckDB raises in the block into a `QueryError`.
+
+    A relation computes its rows when they are asked for, so whoever asks for them on behalf of a
+    person does it in such a block.
+
+    Args:
+        sql: The statement, for the error.
+        tables: Tables that may be meant where one does not exist.
+    """
+    try:
+        yield
+    except duckdb.InterruptException as error:
+        raise QueryError("the query was interrupted", got=clip(sql)) from error
+    except duckdb.OutOfMemoryException as error:
+        raise QueryError(
+            "the query needs more memory than it may use",
+            got=clip(sql),
+            fix=f"Ask for less at once, or give Query a larger memory_limit. {_message(error)}",
+        ) from error
+    except duckdb.CatalogException as error:
+        if tables and (missing := _MISSING_TABLE.search(str(error))):
+            raise QueryError(
+                "there is no such table",
+                got=missing[1],
+                allowed=", ".join(tables),
+                fix=did_you_mean(missing[1], tables, few=0),
+            ) from error
+        raise unreadable_sql(sql, error) from error
+    except duckdb.Error as error:
+        raise unreadable_sql(sql, error) from error
+
+
+def did_you_mean(name: str, known: Iterable[str], *, few: int = 10) -> str:
+    """A sentence that names the most similar known names, or all if they are few; else nothing.
+
+    Example:
+        >>> did_you_mean("acuracy", ["accuracy", "latency_ms", "loss"])
+        "Did you mean 'accuracy'?"
+    """
+    names = sorted(set(known))
+    bare = {candidate.rpartition(":")[2]: candidate for candidate in names}
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6) or [
+        bare[match]
+        for match in difflib.get_close_matches(name.rpartition(":")[2], bare, n=3, cutoff=0.6)
+    ]
+    if close:
+        return f"Did you mean {' or '.join(map(repr, close))}?"
+    if 0 < len(names) <= few:
+        return f"There is only {', '.join(map(repr, names))}."
+    return ""
+
+
+def unreadable_sql(sql: str, error: object) -> QueryError:
+    """The error for SQL that cannot be parsed, bound or computed."""
+    return QueryError("the SQL cannot be answered", got=clip(sql), fix=_message(error))
+
+
+def clip(sql: str, limit: int = 120) -> str:
+    """The text on one line, cut to `limit` characters."""
+    line = " ".join(sql.split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def _message(error: object) -> str:
+    """DuckDB's message without the caret drawing at its end."""
+    text = str(error).partition("\n\nLINE ")[0].strip()
+    text = " ".join(text.split())
+    return text if text.endswith((".", "!", "?")) else f"{text}."

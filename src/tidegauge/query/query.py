@@ -1,0 +1,408 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The questions that can be asked of a store. How each is answered is in the modules beside."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from tidegauge.catalog import Catalog
+from tidegauge.model.clock import SYSTEM_CLOCK, Clock
+from tidegauge.model.errors import QueryError
+from tidegauge.model.tables import INTERVALS, POINTS, TABLES
+from tidegauge.model.times import TimeLike, TimeRange, parse_duration_s, time_range
+from tidegauge.query import sql as pieces
+from tidegauge.query.compare import compare_table
+from tidegauge.query.engine import Engine
+from tidegauge.query.errors import clip, did_you_mean, readable_errors
+from tidegauge.query.guard import check_read_only
+from tidegauge.query.search import SeenMetrics, metrics_with_label, search_table
+from tidegauge.query.selection import Names, Selection, Vocabulary
+from tidegauge.query.stats import group_keys, stats_table
+from tidegauge.query.summary import summarise
+from tidegauge.query.unknown import refuse_unknown
+from tidegauge.query.vocabulary import metrics_table
+from tidegauge.store.snapshot import snapshot
+from tidegauge.store.store import Store
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["Query"]
+
+_FACTS = (POINTS.name, INTERVALS.name)
+_ALWAYS = TimeRange()
+
+
+class Query:
+    """Asks a store. Every answer is one consistent view with the newest facts in it.
+
+    Safe to share between threads. Times are UTC; ranges are half-open, `[start, end)`.
+
+    What the methods have in common:
+
+    - A metric is named by its full name, a bare name or an alias; facts recorded under a name that
+      was given up are found under the one that replaced it, and are shown under it.
+    - A range is the last `hours` or `days`, or from `start` to `end`; either end may be left out.
+    - Keyword arguments that are not parameters choose facts by a dimension (`model`, `run_id`, …)
+      or label: a text or whole number, a list of which any may be, or None for facts without it.
+      A label that has the name of a parameter goes into `labels`.
+    - They raise `QueryError` for a question that makes no sense, such as a name that is neither
+      declared nor was ever recorded (with the most similar names), `MetricValidationError` for a
+      name that is none, and `StoreError` if the store cannot be read. Ctrl-C ends them.
+
+    Args:
+        store: The store.
+        catalog: Names, kinds, units and directions.
+        clock: What `hours` and `days` count back from.
+        memory_limit: Most memory of all queries together, such as `2GB`; DuckDB's default if None.
+        threads: Most threads of all queries together; one per CPU if None.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        catalog: Catalog,
+        clock: Clock = SYSTEM_CLOCK,
+        *,
+        memory_limit: str | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._vocabulary = Vocabulary(catalog)
+        self._engine = Engine(
+            store, metrics_table(catalog), memory_limit=memory_limit, threads=threads
+        )
+        self._seen = SeenMetrics()
+
+    def history(
+        self,
+        name: Names,
+        *,
+        hours: float | None = None,
+        days: float | None = None,
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+        limit: int | None = None,
+        labels: Mapping[str, object] | None = None,
+        **more_labels: object,
+    ) -> duckdb.DuckDBPyRelation:
+        """Every single value of a metric, in the order of time.
+
+        Values of handles with `aggregate=…` are not kept singly: see `stats`, or the table
+        `intervals` in `sql`.
+
+        Args:
+            name: A metric, a list of metrics, or a pattern such as `model:*`.
+            hours: Length of the range up to now.
+            days: Length of the range up to now.
+            start: Beginning of the range.
+            end: End of the range, not in it.
+            limit: Only the newest so many.
+            labels: Labels, as keyword arguments are.
+            more_labels: Dimensions and labels to choose by.
+
+        Returns:
+            A DuckDB relation of `time`, `metric`, `value`, `step`, the six dimensions, `labels`
+            and `metadata`. It reads the facts as they are now, each time its rows are asked for:
+            `.df()` gives pandas, `.pl()` polars, `.to_arrow_table()` Arrow.
+        """
+        chosen = self._select(
+            name, labels, more_labels, hours=hours, days=days, start=start, end=end
+        )
+        if limit is not None and (isinstance(limit, bool) or limit < 1):
+            raise QueryError("limit cannot be used", got=limit, allowed="1 or more")
+        connection = self._engine.connect()
+        self._engine.view(connection, [POINTS.name], chosen.time_range)
+        with readable_errors("history"):
+            found = connection.execute(
+                f"SELECT 1 FROM points WHERE {chosen.where} LIMIT 1"
+            ).fetchall()
+            if not found:
+                self._refuse_unknown(chosen, chosen.labels)
+            columns = (
+                f"time, {chosen.metric} AS metric, value, step, service, model, model_version, "
+                "experiment, run_id, environment, labels, metadata"
+            )
+            rows = f"SELECT {columns} FROM points WHERE {chosen.where}"
+            if limit is not None:
+                rows = f"FROM ({rows} ORDER BY time DESC LIMIT {limit})"
+            return connection.sql(f"{rows} ORDER BY time")
+
+    def stats(
+        self,
+        name: Names,
+        *,
+        hours: float | None = None,
+        days: float | None = None,
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+        by: str | Sequence[str] = (),
+        labels: Mapping[str, object] | None = None,
+        **more_labels: object,
+    ) -> pa.Table:
+        """Statistics of a metric: one row, or one for each group.
+
+        Single values and the intervals of handles with `aggregate=…` count together. An interval
+        belongs to the range if its start does. Percentiles are exact where all values of a group
+        are kept singly; with intervals they come from a histogram, and `percentile_error` says how
+        far off they may be.
+
+        Args:
+            name: A metric, a list of metrics, or a pattern such as `model:*`.
+            hours: Length of the range up to now.
+            days: Length of the range up to now.
+            start: Beginning of the range.
+            end: End of the range, not in it.
+            by: What groups are told apart by: dimensions, labels (`label.x` where `x` means
+                something else), `hour`, `day`; always the metric, too.
+            labels: Labels, as keyword arguments are.
+            more_labels: Dimensions and labels to choose by.
+
+        Returns:
+            An Arrow table: `metric`, the groups' columns, `count`, `mean`, `std` (of a sample; null
+            for one value), `min`, `max`, `p50`, `p95`, `p99`, `first`, `last`, `sum` and
+            `rate_per_s` (both for counters only), `percentiles` (`exact` or `histogram`) and
+            `percentile_error` (relative). Without `by` there is a row for every metric named, with
+            count 0 and nulls if it has no facts; a group without facts has no row.
+        """
+        chosen = self._select(
+            name, labels, more_labels, hours=hours, days=days, start=start, end=end
+        )
+        keys = group_keys(by)
+        connection = self._engine.connect()
+        self._engine.view(connection, _FACTS, chosen.time_range)
+        with readable_errors("stats"):
+            table = stats_table(connection, self._vocabulary, chosen, keys, self._clock.wall_ns())
+        unknown = [
+            name for name in keys if table[name].null_count == len(table) and name != "metric"
+        ]
+        if unknown or not any(table["count"].to_pylist()):
+            names = [each.removeprefix("label.") for each in unknown if each not in ("hour", "day")]
+            self._refuse_unknown(chosen, (*chosen.labels, *names))
+        return table
+
+    def search(
+        self, text: str = "", *, prefix: str = "", category: str = "", label: str = ""
+    ) -> pa.Table:
+        """Metrics that are declared, recorded, or both, and meet every condition given.
+
+        The first call of a process reads the metric, model and time of every fact, later calls
+        only those of new files. With `label`, all labels are read each time.
+
+        Args:
+            text: Words that must all occur in the name, the aliases or the description.
+            prefix: What the full name, or the name without its category, begins with.
+            category: The category.
+            label: A dimension or label that is declared or was recorded with the metric.
+
+        Returns:
+            An Arrow table, best match first: `metric`, `kind`, `unit`, `description`, `direction`,
+            `in_catalogue`, `count` (values stored), `first_seen`, `last_seen`, `models`.
+        """
+        connection = self._engine.connect()
+        taken = [snapshot(self._store, name) for name in _FACTS]
+        with readable_errors("search"):
+            seen = self._seen.look(connection, taken)
+            with_label: frozenset[str] = frozenset()
+            if label:
+                for each in taken:
+                    each.register(connection, each.table.name)
+                with_label = metrics_with_label(connection, label)
+        return search_table(
+            self._vocabulary,
+            seen,
+            text=text,
+            prefix=prefix,
+            category=category,
+            label=label,
+            with_label=with_label,
+        )
+
+    def compare(
+        self,
+        a: str,
+        b: str,
+        *,
+        by: str = "run_id",
+        metrics: Names = None,
+        hours: float | None = None,
+        days: float | None = None,
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+        labels: Mapping[str, object] | None = None,
+        **more_labels: object,
+    ) -> pa.Table:
+        """Two runs, versions or models side by side, with the uncertainty of the difference.
+
+        A metric is compared by its mean, last value, sum or maximum, as the catalogue says its
+        values combine. The difference of two means has a standard error and Welch's interval; all
+        intervals of one answer hold together with 95 % (Bonferroni), and values that follow one
+        another count for fewer. What has no interval has a `reason`.
+
+        Args:
+            a: What is compared with: a run, a version, …
+            b: What is compared.
+            by: The dimension or label that `a` and `b` are values of.
+            metrics: A metric, a list of metrics, or a pattern; all if None.
+            hours: Length of the range up to now.
+            days: Length of the range up to now.
+            start: Beginning of the range.
+            end: End of the range, not in it.
+            labels: Labels, as keyword arguments are.
+            more_labels: Dimensions and labels to choose by.
+
+        Returns:
+            An Arrow table, a row per metric: `metric`, `statistic`, `unit`, `direction`, `n_a`,
+            `n_b`, `a`, `b`, `difference` (b less a), `relative` (of a's magnitude),
+            `standard_error`, `low`, `high`, `verdict` and `reason`. The verdict is on b: `better`,
+            `worse`, `equal`, `unclear` (the interval covers zero, or there is none for a mean),
+            `no direction`, `only in a`, `only in b`, `in neither`.
+
+        Raises:
+            QueryError: Also if a side has no facts at all; it names the sides there are.
+        """
+        if a == b:
+            raise QueryError("both sides of the comparison are the same", got=a)
+        if by in more_labels or by in (labels or {}):
+            raise QueryError("facts cannot be chosen by what is compared", got=by)
+        chosen = self._select(
+            metrics,
+            {**(labels or {}), by: [a, b]},
+            more_labels,
+            hours=hours,
+            days=days,
+            start=start,
+            end=end,
+        )
+        connection = self._engine.connect()
+        self._engine.view(connection, _FACTS, chosen.time_range)
+        with readable_errors("compare"):
+            table = compare_table(connection, self._vocabulary, chosen, by, a, b)
+        for side, name in (("n_a", a), ("n_b", b)):
+            if not any(table[side].to_pylist()):
+                self._refuse_unknown(chosen, chosen.labels)
+                raise self._no_such_side(by, name)
+        return table
+
+    def sql(
+        self,
+        query: str,
+        params: Sequence[object] | Mapping[str, object] | None = None,
+        *,
+        timeout_s: float | None = None,
+    ) -> duckdb.DuckDBPyRelation:
+        """Ask in SQL, in DuckDB's dialect. See docs/reference/sql.md for tables and columns.
+
+        It can only read: the tables of the store as views of their names, and `metrics`, the
+        catalogue. `points.metric` and `intervals.metric` show the names metrics have today.
+
+        Args:
+            query: One statement.
+            params: Values for `?` or `$1` in a list, or for `$name` in a mapping.
+            timeout_s: Most seconds to compute for. With it the rows are computed now.
+
+        Returns:
+            A DuckDB relation: `.df()` gives pandas, `.pl()` polars, `.to_arrow_table()` Arrow,
+            `.fetchall()` tuples, and printing it a table. Without `timeout_s` the rows are computed
+            when they are asked for, each time anew from the facts as they are now, and what then
+            goes wrong is DuckDB's error: `tidegauge.query.readable_errors` turns it into ours.
+
+        Raises:
+            QueryError: The statement cannot be parsed, does more than read, names a column or
+                table that does not exist, or took longer than `timeout_s`.
+        """
+        connection = self._engine.connect()
+        statement = check_read_only(connection, query)
+        named = [name for name in TABLES if name in statement.tables]
+        self._engine.view(connection, named, canonical=self._vocabulary.canonical)
+        if statement.lists_tables:
+            self._engine.outline(connection, [name for name in TABLES if name not in named])
+        values = list(params) if isinstance(params, Sequence) else params
+        with readable_errors(query, tables=(*TABLES, "metrics")):
+            relation = connection.sql(query, params=values)
+            if timeout_s is None:
+                return relation
+            return _within(connection, relation, query, parse_duration_s(timeout_s))
+
+    def latest(self, **labels: object) -> dict[str, float]:
+        """The newest value of every metric among the chosen facts, by full name.
+
+        Args:
+            labels: Dimensions and labels to choose by.
+        """
+        chosen = self._vocabulary.select(None, labels, _ALWAYS)
+        connection = self._engine.connect()
+        self._engine.view(connection, _FACTS)
+        with readable_errors("latest"):
+            found = summarise(connection, chosen, [chosen.metric])
+        return {summary.key[0]: summary.last for summary in found}
+
+    def close(self) -> None:
+        """Give memory back; the next question opens what it needs again."""
+        self._engine.close()
+
+    def _select(
+        self,
+        names: Names,
+        labels: Mapping[str, object] | None,
+        more_labels: Mapping[str, object],
+        **given: Any,
+    ) -> Selection:
+        chosen = time_range(now_ns=self._clock.wall_ns(), **given)
+        return self._vocabulary.select(names, {**(labels or {}), **more_labels}, chosen)
+
+    def _refuse_unknown(self, chosen: Selection, labels: Sequence[str]) -> None:
+        connection = self._engine.connect()
+        self._engine.view(connection, _FACTS)
+        refuse_unknown(connection, self._vocabulary, chosen, labels)
+
+    def _no_such_side(self, by: str, name: str) -> QueryError:
+        connection = self._engine.connect()
+        self._engine.view(connection, _FACTS)
+        column = pieces.label(by)
+        rows = connection.execute(
+            f"SELECT DISTINCT {column} FROM points UNION SELECT DISTINCT {column} FROM intervals"
+        ).fetchall()
+        sides = [side for (side,) in rows if side is not None]
+        return QueryError(
+            f"no fact that was chosen has this {by}",
+            got=name,
+            fix="Ask for another time or other labels."
+            if name in sides
+            else did_you_mean(name, sides),
+        )
+
+
+def _within(
+    connection: duckdb.DuckDBPyConnection,
+    relation: duckdb.DuckDBPyRelation,
+    query: str,
+    timeout_s: float,
+) -> duckdb.DuckDBPyRelation:
+    """The relation's rows, computed now, or an error after `timeout_s` seconds."""
+    over = threading.Event()
+
+    def stop() -> None:
+        over.set()
+        connection.interrupt()
+
+    timer = threading.Timer(timeout_s, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        return connection.from_arrow(relation.to_arrow_table())
+    except Exception as error:
+        if over.is_set():
+            raise QueryError(
+                f"the query took longer than {timeout_s} s",
+                got=clip(query),
+                fix="Ask for less, or allow more time.",
+            ) from error
+        raise
+    finally:
+        timer.cancel()

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding metrics in the catalogue and in the store."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+
+import duckdb
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from tidegauge.catalog.search import search_metrics
+from tidegauge.model.tables import INTERVALS, POINTS
+from tidegauge.query import sql
+from tidegauge.query.selection import Vocabulary
+from tidegauge.store.snapshot import Snapshot
+
+__all__ = ["Seen", "SeenMetrics", "metrics_with_label", "search_table"]
+
+_SCHEMA = pa.schema(
+    [
+        ("metric", pa.string()),
+        ("kind", pa.string()),
+        ("unit", pa.string()),
+        ("description", pa.string()),
+        ("direction", pa.string()),
+        ("in_catalogue", pa.bool_()),
+        ("count", pa.int64()),
+        ("first_seen", pa.timestamp("us", "UTC")),
+        ("last_seen", pa.timestamp("us", "UTC")),
+        ("models", pa.list_(pa.string())),
+    ]
+)
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What is stored of one metric, in a file or altogether.
+
+    Attributes:
+        count: Number of values.
+        first_us: Time of the first, microseconds since 1970.
+        last_us: Time of the last.
+        models: The models they are about.
+    """
+
+    count: int
+    first_us: int
+    last_us: int
+    models: frozenset[str]
+
+    def joined(self, other: Seen) -> Seen:
+        """Both together."""
+        return Seen(
+            self.count + other.count,
+            min(self.first_us, other.first_us),
+            max(self.last_us, other.last_us),
+            self.models | other.models,
+        )
+
+
+class SeenMetrics:
+    """What the store holds of each metric, remembered by day, so that only new files are read.
+
+    The first look reads three columns of every file, the next ones what was written since; a day
+    that was compacted is read again. Safe to share between threads.
+    """
+
+    def __init__(self) -> None:
+        self._days: dict[tuple[str, int], tuple[frozenset[str], dict[str, Seen]]] = {}
+        self._lock = threading.Lock()
+
+    def look(
+        self, connection: duckdb.DuckDBPyConnection, snapshots: list[Snapshot]
+    ) -> dict[str, Seen]:
+        """What the snapshots hold, by stored name."""
+        with self._lock:
+            for taken in snapshots:
+                self._learn(connection, taken)
+            known = [seen for _, seen in self._days.values()]
+        for taken in snapshots:
+            newest = replace(taken, files=taken.files.chosen(np.zeros(len(taken.files), bool)))
+            known.extend(_read(connection, newest).values())
+        total: dict[str, Seen] = {}
+        for seen in known:
+            _add(total, seen)
+        return total
+
+    def _learn(self, connection: duckdb.DuckDBPyConnection, taken: Snapshot) -> None:
+        table, files = taken.table.name, taken.files
+        present: dict[int, set[str]] = {}
+        for day, path in zip(files.dates.tolist(), files.paths, strict=True):
+            present.setdefault(day, set()).add(path)
+        for name, day in list(self._days):
+            if name == table and not self._days[name, day][0] <= present.get(day, set()):
+                del self._days[name, day]
+        read = {
+            path for (name, _), (paths, _) in self._days.items() if name == table for path in paths
+        }
+        new = np.array([path not in read for path in files.paths], dtype=bool)
+        if new.any():
+            found = _read(connection, replace(taken, files=files.chosen(new), tail=taken.tail[:0]))
+            for day, paths in present.items():
+                _, seen = self._days.setdefault((table, day), (frozenset(), {}))
+                _add(seen, found.get(day, {}))
+                self._days[table, day] = frozenset(paths), seen
+
+
+def search_table(
+    vocabulary: Vocabulary,
+    seen: Mapping[str, Seen],
+    *,
+    text: str,
+    prefix: str,
+    category: str,
+    label: str,
+    with_label: frozenset[str],
+) -> pa.Table:
+    """Compute the table that `tidegauge.query.Query.search` describes.
+
+    Args:
+        vocabulary: What is declared.
+        seen: What is stored, by stored name.
+        text: As for `Query.search`.
+        prefix: As for `Query.search`.
+        category: As for `Query.search`.
+        label: As for `Query.search`.
+        with_label: Stored names of metrics that have facts with the label.
+    """
+    today: dict[str, Seen] = {}
+    for name, found in seen.items():
+        _add(today, {vocabulary.renamed.get(name, name): found})
+    labelled = {vocabulary.renamed.get(name, name) for name in with_label}
+    catalog = vocabulary.catalog
+    specs = [spec for name, spec in catalog.metrics.items() if name not in catalog.renames]
+    specs.extend(vocabulary.spec(name) for name in today if name not in catalog.metrics)
+    rows = []
+    for spec in search_metrics(specs, text, prefix=prefix, category=category):
+        if label and label not in spec.labels and spec.name not in labelled:
+            continue
+        stored = today.get(spec.name)
+        rows.append(
+            {
+                "metric": spec.name,
+                "kind": str(spec.kind),
+                "unit": spec.unit,
+                "description": spec.description,
+                "direction": str(spec.direction),
+                "in_catalogue": spec.name in catalog.metrics,
+                "count": stored.count if stored else 0,
+                "first_seen": _time(stored.first_us) if stored else None,
+                "last_seen": _time(stored.last_us) if stored else None,
+                "models": sorted(stored.models) if stored else [],
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=_SCHEMA)
+
+
+def metrics_with_label(connection: duckdb.DuckDBPyConnection, label: str) -> frozenset[str]:
+    """Stored names of metrics that have facts with a label.
+
+    Args:
+        connection: With views of `points` and `intervals`.
+        label: Name of a dimension or label.
+    """
+    rows = connection.execute(
+        " UNION ".join(
+            f"SELECT metric FROM {table} WHERE {sql.label(label)} IS NOT NULL"
+            for table in (POINTS.name, INTERVALS.name)
+        )
+    ).fetchall()
+    return frozenset(name for (name,) in rows)
+
+
+def _read(connection: duckdb.DuckDBPyConnection, taken: Snapshot) -> dict[int, dict[str, Seen]]:
+    """By day since 1970 and by stored name."""
+    if not len(taken.files) and not len(taken.tail):
+        return {}
+    taken.register(connection, "seen")
+    count = 'sum("count")::BIGINT' if taken.table is INTERVALS else "count(*)"
+    rows = connection.execute(
+        f"SELECT date - DATE '1970-01-01', metric, model, {count}, epoch_us(min(time)), "
+        "epoch_us(max(time)) FROM seen GROUP BY ALL"
+    ).fetchall()
+    found: dict[int, dict[str, Seen]] = {}
+    for day, metric, model, number, first_us, last_us in rows:
+        models = frozenset() if model is None else frozenset((model,))
+        _add(found.setdefault(day, {}), {metric: Seen(number, first_us, last_us, models)})
+    return found
+
+
+def _add(total: dict[str, Seen], more: Mapping[str, Seen]) -> None:
+    for name, seen in more.items():
+        total[name] = total[name].joined(seen) if name in total else seen
+
+
+def _time(time_us: int) -> dt.datetime:
+    return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=time_us)

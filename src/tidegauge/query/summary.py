@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Groups of facts in numbers: from single points, from intervals, and from both together.
+
+Points give exact percentiles. Intervals have their values in histograms; a group that has any is
+answered from one histogram of all its values, points among them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import duckdb
+import msgspec
+
+from tidegauge.query.selection import Selection
+from tidegauge.statistics.accumulator import std_from_sums
+from tidegauge.statistics.histogram import START_SCALE, ExponentialHistogram
+
+__all__ = ["PERCENTILES", "Summary", "summarise"]
+
+#: Values of the keys of a group, in the order of the keys.
+Key = tuple[Any, ...]
+
+#: The shares whose quantiles are given.
+PERCENTILES = (0.5, 0.95, 0.99)
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """One group of one or more facts.
+
+    Attributes:
+        key: Values of the group's keys, in their order.
+        count: Number of values.
+        total: Their sum; None if it is beyond the largest float.
+        std: Sample standard deviation; None for one value, or where it cannot be told.
+        smallest: Smallest value.
+        largest: Largest value.
+        quantiles: One for each of `PERCENTILES`.
+        first: The value recorded first.
+        last: The value recorded last.
+        start_us: Time of the first, microseconds since 1970.
+        end_us: Time of the last.
+        percentile_error: Largest relative error of the quantiles; 0.0 where they are exact.
+        from_intervals: Whether any value came from the table `intervals`.
+    """
+
+    key: Key
+    count: int
+    total: float | None
+    std: float | None
+    smallest: float
+    largest: float
+    quantiles: tuple[float | None, ...]
+    first: float
+    last: float
+    start_us: int
+    end_us: int
+    percentile_error: float
+    from_intervals: bool
+
+    @property
+    def mean(self) -> float | None:
+        """The mean; None if the sum is beyond the largest float."""
+        return None if self.total is None else self.total / self.count
+
+
+def summarise(
+    connection: duckdb.DuckDBPyConnection, selection: Selection, keys: Sequence[str]
+) -> list[Summary]:
+    """Summarise the selected facts.
+
+    Args:
+        connection: With views of `points` and `intervals`.
+        selection: Which facts.
+        keys: SQL for what the groups are told apart by.
+
+    Returns:
+        The groups that have facts, ordered by their keys, unknown ones last.
+    """
+    groups = {summary.key: summary for summary in _of_points(connection, selection, keys)}
+    intervals = {summary.key: summary for summary in _of_intervals(connection, selection, keys)}
+    if intervals:
+        histograms = _histograms(connection, selection, keys, intervals, groups)
+        for key, summary in intervals.items():
+            both = _joined(groups[key], summary) if key in groups else summary
+            histogram = histograms[key]
+            groups[key] = msgspec.structs.replace(
+                both,
+                quantiles=tuple(histogram.quantiles(PERCENTILES)),
+                percentile_error=histogram.error_bound,
+                from_intervals=True,
+            )
+    return sorted(groups.values(), key=lambda group: [_order(part) for part in group.key])
+
+
+def _of_points(
+    connection: duckdb.DuckDBPyConnection, selection: Selection, keys: Sequence[str]
+) -> Iterable[Summary]:
+    # One list of shares makes DuckDB sort once: half the time of three quantiles.
+    shares = ", ".join(map(str, PERCENTILES))
+    rows = connection.execute(
+        f"SELECT {_listed(keys)} count(*), fsum(value), var_samp(value), min(value), max(value), "
+        f"quantile_cont(value, [{shares}]), arg_min(value, time), arg_max(value, time), "
+        "epoch_us(min(time)), epoch_us(max(time)) "
+        f"FROM points WHERE {selection.where} GROUP BY ALL"
+    ).fetchall()
+    for *key, count, total, variance, low, high, quantiles, first, last, start_us, end_us in rows:
+        if count:
+            yield Summary(
+                key=tuple(key),
+                count=count,
+                total=_finite(total),
+                std=None if (known := _finite(variance)) is None else math.sqrt(known),
+                smallest=low,
+                largest=high,
+                quantiles=tuple(quantiles),
+                first=first,
+                last=last,
+                start_us=start_us,
+                end_us=end_us,
+                percentile_error=0.0,
+                from_intervals=False,
+            )
+
+
+def _of_intervals(
+    connection: duckdb.DuckDBPyConnection, selection: Selection, keys: Sequence[str]
+) -> Iterable[Summary]:
+    rows = connection.execute(
+        f'SELECT {_listed(keys)} sum("count")::BIGINT, fsum("sum"), fsum(sum_squares), '
+        'min("min"), max("max"), arg_min("first", time), '
+        'arg_max("last", epoch_us(time) + (interval_s * 1e6)::BIGINT), epoch_us(min(time)), '
+        "max(epoch_us(time) + (interval_s * 1e6)::BIGINT) "
+        f"FROM intervals WHERE {selection.where} GROUP BY ALL"
+    ).fetchall()
+    for *key, count, total, squares, low, high, first, last, start_us, end_us in rows:
+        if count:
+            yield Summary(
+                key=tuple(key),
+                count=count,
+                total=_finite(total),
+                std=std_from_sums(count, total, squares, low, high),
+                smallest=low,
+                largest=high,
+                quantiles=(),
+                first=first,
+                last=last,
+                start_us=start_us,
+                end_us=end_us,
+                percentile_error=0.0,
+                from_intervals=True,
+            )
+
+
+def _histograms(
+    connection: duckdb.DuckDBPyConnection,
+    selection: Selection,
+    keys: Sequence[str],
+    intervals: Mapping[Key, Summary],
+    points: Mapping[Key, Summary],
+) -> dict[Key, ExponentialHistogram]:
+    """One histogram of all values for each group that has intervals."""
+    chosen = f"{_listed(keys)} * FROM intervals WHERE {selection.where}"
+    found = _read_buckets(connection, _INTERVAL_BUCKETS, chosen, keys, intervals)
+    if not points.keys().isdisjoint(intervals):
+        chosen = f"{_listed(keys)} value FROM points WHERE {selection.where}"
+        more = _read_buckets(connection, _POINT_BUCKETS, chosen, keys, points)
+        for key in more.keys() & found.keys():
+            found[key].merge(more[key])
+    return found
+
+
+# Buckets are brought to the coarsest scale of their group: `i` becomes `floor(i / 2 ** steps)`.
+_INTERVAL_BUCKETS = """
+WITH chosen AS (SELECT {chosen}),
+     scaled AS (SELECT *, min(scale) OVER ({partition}) AS coarsest FROM chosen),
+     buckets AS (
+        SELECT {names} coarsest, 1 AS sign, scale - coarsest AS steps, unnest(positive_counts) AS n,
+               positive_offset + generate_subscripts(positive_counts, 1) - 1 AS i FROM scaled
+        UNION ALL
+        SELECT {names} coarsest, -1, scale - coarsest, unnest(negative_counts),
+               negative_offset + generate_subscripts(negative_counts, 1) - 1 FROM scaled
+        UNION ALL
+        SELECT {names} coarsest, 0, 0, zero_count, 0 FROM scaled)
+SELECT {names} coarsest, sign, floor(i / 2.0 ** steps)::BIGINT AS bucket, sum(n)::BIGINT
+FROM buckets WHERE n > 0 GROUP BY ALL
+"""
+
+# The same rule as `ExponentialHistogram.add`.
+_POINT_BUCKETS = f"""
+SELECT {{names}} {START_SCALE} AS scale, sign(value) AS sign,
+       CASE WHEN value = 0 THEN 0 ELSE ceil(log2(abs(value)) * {2**START_SCALE})::BIGINT - 1 END
+       AS bucket, count(*)
+FROM (SELECT {{chosen}}) GROUP BY ALL
+"""
+
+
+def _read_buckets(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    chosen: str,
+    keys: Sequence[str],
+    summaries: Mapping[Key, Summary],
+) -> dict[Key, ExponentialHistogram]:
+    names = [f"key_{index}" for index in range(len(keys))]
+    rows = connection.execute(
+        query.format(
+            chosen=chosen,
+            names="".join(f"{name}, " for name in names),
+            partition=f"PARTITION BY {', '.join(names)}" if names else "",
+        )
+    ).fetchall()
+    scales: dict[Key, int] = {}
+    buckets: dict[Key, dict[int, dict[int, int]]] = {}
+    for *parts, scale, sign, bucket, count in rows:
+        key = tuple(parts)
+        scales[key] = scale
+        buckets.setdefault(key, {-1: {}, 0: {}, 1: {}})[sign][bucket] = count
+    return {
+        key: ExponentialHistogram.from_buckets(
+            scale=scales[key],
+            zero_count=found[0].get(0, 0),
+            positive=found[1],
+            negative=found[-1],
+            smallest=summaries[key].smallest,
+            largest=summaries[key].largest,
+        )
+        for key, found in buckets.items()
+    }
+
+
+def _joined(points: Summary, intervals: Summary) -> Summary:
+    """Both together; the quantiles are still missing."""
+    total = None
+    if points.total is not None and intervals.total is not None:
+        total = _finite(points.total + intervals.total)
+    earlier = points if points.start_us <= intervals.start_us else intervals
+    later = points if points.end_us >= intervals.end_us else intervals
+    return msgspec.structs.replace(
+        points,
+        count=points.count + intervals.count,
+        total=total,
+        std=_joined_std(points, intervals),
+        smallest=min(points.smallest, intervals.smallest),
+        largest=max(points.largest, intervals.largest),
+        first=earlier.first,
+        last=later.last,
+        start_us=earlier.start_us,
+        end_us=later.end_us,
+    )
+
+
+def _joined_std(one: Summary, other: Summary) -> float | None:
+    """From two counts, means and deviations (Chan, Golub and LeVeque 1979)."""
+    squares = 0.0
+    for part in (one, other):
+        if part.mean is None or (part.std is None and part.count > 1):
+            return None
+        squares += (part.std or 0.0) ** 2 * (part.count - 1)
+    assert one.mean is not None
+    assert other.mean is not None
+    count = one.count + other.count
+    squares += (one.mean - other.mean) ** 2 * (one.count * other.count / count)
+    return math.sqrt(squares / (count - 1))
+
+
+def _listed(keys: Sequence[str]) -> str:
+    return "".join(f"{key} AS key_{index}, " for index, key in enumerate(keys))
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _order(part: object) -> tuple[bool, Any]:
+    return (part is None, part if part is not None else "")
