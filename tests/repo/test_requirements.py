@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 COMPILED = ["base", "bench", "dev", "lowest", "uv"]
 PIN = re.compile(r"^(?P<name>[A-Za-z0-9_.-]+)(\[[^]]*\])?==(?P<version>[^ ;\\]+)")
@@ -52,6 +53,23 @@ def test_every_dependency_is_pinned_within_its_range(root: Path, pyproject: dict
                     f"{name}.txt: {text} is pinned at {versions}; run `make requirements`"
                 )
     assert offenders == []
+
+
+def test_the_lowest_versions_are_the_lower_ends(root: Path, pyproject: dict[str, Any]) -> None:
+    """lowest.txt pins each dependency and extra where its range begins, so that this is tested."""
+    project = pyproject["project"]
+    optional = project["optional-dependencies"]
+    texts = [*project["dependencies"], *(r for n in optional.keys() - {"all"} for r in optional[n])]
+    pins = _pins(root / "requirements" / "lowest.txt")
+    offenders = []
+    for text in texts:
+        requirement = Requirement(text)
+        [floor] = [Version(s.version) for s in requirement.specifier if s.operator == ">="]
+        versions = [Version(v) for v in pins[canonicalize_name(requirement.name)]]
+        # A floor such as 2.2 may have had no release of that name; its first patch will do.
+        if not all(v.release[: len(floor.release)] == floor.release for v in versions):
+            offenders.append(f"{text} is pinned at {versions}")
+    assert offenders == [], "run `make requirements`"
 
 
 def test_the_files_agree_with_each_other(root: Path) -> None:
