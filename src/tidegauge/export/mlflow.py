@@ -21,7 +21,7 @@ from tidegauge.catalog import Catalog
 from tidegauge.catalog.mlflow_names import MlflowStyle
 from tidegauge.export.mlflow_batch import Composer, Metric, Tag
 from tidegauge.export.mlflow_courier import Courier, Patience
-from tidegauge.export.mlflow_delivery import Destination, EntryRefused, Failed, RunRefused
+from tidegauge.export.mlflow_delivery import Budget, Destination, EntryRefused, Failed, RunRefused
 from tidegauge.export.mlflow_ledger import FOLLOWER, Ledger, Progress
 from tidegauge.export.mlflow_run import active_run_id
 from tidegauge.export.mlflow_window import WindowReader
@@ -69,6 +69,8 @@ class MlflowFollower:
             environment variables say, else where this store's facts went before.
         name_style: `as_given`, `slash` or `underscore`.
         key_dimensions: Dimensions that become part of a metric's key as labels do.
+        window_facts: About how many facts are sent before the cursor moves. What is sent twice
+            after a crash is at most that.
         patience: How long things may take.
         clock: Where the time comes from.
 
@@ -85,6 +87,7 @@ class MlflowFollower:
         tracking_uri: str | None = None,
         name_style: MlflowStyle = "as_given",
         key_dimensions: Iterable[str] = (),
+        window_facts: int = 2_000,
         patience: Patience | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -96,7 +99,7 @@ class MlflowFollower:
         self._ledger = Ledger(store.state)
         self._courier = Courier(
             store.journal,
-            WindowReader(store.journal, catalog),
+            WindowReader(store.journal, catalog, wanted_facts=window_facts),
             Composer(catalog, name_style=name_style, key_dimensions=key_dimensions),
             self._ledger,
             clock=clock,
@@ -127,7 +130,8 @@ class MlflowFollower:
             DeliveryError: MLflow cannot be used. The next try is due after a pause that doubles
                 with each failure, up to a minute.
         """
-        return self._advance(self._clock.monotonic_s() + _WORK_S, force=force)
+        until_s = self._clock.monotonic_s() + _WORK_S
+        return self._advance(Budget(self._clock, until_s), force=force)
 
     def is_caught_up(self) -> bool:
         """Whether every fact that was in the journal when this was called has been delivered."""
@@ -158,11 +162,12 @@ class MlflowFollower:
             Whether everything that was in the journal when this was called has been delivered.
         """
         until_s = self._clock.monotonic_s() + timeout_s
+        budget = Budget(self._clock, until_s, cut_s=until_s)
         force = True
         while True:
             more = False
             with contextlib.suppress(DeliveryError):  # kept in `pending().error`
-                more = self._advance(until_s, force=force)
+                more = self._advance(budget, force=force)
             if not more and self.is_caught_up():
                 return True
             left_s = until_s - self._clock.monotonic_s()
@@ -183,14 +188,14 @@ class MlflowFollower:
                 slot.first_events() if events is None else events,
             )
 
-    def _advance(self, until_s: float, *, force: bool) -> bool:
+    def _advance(self, budget: Budget, *, force: bool) -> bool:
         if not force and self._clock.monotonic_s() < self._retry_s:
             return False
         with exclusive(self._store.root / "mlflow.lock") as is_our_turn:
             if not is_our_turn:
                 return False
             try:
-                more = self._courier.work(self._reach, until_s=until_s, force=force)
+                more = self._courier.work(self._reach, budget, force=force)
             except DeliveryError as error:
                 self._failures += 1
                 self._error = error.what

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from tidegauge.export.mlflow_batch import Composer, Fact, RunRequests
-from tidegauge.export.mlflow_delivery import Delivery, Destination
+from tidegauge.export.mlflow_delivery import Budget, Delivery, Destination
 from tidegauge.export.mlflow_ledger import Ledger, Progress, Way
 from tidegauge.export.mlflow_window import Positions, Window, WindowReader
 from tidegauge.journal.reader import Journal
@@ -100,15 +100,15 @@ class Courier:
     def work(
         self,
         reach: Callable[[Progress], Destination],
+        budget: Budget,
         *,
-        until_s: float,
         force: bool = False,
     ) -> bool:
         """Deliver until it is time to stop or nothing is left.
 
         Args:
             reach: Gives the destination; called when there is something to send.
-            until_s: When to stop, on the clock's monotonic scale.
+            budget: How much time there is.
             force: Try runs that are set aside now, whenever they are due.
 
         Returns:
@@ -118,26 +118,27 @@ class Courier:
             Failed: The destination does not work; to be tried again later.
         """
         progress = self._ledger.progress(self._journal.id)
-        more = self._follow_main(progress, reach, until_s)
+        more = self._follow_main(progress, reach, budget)
         for run_id in list(progress.aside):
             now_s = self._clock.monotonic_s()
-            if now_s < until_s and (force or now_s >= self._due_s.get(run_id, now_s)):
-                more |= self._follow_aside(progress, run_id, reach, until_s)
+            is_due = force or now_s >= self._due_s.get(run_id, now_s)
+            if is_due and not budget.is_over():
+                more |= self._follow_aside(progress, run_id, reach, budget)
         return more
 
     def _follow_main(
-        self, progress: Progress, reach: Callable[[Progress], Destination], until_s: float
+        self, progress: Progress, reach: Callable[[Progress], Destination], budget: Budget
     ) -> bool:
         while True:
             current = self._current(progress, "")
             if current.delivery is not None:
-                self._send(current.delivery, reach(progress), until_s)
+                self._send(current.delivery, reach(progress), budget)
                 self._set_aside(progress, current.delivery)
                 if current.delivery.is_done:
                     self._arrived(progress, "", current.delivery)
             elif current.is_last:
                 return False
-            if self._clock.monotonic_s() >= until_s:
+            if budget.is_over():
                 return True
 
     def _follow_aside(
@@ -145,10 +146,10 @@ class Courier:
         progress: Progress,
         run_id: str,
         reach: Callable[[Progress], Destination],
-        until_s: float,
+        budget: Budget,
     ) -> bool:
         way = progress.aside[run_id]
-        while self._clock.monotonic_s() < until_s:
+        while not budget.is_over():
             current = self._current(progress, run_id)
             if current.delivery is None:
                 if current.is_last:
@@ -158,7 +159,7 @@ class Courier:
                 continue
             failing_s = (self._clock.wall_ns() - way.since_ns) / 1e9
             give_up = way.attempts > 1 and failing_s >= self._patience.give_up_run_s
-            self._send(current.delivery, reach(progress), until_s, give_up=give_up)
+            self._send(current.delivery, reach(progress), budget, give_up=give_up)
             if (failure := current.delivery.failed.get(run_id)) is not None:
                 way.attempts += 1
                 way.error = failure.what
@@ -216,21 +217,16 @@ class Courier:
         }
 
     def _send(
-        self, delivery: Delivery, destination: Destination, until_s: float, *, give_up: bool = False
+        self, delivery: Delivery, destination: Destination, budget: Budget, *, give_up: bool = False
     ) -> None:
-        delivery.send(
-            destination,
-            clock=self._clock,
-            until_s=until_s,
-            timeout_s=self._patience.request_timeout_s,
-            give_up=give_up,
-        )
+        timeout_s = self._patience.request_timeout_s
+        delivery.send(destination, budget, timeout_s=timeout_s, give_up=give_up)
         for failure in delivery.failed.values():
             if failure.is_general:
                 raise failure
         if delivery.failed:
             # Whose fault is it? If the destination does not work for others either, this raises.
-            destination.check(timeout_s=self._patience.request_timeout_s)
+            destination.check(timeout_s=budget.timeout_s(timeout_s))
 
     def _set_aside(self, progress: Progress, delivery: Delivery) -> None:
         main, now_ns = progress.main, self._clock.wall_ns()

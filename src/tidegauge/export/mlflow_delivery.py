@@ -17,7 +17,7 @@ from tidegauge.export.mlflow_batch import Metric, RunRequests, Tag
 from tidegauge.model.clock import Clock
 from tidegauge.model.errors import DeliveryError
 
-__all__ = ["Delivery", "Destination", "EntryRefused", "Failed", "Refusal", "RunRefused"]
+__all__ = ["Budget", "Delivery", "Destination", "EntryRefused", "Failed", "Refusal", "RunRefused"]
 
 _FAILURES_IN_A_ROW = 2
 _GIVEN_UP_IN_A_ROW = 3
@@ -86,6 +86,32 @@ class Destination(Protocol):
         """
 
 
+class Budget(msgspec.Struct, frozen=True):
+    """How much time there is, on the clock's monotonic scale.
+
+    Attributes:
+        clock: Measures it.
+        until_s: From when on no more requests are begun.
+        cut_s: From when on a request that was begun is given up, but for a second of grace.
+    """
+
+    clock: Clock
+    until_s: float
+    cut_s: float = float("inf")
+
+    def is_over(self) -> bool:
+        """Whether no more requests are to be begun."""
+        return self.clock.monotonic_s() >= self.until_s
+
+    def is_cut(self) -> bool:
+        """Whether requests that were begun are given up."""
+        return self.clock.monotonic_s() >= self.cut_s
+
+    def timeout_s(self, longest_s: float) -> float:
+        """The time limit of a request that usually has `longest_s`."""
+        return min(longest_s, max(self.cut_s - self.clock.monotonic_s(), 1.0))
+
+
 class Refusal(msgspec.Struct, frozen=True):
     """Something that will never arrive.
 
@@ -147,9 +173,8 @@ class Delivery:
     def send(
         self,
         destination: Destination,
+        budget: Budget,
         *,
-        clock: Clock,
-        until_s: float,
         timeout_s: float,
         give_up: bool = False,
     ) -> None:
@@ -159,8 +184,7 @@ class Delivery:
 
         Args:
             destination: Where to.
-            clock: Measures the time.
-            until_s: When to stop, on the clock's monotonic scale.
+            budget: How much time there is.
             timeout_s: Longest time for one request.
             give_up: Refuse what fails, entry by entry, while the destination works for others.
         """
@@ -169,23 +193,19 @@ class Delivery:
         for run_id in list(self._waiting):
             try:
                 while batches := self._waiting.get(run_id):
-                    left_s = until_s - clock.monotonic_s()
-                    self._send_one(
-                        destination,
-                        run_id,
-                        batches,
-                        timeout_s=min(timeout_s, max(left_s, 1.0)),
-                        give_up=give_up,
-                    )
+                    limit_s = budget.timeout_s(timeout_s)
+                    self._send_one(destination, run_id, batches, limit_s, give_up=give_up)
                     in_a_row = 0
                     if not batches:
                         del self._waiting[run_id]
-                    if clock.monotonic_s() >= until_s:
+                    if budget.is_over():
                         return
             except Failed as failure:
+                # A request that was cut short says nothing about the run.
+                failure.is_general |= budget.is_cut()
                 self.failed[run_id] = failure
                 in_a_row += 1
-                if in_a_row == _FAILURES_IN_A_ROW or clock.monotonic_s() >= until_s:
+                if in_a_row == _FAILURES_IN_A_ROW or budget.is_over():
                     return
 
     def _send_one(
@@ -193,8 +213,8 @@ class Delivery:
         destination: Destination,
         run_id: str,
         batches: list[list[Metric | Tag]],
-        *,
         timeout_s: float,
+        *,
         give_up: bool,
     ) -> None:
         batch = batches[-1]
@@ -210,7 +230,7 @@ class Delivery:
             else:
                 self._split(run_id, batches, "refused", refusal)
         except Failed as failure:
-            if not give_up:
+            if not give_up or failure.is_general:
                 raise
             destination.check(timeout_s=timeout_s)
             self._split(run_id, batches, "gave_up", failure)

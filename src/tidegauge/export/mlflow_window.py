@@ -29,7 +29,6 @@ Positions = dict[str, int]
 #: Tells whether the facts of a run are asked for.
 Accepts = Callable[[str], bool]
 
-_WANTED_FACTS = 2_000
 _CHUNK_POINTS = 4_096
 _CHUNK_BYTES = 256 << 10
 _MAX_CHUNKS = 64
@@ -60,9 +59,7 @@ class WindowReader:
         wanted_facts: A window ends soon after it has this many facts.
     """
 
-    def __init__(
-        self, journal: Journal, catalog: Catalog, *, wanted_facts: int = _WANTED_FACTS
-    ) -> None:
+    def __init__(self, journal: Journal, catalog: Catalog, *, wanted_facts: int) -> None:
         self._journal = journal
         self._catalog = catalog
         self._wanted_facts = wanted_facts
@@ -102,8 +99,9 @@ class WindowReader:
 
     def _lanes(self, at: Positions, accepts: Accepts) -> list[_Lane]:
         kinds = (_PointsLane, _EventsLane)
+        chunk_points = min(_CHUNK_POINTS, 2 * self._wanted_facts)
         return [
-            kind(slot, at, accepts, self._catalog)
+            kind(slot, at, accepts, self._catalog, chunk_points)
             for slot in self._journal.slots()
             for kind in kinds
         ]
@@ -114,7 +112,14 @@ class _Lane:
 
     kind: str
 
-    def __init__(self, slot: SlotReader, at: Positions, accepts: Accepts, catalog: Catalog) -> None:
+    def __init__(
+        self,
+        slot: SlotReader,
+        at: Positions,
+        accepts: Accepts,
+        catalog: Catalog,
+        chunk_points: int,
+    ) -> None:
         self.name = f"{slot.name}/{self.kind}"
         self.facts: list[Fact] = []
         self.unknown = 0
@@ -122,6 +127,7 @@ class _Lane:
         self._slot = slot
         self._accepts = accepts
         self._catalog = catalog
+        self._chunk_points = chunk_points
 
     def read(self, stop: int | None) -> bool:
         """Read a chunk, at most up to position `stop`; False if there was nothing to read."""
@@ -164,7 +170,9 @@ class _PointsLane(_Lane):
         return slot.first_points()
 
     def _read(self, room: int | None) -> None:
-        batch = self._slot.points(self.position, min(_CHUNK_POINTS, room or _CHUNK_POINTS))
+        batch = self._slot.points(
+            self.position, min(self._chunk_points, room or self._chunk_points)
+        )
         self.position = batch.end
         identifiers = batch.series.tolist()
         wanted: dict[int, tuple[str, SeriesKey]] = {}
