@@ -20,25 +20,16 @@ class Lag(msgspec.Struct, frozen=True):
     """What waits for a follower.
 
     Attributes:
-        points: Facts in the lanes of points.
-        events: Facts in the lanes of events.
+        facts: Facts behind its cursors.
         oldest_ns: Time of the oldest of them; None if nothing waits.
     """
 
-    points: int = 0
-    events: int = 0
+    facts: int = 0
     oldest_ns: int | None = None
-
-    @property
-    def facts(self) -> int:
-        """All facts that wait."""
-        return self.points + self.events
 
     def __add__(self, other: Lag) -> Lag:
         times_ns = [each for each in (self.oldest_ns, other.oldest_ns) if each is not None]
-        return Lag(
-            self.points + other.points, self.events + other.events, min(times_ns, default=None)
-        )
+        return Lag(self.facts + other.facts, min(times_ns, default=None))
 
 
 def lag_of(slots: Sequence[SlotReader], cursors: Mapping[tuple[str, Lane], int]) -> Lag:
@@ -63,10 +54,9 @@ def _lag_of(slot: SlotReader, cursors: Mapping[tuple[str, Lane], int]) -> Lag:
     start = max(cursors.get((slot.name, "points"), 0), slot.first_points())
     for points in point_batches(slot, start):
         if len(points.time_ns):
-            lag += Lag(points=len(points.time_ns), oldest_ns=int(points.time_ns.min()))
+            lag += Lag(len(points.time_ns), int(points.time_ns.min()))
     start = max(cursors.get((slot.name, "events"), 0), slot.first_events())
     for events in event_batches(slot, start):
         if events.records:
-            oldest_ns = min(each.time_ns for each in events.records)
-            lag += Lag(events=len(events.records), oldest_ns=oldest_ns)
+            lag += Lag(len(events.records), min(each.time_ns for each in events.records))
     return lag

@@ -1,16 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading all that a slot holds from a position on, a bounded piece at a time."""
+"""Reading tables and journals as one, while others write, drain and delete."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from tidegauge.journal.reader import EventsBatch, PointsBatch, SlotReader
+from tidegauge.model.errors import StoreError
 
-__all__ = ["event_batches", "point_batches"]
+__all__ = ["consistently", "event_batches", "point_batches"]
 
+Result = TypeVar("Result")
+
+_ATTEMPTS = 10
 _POINTS = 1 << 19
 _EVENT_BYTES = 8 << 20
+
+
+def consistently(look: Callable[[], tuple[Result, bool, int]]) -> Result:
+    """Look at tables and then at journals until both belong together.
+
+    Args:
+        look: One attempt. Returns what was seen, whether the journals still held all that the
+            tables lacked, and the version of the tables.
+
+    Raises:
+        StoreError: The store changed under every attempt.
+    """
+    version = None
+    for _ in range(_ATTEMPTS):
+        try:
+            seen, is_whole, version_seen = look()
+        except FileNotFoundError:  # a slot was deleted as a whole
+            continue
+        # What is missing although the tables have not moved was not stored meanwhile: it is lost.
+        if is_whole or version_seen == version:
+            return seen
+        version = version_seen
+    raise StoreError(
+        "the store changed under every attempt to read it",
+        got=f"{_ATTEMPTS} attempts",
+        fix="Try again.",
+    )
 
 
 def point_batches(slot: SlotReader, start: int) -> Iterator[PointsBatch]:
@@ -24,12 +56,19 @@ def point_batches(slot: SlotReader, start: int) -> Iterator[PointsBatch]:
         start = batch.end
 
 
-def event_batches(slot: SlotReader, start: int) -> Iterator[EventsBatch]:
-    """Events as they are now."""
-    facts: int | None = None
+def event_batches(
+    slot: SlotReader, start: int, *, facts_before: int | None = None
+) -> Iterator[EventsBatch]:
+    """Events as they are now.
+
+    Args:
+        slot: The slot.
+        start: Byte to start from.
+        facts_before: Facts written before that byte, so that damaged ones behind it are counted.
+    """
     while True:
-        batch = slot.events(start, facts_before=facts, limit_bytes=_EVENT_BYTES)
+        batch = slot.events(start, facts_before=facts_before, limit_bytes=_EVENT_BYTES)
         yield batch
         if batch.end - start < _EVENT_BYTES:
             return
-        start, facts = batch.end, batch.ordinal
+        start, facts_before = batch.end, batch.ordinal

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from tidegauge.model.errors import QueryError, StoreError
+from tidegauge.model.errors import QueryError
 from tidegauge.model.tables import POINTS, TABLES, Table
 from tidegauge.model.times import TimeRange
 from tidegauge.store.cursors import read_cursors, transaction_names
 from tidegauge.store.files import FileList
 from tidegauge.store.location import Location
-from tidegauge.store.reading import event_batches, point_batches
+from tidegauge.store.reading import consistently, event_batches, point_batches
 from tidegauge.store.rows import Rows
 from tidegauge.store.schema import PARTITION, arrow_schema, columns_of
 from tidegauge.store.store import Store
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Snapshot", "snapshot"]
 
-_ATTEMPTS = 10
 # DuckDB expands these in a path.
 _WILD = frozenset("*?[{")
 
@@ -121,25 +120,11 @@ def snapshot(store: Store, table: str, time_range: TimeRange | None = None) -> S
     """
     if table not in TABLES:
         raise _no_table(table)
-    version = None
-    for _ in range(_ATTEMPTS):
-        try:
-            found, whole = _look(store, TABLES[table], time_range)
-        except FileNotFoundError:  # a slot was deleted as a whole
-            continue
-        # What is missing although the table has not moved was not stored: it is lost.
-        if whole or found.version == version:
-            return found
-        version = found.version
-    raise StoreError(
-        "the store changed under every attempt to read it",
-        got=f"{_ATTEMPTS} attempts",
-        fix="Try again.",
-    )
+    return consistently(lambda: _look(store, TABLES[table], time_range))
 
 
-def _look(store: Store, table: Table, time_range: TimeRange | None) -> tuple[Snapshot, bool]:
-    """One attempt, and whether no segment vanished between the two looks it takes."""
+def _look(store: Store, table: Table, time_range: TimeRange | None) -> tuple[Snapshot, bool, int]:
+    """One attempt; see `consistently`."""
     journal_id, slots = store.journal.id, store.journal.slots()
     names = [slot.name for slot in slots]
     wanted = transaction_names(journal_id, names)
@@ -176,7 +161,7 @@ def _look(store: Store, table: Table, time_range: TimeRange | None) -> tuple[Sna
         location=store.tables.location.child(table.name),
         evolved=view.evolved,
     )
-    return found, whole
+    return found, whole, views[POINTS.name].version
 
 
 def _quoted(name: str) -> str:

@@ -39,6 +39,7 @@ __all__ = [
 FORMAT = 1
 
 _LOG = "_delta_log"
+_LAST_CHECKPOINT = "_last_checkpoint"
 _FORMAT_KEY = "tidegauge.format"
 _EVOLVED_KEY = "tidegauge.evolved"
 _CONFIGURATION = {
@@ -340,9 +341,14 @@ class StoredTable:
             )
 
     def _secure_log(self) -> None:
-        if self.location.directory is not None:
-            self.location.secure(_entry(self._loaded.version()))
-            self.share_log()
+        """Force the newest commit to the disk, with the checkpoint that may have come with it."""
+        if self.location.directory is None:
+            return
+        version = f"{self._loaded.version():020d}."
+        for path in (self.location.directory / _LOG).iterdir():
+            if path.name.startswith((version, _LAST_CHECKPOINT)):
+                self.location.secure(f"{_LOG}/{path.name}")
+        self.share_log()
 
 
 def is_usable_here() -> bool:

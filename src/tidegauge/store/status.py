@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a store holds and what it owes, added up from independent numbers.
+
+`recorded = stored + pending + dropped`: what was recorded is counted from the journal's positions,
+ordinals and drop counters; what is stored from the rows that each commit says it added; what is
+pending by reading the journals. If the sums differ, the status says so.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from tidegauge.journal.reader import SlotReader
+from tidegauge.model.tables import POINTS, TABLES
+from tidegauge.store.cursors import SlotCursor, read_cursors, transaction_names
+from tidegauge.store.lag import Lag, lag_of
+from tidegauge.store.leader import holder
+from tidegauge.store.reading import consistently, event_batches, point_batches
+from tidegauge.store.store import Store
+from tidegauge.store.tables import NO_TABLE, TableView
+
+__all__ = ["Balance", "FollowerStatus", "SlotStatus", "Status", "TableStatus", "status_of"]
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """Where facts are.
+
+    Attributes:
+        recorded: Facts handed over, refused ones included.
+        stored: Rows committed to tables, retired ones included.
+        pending: Facts that are in the journal only.
+        dropped: Facts that will never be stored, by reason; see `tidegauge.model.reasons`.
+    """
+
+    recorded: int = 0
+    stored: int = 0
+    pending: int = 0
+    dropped: dict[str, int] = {}
+
+    @property
+    def missing(self) -> int:
+        """Facts that are nowhere, or, if negative, somewhere without having been recorded."""
+        return self.recorded - self.stored - self.pending - sum(self.dropped.values())
+
+    def __add__(self, other: Balance) -> Balance:
+        return Balance(
+            self.recorded + other.recorded,
+            self.stored + other.stored,
+            self.pending + other.pending,
+            dict(Counter(self.dropped) + Counter(other.dropped)),
+        )
+
+
+class SlotStatus(msgspec.Struct, frozen=True):
+    """One slot of the journal.
+
+    Attributes:
+        name: Its name.
+        owner_alive: Whether a living process records into it.
+        balance: Where its facts are.
+        unacknowledged: Records that were begun and never finished, because the process died.
+        oldest_pending_ns: Time of the oldest fact that is not stored; None if all are.
+        size_bytes: Room on the disk.
+    """
+
+    name: str
+    owner_alive: bool
+    balance: Balance
+    unacknowledged: int
+    oldest_pending_ns: int | None
+    size_bytes: int
+
+
+class TableStatus(msgspec.Struct, frozen=True):
+    """One table.
+
+    Attributes:
+        name: Its name.
+        version: Number of its newest commit.
+        rows: Rows in it.
+        files: Files they are in.
+        size_bytes: Size of those.
+    """
+
+    name: str
+    version: int
+    rows: int
+    files: int
+    size_bytes: int
+
+
+class FollowerStatus(msgspec.Struct, frozen=True):
+    """One follower of the journal.
+
+    Attributes:
+        name: Its name; `store` is the drain.
+        lag: What waits for it.
+        counters: What it counted.
+    """
+
+    name: str
+    lag: Lag
+    counters: dict[str, int]
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The state of a store at one moment.
+
+    Attributes:
+        root: Its directory.
+        journal_id: Identity of its journal; empty while there is none.
+        balance: The sum over its slots.
+        slots: Each slot.
+        tables: Each table.
+        followers: Each follower.
+        draining: Who is draining at this moment.
+        disk_free_bytes: Free room on the disk of the journal.
+    """
+
+    root: str
+    journal_id: str
+    balance: Balance
+    slots: list[SlotStatus]
+    tables: list[TableStatus]
+    followers: list[FollowerStatus]
+    draining: str | None
+    disk_free_bytes: int
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether every fact is accounted for, in each slot."""
+        return all(slot.balance.missing == 0 for slot in self.slots)
+
+
+def status_of(store: Store) -> Status:
+    """Look at a store. Reads whatever is pending; creates and changes nothing.
+
+    Raises:
+        StoreError: A table or the state cannot be read, or the store changed all the time.
+    """
+    return consistently(lambda: _look(store))
+
+
+def _look(store: Store) -> tuple[Status, bool, int]:
+    journal_id, slots = store.journal.id, store.journal.slots()
+    names = [slot.name for slot in slots]
+    wanted = transaction_names(journal_id, names)
+    views, cursors = dict[str, TableView](), dict[str, dict[str, SlotCursor]]()
+    # The anchor first; see `snapshot`.
+    for table in sorted(TABLES, key=POINTS.name.__ne__):
+        stored = store.tables.open(table)
+        views[table] = NO_TABLE if stored is None else stored.view(wanted)
+        cursors[table] = read_cursors(views[table].transactions, journal_id, names)
+    seen = [
+        _slot(slot, {table: each[slot.name] for table, each in cursors.items()}) for slot in slots
+    ]
+    anchor = cursors[POINTS.name]
+    is_whole = all(
+        slot.first_points() <= anchor[slot.name].points
+        and slot.first_events() <= anchor[slot.name].events
+        for slot in slots
+    )
+    disk = store.root if store.root.exists() else store.root.anchor
+    status = Status(
+        root=str(store.root),
+        journal_id=journal_id,
+        balance=sum((slot.balance for slot in seen), Balance()),
+        slots=seen,
+        tables=[_table(name, views[name]) for name in TABLES if views[name].version >= 0],
+        followers=_followers(store, slots, seen),
+        draining=holder(store.root / "leader.lock"),
+        disk_free_bytes=shutil.disk_usage(disk).free,
+    )
+    return status, is_whole, views[POINTS.name].version
+
+
+def _slot(slot: SlotReader, cursors: Mapping[str, SlotCursor]) -> SlotStatus:
+    anchor = cursors[POINTS.name]
+    end, unacknowledged = anchor.points, anchor.unacknowledged
+    facts, damaged = anchor.events_facts, anchor.points_damaged + anchor.events_damaged
+    pending, times_ns = 0, list[int]()
+    for points in point_batches(slot, anchor.points):
+        end, unacknowledged = points.end, unacknowledged + points.unacknowledged
+        damaged += points.damaged
+        pending += len(points.time_ns)
+        if len(points.time_ns):
+            times_ns.append(int(points.time_ns.min()))
+    for events in event_batches(slot, anchor.events, facts_before=anchor.events_facts):
+        facts = facts if events.ordinal is None else events.ordinal
+        damaged += events.damaged
+        waiting = [
+            event.time_ns
+            for event in events.records
+            if event.table not in cursors or event.ordinal >= cursors[event.table].events_facts
+        ]
+        pending += len(waiting)
+        times_ns += waiting
+    refused = slot.drops()
+    dropped = Counter(refused) + Counter({"damaged": damaged})
+    balance = Balance(
+        recorded=end - unacknowledged + facts + refused.total(),
+        stored=anchor.points_rows + sum(each.events_rows for each in cursors.values()),
+        pending=pending,
+        dropped=dict(dropped),
+    )
+    return SlotStatus(
+        name=slot.name,
+        owner_alive=slot.owner_alive(),
+        balance=balance,
+        unacknowledged=unacknowledged,
+        oldest_pending_ns=min(times_ns, default=None),
+        size_bytes=slot.size_bytes(),
+    )
+
+
+def _table(name: str, view: TableView) -> TableStatus:
+    rows, size_bytes = int(view.files.rows.sum()), int(view.files.sizes_bytes.sum())
+    return TableStatus(name, view.version, rows, len(view.files), size_bytes)
+
+
+def _followers(
+    store: Store, slots: Sequence[SlotReader], seen: Sequence[SlotStatus]
+) -> list[FollowerStatus]:
+    pending = sum(slot.balance.pending for slot in seen)
+    times_ns = [slot.oldest_pending_ns for slot in seen if slot.oldest_pending_ns is not None]
+    lag = Lag(pending, min(times_ns, default=None))
+    found = [FollowerStatus("store", lag, store.state.counters("store"))]
+    for name in store.state.followers():
+        if name != "store":
+            lag = lag_of(slots, store.state.cursors(name))
+            found.append(FollowerStatus(name, lag, store.state.counters(name)))
+    return found
