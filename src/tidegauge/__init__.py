@@ -16,9 +16,10 @@ from tidegauge.catalog import (
     parse_metric_name,
     validate_metric_name,
 )
-from tidegauge.config import configure, flush, parts, shutdown
+from tidegauge.config import configure, flush, shutdown
 from tidegauge.model.errors import MetricValidationError, TidegaugeError
 from tidegauge.model.spec import MetricSpec
+from tidegauge.query.front import compare, history, search, sql, stats
 from tidegauge.record.context import context
 from tidegauge.record.front import (
     log_metric,
@@ -69,13 +70,9 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-_READING = ("compare", "history", "search", "sql", "stats")
-
 
 def __getattr__(name: str) -> Any:
-    """Load the reading side, and the vocabulary, when they are asked for."""
-    if name in _READING:
-        return getattr(parts().query, name)
+    """Load the vocabulary when it is asked for."""
     if name == "STANDARD_METRICS":
         from tidegauge import catalog
 

@@ -20,6 +20,7 @@ from tidegauge.journal.follow import FollowerThread
 from tidegauge.journal.segment import Refused
 from tidegauge.journal.slot import slot_directories
 from tidegauge.model.errors import StoreError
+from tidegauge.query.front import reader
 from tidegauge.record import aggregate
 from tidegauge.record.context import Context, current
 from tidegauge.record.front import recorder
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from tidegauge.catalog import Catalog
     from tidegauge.export.mlflow import MlflowFollower
-    from tidegauge.query import Query
+    from tidegauge.query.query import Query
     from tidegauge.store.drain import DrainFollower
     from tidegauge.store.store import Store
 
@@ -73,7 +74,7 @@ class Parts:
     def query(self) -> Query:
         """The read side over the store."""
         if self._query is None:
-            from tidegauge.query import Query
+            from tidegauge.query.query import Query
 
             self._query = Query(self.store, self.catalog)
         return self._query
@@ -248,7 +249,7 @@ def shutdown(timeout_s: float | None = None) -> bool:
 
 def parts() -> Parts:
     """The parts of this process: as configured, or as the environment says. Starts nothing."""
-    global _reading
+    global _reading  # noqa: PLW0603  (one per process, like the recorder)
     with _lock:
         if _process is not None:
             return _process
@@ -393,6 +394,7 @@ def _read_run(run_id: str) -> dict[str, float]:
 
 
 MetricLogger.read_run = staticmethod(_read_run)
+reader.find = lambda: parts().query
 recorder.prepare_again(_prepare)
 os.register_at_fork(after_in_child=_after_fork_in_child)
 atexit.register(_at_exit)

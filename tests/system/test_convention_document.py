@@ -6,16 +6,16 @@ from __future__ import annotations
 import tidegauge as tg
 from tidegauge.testing import Captured, capture
 
-NAMING = '''
+NAMING = """
 # Format: [category:]metric_name[.submetric]
 # Examples:
 "usage:reply_rate"           # Usage metric
 "model:accuracy"             # Model performance metric
 "pipeline:processing_time"   # Pipeline metric
 "custom:user_engagement"     # Custom metric
-'''
+"""
 
-STANDARD = '''
+STANDARD = """
 STANDARD_METRICS = {
     # Usage metrics
     "usage:reply_rate": "Rate of replies to messages",
@@ -32,9 +32,9 @@ STANDARD_METRICS = {
     "pipeline:success_rate": "Pipeline success rate",
     "pipeline:duration_seconds": "Pipeline execution time"
 }
-'''  # noqa: W293
+"""  # noqa: W293
 
-LOGGING = '''
+LOGGING = """
 # Simple metric logging
 log_metric("reply_rate", 0.1523)
 
@@ -58,7 +58,7 @@ log_metric_with_metadata(
         "timestamp": "2024-01-15T10:30:00Z"
     }
 )
-'''
+"""
 
 IMPORT = "from tidegauge import log_metric, log_metrics, log_metric_with_metadata\n"
 
@@ -67,7 +67,7 @@ def run(block: str) -> tuple[dict[str, object], Captured]:
     """Run a block with the import before it, recording into a store of its own."""
     names: dict[str, object] = {}
     with capture() as captured:
-        exec(IMPORT + block, names)  # noqa: S102
+        exec(IMPORT + block, names)
     return names, captured
 
 

@@ -310,7 +310,7 @@ class Query:
             A DuckDB relation: `.df()` gives pandas, `.pl()` polars, `.to_arrow_table()` Arrow,
             `.fetchall()` tuples, and printing it a table. Without `timeout_s` the rows are computed
             when they are asked for, each time anew from the facts as they are now, and what then
-            goes wrong is DuckDB's error: `tidegauge.query.readable_errors` turns it into ours.
+            goes wrong is DuckDB's error: `tidegauge.query.errors.readable_errors` turns it into ours.
 
         Raises:
             QueryError: The statement cannot be parsed, does more than read, names a column or
