@@ -37,6 +37,7 @@ def history(
     start: TimeLike | None = None,
     end: TimeLike | None = None,
     limit: int | None = None,
+    lazy: bool = False,
     labels: Mapping[str, object] | None = None,
     **more_labels: object,
 ) -> duckdb.DuckDBPyRelation:
@@ -49,6 +50,7 @@ def history(
         start: Beginning of the range: a datetime, ISO 8601 text, or seconds since 1970.
         end: End of the range, not in it.
         limit: Only the newest so many.
+        lazy: Compute the rows when they are asked for; see `tidegauge.query.query.Query.sql`.
         labels: Labels that have the name of a parameter.
         more_labels: Dimensions and labels to choose by.
 
@@ -72,6 +74,7 @@ def history(
         start=start,
         end=end,
         limit=limit,
+        lazy=lazy,
         labels=labels,
         **more_labels,
     )
@@ -208,6 +211,7 @@ def sql(
     params: Sequence[object] | Mapping[str, object] | None = None,
     *,
     timeout_s: float | None = None,
+    lazy: bool = False,
 ) -> duckdb.DuckDBPyRelation:
     """Ask in SQL, in DuckDB's dialect; see docs/reference/sql.md for tables and columns.
 
@@ -217,6 +221,8 @@ def sql(
         query: One statement.
         params: Values for `?` or `$1` in a list, or for `$name` in a mapping.
         timeout_s: Most seconds to compute for.
+        lazy: Compute the rows each time they are asked for, for results too large to hold; see
+            `tidegauge.query.query.Query.sql`.
 
     Returns:
         A DuckDB relation: `.df()` gives pandas, `.pl()` polars, `.to_arrow_table()` Arrow,
@@ -232,4 +238,4 @@ def sql(
         >>> tg.sql("SELECT count(*) > 0 FROM points").fetchall()
         [(True,)]
     """
-    return reader.find().sql(query, params, timeout_s=timeout_s)
+    return reader.find().sql(query, params, timeout_s=timeout_s, lazy=lazy)

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
@@ -17,9 +16,10 @@ from tidegauge.model.times import TimeLike, TimeRange, parse_duration_s, time_ra
 from tidegauge.query import sql as pieces
 from tidegauge.query.compare import compare_table
 from tidegauge.query.engine import Engine
-from tidegauge.query.errors import clip, did_you_mean, readable_errors
+from tidegauge.query.errors import did_you_mean, readable_errors
 from tidegauge.query.guard import check_read_only
-from tidegauge.query.search import SeenMetrics, metrics_with_label, search_table
+from tidegauge.query.running import run
+from tidegauge.query.search import Seen, SeenMetrics, metrics_with_label, search_table
 from tidegauge.query.selection import Names, Selection, Vocabulary
 from tidegauge.query.stats import group_keys, stats_table
 from tidegauge.query.summary import summarise
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import duckdb
 
 __all__ = ["Query"]
+
+_Result = TypeVar("_Result")
 
 _FACTS = (POINTS.name, INTERVALS.name)
 _ALWAYS = TimeRange()
@@ -88,6 +90,7 @@ class Query:
         start: TimeLike | None = None,
         end: TimeLike | None = None,
         limit: int | None = None,
+        lazy: bool = False,
         labels: Mapping[str, object] | None = None,
         **more_labels: object,
     ) -> duckdb.DuckDBPyRelation:
@@ -103,35 +106,37 @@ class Query:
             start: Beginning of the range.
             end: End of the range, not in it.
             limit: Only the newest so many.
+            lazy: Compute the rows when they are asked for; see `sql`.
             labels: Labels, as keyword arguments are.
             more_labels: Dimensions and labels to choose by.
 
         Returns:
             A DuckDB relation of `time`, `metric`, `value`, `step`, the six dimensions, `labels`
-            and `metadata`. It reads the facts as they are now, each time its rows are asked for:
-            `.df()` gives pandas, `.pl()` polars, `.to_arrow_table()` Arrow.
+            and `metadata`, which `.df()` turns into pandas, `.pl()` into polars and
+            `.to_arrow_table()` into Arrow.
         """
         chosen = self._select(
             name, labels, more_labels, hours=hours, days=days, start=start, end=end
         )
         if limit is not None and (isinstance(limit, bool) or limit < 1):
             raise QueryError("limit cannot be used", got=limit, allowed="1 or more")
+        columns = (
+            f"time, {chosen.metric} AS metric, value, step, service, model, model_version, "
+            "experiment, run_id, environment, labels, metadata"
+        )
+        rows = f"SELECT {columns} FROM points WHERE {chosen.where}"
+        if limit is not None:
+            rows = f"FROM ({rows} ORDER BY time DESC LIMIT {limit})"
+        rows = f"{rows} ORDER BY time"
         connection = self._engine.connect()
         self._engine.view(connection, [POINTS.name], chosen.time_range)
-        with readable_errors("history"):
-            found = connection.execute(
-                f"SELECT 1 FROM points WHERE {chosen.where} LIMIT 1"
-            ).fetchall()
-            if not found:
-                self._refuse_unknown(chosen, chosen.labels)
-            columns = (
-                f"time, {chosen.metric} AS metric, value, step, service, model, model_version, "
-                "experiment, run_id, environment, labels, metadata"
-            )
-            rows = f"SELECT {columns} FROM points WHERE {chosen.where}"
-            if limit is not None:
-                rows = f"FROM ({rows} ORDER BY time DESC LIMIT {limit})"
-            return connection.sql(f"{rows} ORDER BY time")
+        if lazy:
+            with readable_errors("history"):
+                return connection.sql(rows)
+        relation = run(connection, "history", lambda: connection.sql(rows).materialize())
+        if not len(relation):
+            self._refuse_unknown(chosen, chosen.labels)
+        return relation
 
     def stats(
         self,
@@ -174,10 +179,12 @@ class Query:
             name, labels, more_labels, hours=hours, days=days, start=start, end=end
         )
         keys = group_keys(by)
-        connection = self._engine.connect()
-        self._engine.view(connection, _FACTS, chosen.time_range)
-        with readable_errors("stats"):
-            table = stats_table(connection, self._vocabulary, chosen, keys, self._clock.wall_ns())
+        now_ns = self._clock.wall_ns()
+        table = self._ask(
+            "stats",
+            chosen,
+            lambda connection: stats_table(connection, self._vocabulary, chosen, keys, now_ns),
+        )
         unknown = [
             name for name in keys if table[name].null_count == len(table) and name != "metric"
         ]
@@ -205,14 +212,17 @@ class Query:
             `in_catalogue`, `count` (values stored), `first_seen`, `last_seen`, `models`.
         """
         connection = self._engine.connect()
-        taken = [snapshot(self._store, name) for name in _FACTS]
-        with readable_errors("search"):
+
+        def look() -> tuple[dict[str, Seen], frozenset[str]]:
+            taken = [snapshot(self._store, name) for name in _FACTS]
             seen = self._seen.look(connection, taken)
-            with_label: frozenset[str] = frozenset()
-            if label:
-                for each in taken:
-                    each.register(connection, each.table.name)
-                with_label = metrics_with_label(connection, label)
+            if not label:
+                return seen, frozenset()
+            for each in taken:
+                each.register(connection, each.table.name)
+            return seen, metrics_with_label(connection, label)
+
+        seen, with_label = run(connection, "search", look)
         return search_table(
             self._vocabulary,
             seen,
@@ -279,10 +289,11 @@ class Query:
             start=start,
             end=end,
         )
-        connection = self._engine.connect()
-        self._engine.view(connection, _FACTS, chosen.time_range)
-        with readable_errors("compare"):
-            table = compare_table(connection, self._vocabulary, chosen, by, a, b)
+        table = self._ask(
+            "compare",
+            chosen,
+            lambda connection: compare_table(connection, self._vocabulary, chosen, by, a, b),
+        )
         for side, name in (("n_a", a), ("n_b", b)):
             if not any(table[side].to_pylist()):
                 self._refuse_unknown(chosen, chosen.labels)
@@ -295,6 +306,7 @@ class Query:
         params: Sequence[object] | Mapping[str, object] | None = None,
         *,
         timeout_s: float | None = None,
+        lazy: bool = False,
     ) -> duckdb.DuckDBPyRelation:
         """Ask in SQL, in DuckDB's dialect. See docs/reference/sql.md for tables and columns.
 
@@ -304,13 +316,16 @@ class Query:
         Args:
             query: One statement.
             params: Values for `?` or `$1` in a list, or for `$name` in a mapping.
-            timeout_s: Most seconds to compute for. With it the rows are computed now.
+            timeout_s: Most seconds to compute for.
+            lazy: Do not compute the rows now, but each time they are asked for, from the facts as
+                they are now and for as long as maintenance keeps their files. Good for results
+                that should not be held in memory; `.to_arrow_reader()` reads them in batches.
+                Ctrl-C may then go unheard by DuckDB, and what goes wrong is DuckDB's error, which
+                `tidegauge.query.errors.readable_errors` turns into ours.
 
         Returns:
             A DuckDB relation: `.df()` gives pandas, `.pl()` polars, `.to_arrow_table()` Arrow,
-            `.fetchall()` tuples, and printing it a table. Without `timeout_s` the rows are computed
-            when they are asked for, each time anew from the facts as they are now, and what then
-            goes wrong is DuckDB's error: `tidegauge.query.errors.readable_errors` turns it into ours.
+            `.fetchall()` tuples, and printing it a table.
 
         Raises:
             QueryError: The statement cannot be parsed, does more than read, names a column or
@@ -323,11 +338,17 @@ class Query:
         if statement.lists_tables:
             self._engine.outline(connection, [name for name in TABLES if name not in named])
         values = list(params) if isinstance(params, Sequence) else params
-        with readable_errors(query, tables=(*TABLES, "metrics")):
+
+        def compute() -> duckdb.DuckDBPyRelation:
             relation = connection.sql(query, params=values)
-            if timeout_s is None:
-                return relation
-            return _within(connection, relation, query, parse_duration_s(timeout_s))
+            return relation if lazy else relation.materialize()
+
+        if lazy and timeout_s is not None:
+            raise QueryError(
+                "a lazy query has no time limit", got=timeout_s, fix="Leave out one of the two."
+            )
+        limit_s = None if timeout_s is None else parse_duration_s(timeout_s)
+        return run(connection, query, compute, timeout_s=limit_s, tables=(*TABLES, "metrics"))
 
     def latest(self, **labels: object) -> dict[str, float]:
         """The newest value of every metric among the chosen facts, by full name.
@@ -336,15 +357,29 @@ class Query:
             labels: Dimensions and labels to choose by.
         """
         chosen = self._vocabulary.select(None, labels, _ALWAYS)
-        connection = self._engine.connect()
-        self._engine.view(connection, _FACTS)
-        with readable_errors("latest"):
-            found = summarise(connection, chosen, [chosen.metric])
+        found = self._ask(
+            "latest", chosen, lambda connection: summarise(connection, chosen, [chosen.metric])
+        )
         return {summary.key[0]: summary.last for summary in found}
 
     def close(self) -> None:
         """Give memory back; the next question opens what it needs again."""
         self._engine.close()
+
+    def _ask(
+        self,
+        question: str,
+        chosen: Selection,
+        work: Callable[[duckdb.DuckDBPyConnection], _Result],
+    ) -> _Result:
+        """Do work on the facts of a time range as they are now."""
+        connection = self._engine.connect()
+
+        def on_facts() -> _Result:
+            self._engine.view(connection, _FACTS, chosen.time_range)
+            return work(connection)
+
+        return run(connection, question, on_facts)
 
     def _select(
         self,
@@ -376,33 +411,3 @@ class Query:
             if name in sides
             else did_you_mean(name, sides),
         )
-
-
-def _within(
-    connection: duckdb.DuckDBPyConnection,
-    relation: duckdb.DuckDBPyRelation,
-    query: str,
-    timeout_s: float,
-) -> duckdb.DuckDBPyRelation:
-    """The relation's rows, computed now, or an error after `timeout_s` seconds."""
-    over = threading.Event()
-
-    def stop() -> None:
-        over.set()
-        connection.interrupt()
-
-    timer = threading.Timer(timeout_s, stop)
-    timer.daemon = True
-    timer.start()
-    try:
-        return connection.from_arrow(relation.to_arrow_table())
-    except Exception as error:
-        if over.is_set():
-            raise QueryError(
-                f"the query took longer than {timeout_s} s",
-                got=clip(query),
-                fix="Ask for less, or allow more time.",
-            ) from error
-        raise
-    finally:
-        timer.cancel()
