@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading what several commands take: pairs, times, ranges; and completing metric names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tidegauge.model.times import TimeRange
+
+__all__ = [
+    "DaysOption",
+    "EndOption",
+    "HoursOption",
+    "StartOption",
+    "chosen_range",
+    "complete_metric",
+    "parse_pairs",
+    "read_time",
+]
+
+_TIME_PANEL = "Time range"
+
+HoursOption = Annotated[
+    float | None, typer.Option(help="The last so many hours.", rich_help_panel=_TIME_PANEL)
+]
+DaysOption = Annotated[
+    float | None, typer.Option(help="The last so many days.", rich_help_panel=_TIME_PANEL)
+]
+StartOption = Annotated[
+    str | None,
+    typer.Option(
+        help="From this time on, inclusive: ISO 8601 (UTC if it says nothing else) or seconds "
+        "since 1970.",
+        rich_help_panel=_TIME_PANEL,
+    ),
+]
+EndOption = Annotated[
+    str | None,
+    typer.Option(help="Until this time, exclusive.", rich_help_panel=_TIME_PANEL),
+]
+
+
+def parse_pairs(texts: Iterable[str], *, option: str) -> dict[str, str]:
+    """Read `key=value` texts.
+
+    Args:
+        texts: What was given.
+        option: The option they were given to, for the error.
+
+    Raises:
+        BadParameter: One has no `=`, no key, or a key that came before.
+    """
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint=option)
+        if key in pairs:
+            raise typer.BadParameter(f"{key!r} is given twice", param_hint=option)
+        pairs[key.strip()] = value
+    return pairs
+
+
+def read_time(text: str | None) -> str | float | None:
+    """A time as `tidegauge.model.times` takes it: a number of seconds, or text."""
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def chosen_range(
+    *, hours: float | None, days: float | None, start: str | None, end: str | None
+) -> TimeRange:
+    """The range that the options of a command say; unbounded if they say nothing.
+
+    Raises:
+        QueryError: They contradict each other.
+        MetricValidationError: A time cannot be read.
+    """
+    from tidegauge.model.clock import SYSTEM_CLOCK
+    from tidegauge.model.times import time_range
+
+    return time_range(
+        now_ns=SYSTEM_CLOCK.wall_ns(),
+        hours=hours,
+        days=days,
+        start=read_time(start),
+        end=read_time(end),
+    )
+
+
+def complete_metric(incomplete: str) -> list[tuple[str, str]]:
+    """Metric names of the built-in vocabulary, for the shell."""
+    from tidegauge.catalog import builtin_catalog
+
+    return [
+        (name, spec.description)
+        for name, spec in builtin_catalog().metrics.items()
+        if name.startswith(incomplete) or name.partition(":")[2].startswith(incomplete)
+    ]

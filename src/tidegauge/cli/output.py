@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one place where results become text: tables for people, one JSON document for programs.
+
+Commands describe what there is to see with the blocks below. Rich is loaded when something is
+drawn, so that a program that asks for JSON does not pay for it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import msgspec
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+__all__ = [
+    "Block",
+    "Column",
+    "Kind",
+    "Lines",
+    "Output",
+    "Pairs",
+    "Table",
+    "bytes_text",
+    "number_text",
+    "plain",
+]
+
+#: How the cells of a column are written.
+Kind = Literal["text", "number", "count", "time", "bytes", "share"]
+
+# Wide enough for any row: a pipe has no width, and cut cells would be lost to the next program.
+_PIPE_WIDTH = 4000
+
+
+class Column(NamedTuple):
+    """A column of a table.
+
+    Attributes:
+        key: Where its cells are in a row.
+        title: Its heading; the key if empty.
+        kind: How its cells are written.
+    """
+
+    key: str
+    title: str = ""
+    kind: Kind = "text"
+
+
+class Table(NamedTuple):
+    """Rows under headings.
+
+    Attributes:
+        columns: The columns, in order.
+        rows: One mapping per row; a missing key is an empty cell.
+        title: A line above it.
+        empty: What to say if there are no rows.
+    """
+
+    columns: Sequence[Column]
+    rows: Sequence[Mapping[str, Any]]
+    title: str = ""
+    empty: str = "Nothing."
+
+
+class Pairs(NamedTuple):
+    """Names with one value each."""
+
+    pairs: Iterable[tuple[str, object]]
+    title: str = ""
+
+
+class Lines(NamedTuple):
+    """Text, with Rich's markup: `[bold]…[/]`; escape what users wrote."""
+
+    text: str
+
+
+Block = Table | Pairs | Lines
+
+
+class Output:
+    """What a command writes to.
+
+    Args:
+        as_json: Write one JSON document to standard output, and nothing else.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self._consoles: dict[bool, Console] = {}
+
+    def show(self, document: object, *blocks: Block) -> None:
+        """Write a result: `document` if JSON is wanted, else the blocks one below the other."""
+        if self.as_json:
+            self.write_json(document)
+            return
+        console = self._console(error=False)
+        for block in blocks:
+            if console.is_terminal:
+                console.print(_drawn(block))
+                continue
+            with console.capture() as drawn:
+                console.print(_drawn(block))
+            # Cells are padded to the width of their column; a file needs no such spaces.
+            lines = [line.rstrip() for line in drawn.get().splitlines()]
+            sys.stdout.write("\n".join([*lines, ""]))
+
+    def write_json(self, document: object) -> None:
+        """Write a document to standard output, whatever was asked for."""
+        encoded = msgspec.json.encode(plain(document))
+        sys.stdout.write(msgspec.json.format(encoded, indent=2).decode() + "\n")
+
+    def write_json_line(self, document: object) -> None:
+        """Write a part of a document to standard output on one line, without ending it."""
+        sys.stdout.write(msgspec.json.encode(plain(document)).decode())
+
+    def write(self, text: str) -> None:
+        """Write text to standard output as it is."""
+        sys.stdout.write(text)
+
+    def note(self, text: str) -> None:
+        """Tell people something beside the result; goes to standard error. Takes Rich's markup."""
+        self._console(error=True).print(text, highlight=False)
+
+    @property
+    def error_console(self) -> Console:
+        """The console on standard error."""
+        return self._console(error=True)
+
+    def _console(self, *, error: bool) -> Console:
+        if error not in self._consoles:
+            from rich.console import Console
+
+            stream = sys.stderr if error else sys.stdout
+            width = None if stream.isatty() else _PIPE_WIDTH
+            self._consoles[error] = Console(
+                file=stream, width=width, highlight=False, soft_wrap=width is not None
+            )
+        return self._consoles[error]
+
+
+def plain(value: object) -> Any:
+    """Turn what a result is made of into what JSON has; numbers that JSON lacks become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, dt.datetime):
+        return _utc(value).isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, Decimal):
+        return plain(float(value))
+    if isinstance(value, msgspec.Struct):
+        return plain(msgspec.structs.asdict(value))
+    return str(value)
+
+
+def number_text(value: float | None) -> str:
+    """A number as people read it: six significant digits, thousands apart, no trailing zeros."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return str(value)
+    if value == int(value) if math.isfinite(value) else False:
+        return f"{int(value):,}" if abs(value) < 1e15 else f"{value:.6g}"
+    if abs(value) >= 1e6 or not math.isfinite(value):
+        return f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.6g}"
+    return (
+        f"{value:,.{max(0, 5 - _exponent(value))}f}".rstrip("0")
+        if abs(value) >= 1e-4
+        else (f"{value:.4g}")
+    )
+
+
+def bytes_text(size_bytes: float) -> str:
+    """A size as people read it."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(size_bytes) < 1024:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1024
+    return f"{size_bytes:.1f} TiB"
+
+
+def _drawn(block: Block) -> RenderableType:
+    if isinstance(block, Lines):
+        return block.text
+    if isinstance(block, Pairs):
+        return _pairs(block)
+    return _table(block)
+
+
+def _table(block: Table) -> RenderableType:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table as Drawing
+
+    title = escape(block.title)
+    if not block.rows:
+        return f"[bold]{title}[/bold]\n{block.empty}" if title else block.empty
+    drawing = Drawing(
+        box=box.SIMPLE_HEAD,
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+    )
+    for column in block.columns:
+        right = column.kind in ("number", "count", "bytes", "share")
+        drawing.add_column(
+            escape(column.title or column.key),
+            justify="right" if right else "left",
+            no_wrap=right,
+            overflow="fold",
+        )
+    for row in block.rows:
+        drawing.add_row(*(escape(_cell(row.get(c.key), c.kind)) for c in block.columns))
+    return drawing
+
+
+def _pairs(block: Pairs) -> RenderableType:
+    from rich.markup import escape
+    from rich.table import Table as Drawing
+
+    drawing = Drawing.grid(padding=(0, 2))
+    drawing.title = escape(block.title) or None
+    drawing.title_justify, drawing.title_style = "left", "bold"
+    drawing.add_column(style="dim")
+    drawing.add_column(overflow="fold")
+    for name, value in block.pairs:
+        drawing.add_row(escape(name), escape(_cell(value, "text")))
+    return drawing
+
+
+def _cell(value: object, kind: Kind) -> str:
+    if value is None:
+        return "-" if kind != "text" else ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dt.datetime):
+        return f"{_utc(value):%Y-%m-%d %H:%M:%S}"
+    if kind == "bytes" and isinstance(value, int | float):
+        return bytes_text(value)
+    if kind == "share" and isinstance(value, int | float):
+        return f"{value * 100:.4g} %"
+    if isinstance(value, int | float | Decimal):
+        return number_text(float(value)) if isinstance(value, Decimal) else number_text(value)
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={item}" for name, item in value.items())
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(str(item) for item in value)
+    return str(value)
+
+
+def _utc(time: dt.datetime) -> dt.datetime:
+    return time.replace(tzinfo=dt.UTC) if time.tzinfo is None else time.astimezone(dt.UTC)
+
+
+def _exponent(value: float) -> int:
+    return math.floor(math.log10(abs(value))) if value else 0
