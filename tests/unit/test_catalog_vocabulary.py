@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import tidegauge.catalog
 from tidegauge.catalog import STANDARD_METRICS, MetricCategory, builtin_catalog
 from tidegauge.catalog.load import BUILTIN_DIRECTORY
 from tidegauge.catalog.yaml_file import read_yaml_catalog
@@ -244,6 +245,15 @@ def test_ratios_stay_between_zero_and_one() -> None:
     assert {(spec.min, spec.max) for spec in shares} == {(0.0, 1.0)}
 
 
+def test_no_history_is_under_another_name_but_one() -> None:
+    """Queries over all metrics translate names; the vocabulary gives them next to nothing to do."""
+    catalog = builtin_catalog()
+    others = {name: names[1:] for name in catalog.metrics if (names := catalog.stored_names(name))}
+    assert {name: names for name, names in others.items() if names} == {
+        "usage:conversion_rate": ("business:conversion_rate",)
+    }
+
+
 def test_directions_of_what_is_compared() -> None:
     """Accuracy is better higher, loss and latency lower."""
     directions = {name: builtin_catalog().metrics[name].direction for name in PROMISED}
@@ -269,3 +279,9 @@ def test_importing_reads_nothing() -> None:
         [sys.executable, "-I", "-c", code], check=True, capture_output=True, text=True
     )
     assert done.stdout.splitlines() == ["False 0", "True 1"]
+
+
+def test_there_is_nothing_else_to_import() -> None:
+    """A name that the package does not have is an ordinary error."""
+    with pytest.raises(AttributeError, match=r"'tidegauge\.catalog' has no attribute 'NOTHING'"):
+        tidegauge.catalog.NOTHING  # noqa: B018

@@ -27,6 +27,7 @@ class NameIndex(NamedTuple):
         bare: Bare name or bare alias to the names of all metrics that could be meant, sorted.
         renames: Given-up name to the name of the metric it means today.
         stored: Name of a metric to all full names its history may be stored under, its own first.
+            A bare alias is not among them, not even behind a category: nobody recorded under it.
     """
 
     full: dict[str, str]
@@ -53,6 +54,7 @@ def build_index(metrics: Mapping[str, MetricSpec], sources: Mapping[str, str]) -
     }
     full = {name: renames.get(name, name) for name in metrics}
     bare: dict[str, set[str]] = {}
+    stored = dict(full)
     claimed: dict[str, str] = {}
     for name, spec in metrics.items():
         heir = full[name]
@@ -63,6 +65,8 @@ def build_index(metrics: Mapping[str, MetricSpec], sources: Mapping[str, str]) -
                 alias = f"{spec.category}:{alias}"  # noqa: PLW2901
                 if alias in metrics:
                     continue
+            else:
+                stored[alias] = heir
             owner = alias if alias in metrics else claimed.setdefault(alias, name)
             if full.setdefault(alias, heir) != heir or alias in metrics:
                 raise _claimed_twice(alias, name, owner, sources)
@@ -70,7 +74,7 @@ def build_index(metrics: Mapping[str, MetricSpec], sources: Mapping[str, str]) -
         full=full,
         bare={word: _living(heirs, metrics) for word, heirs in bare.items()},
         renames=renames,
-        stored=_stored(full),
+        stored=_stored(stored),
     )
 
 
@@ -113,9 +117,9 @@ def _living(heirs: set[str], metrics: Mapping[str, MetricSpec]) -> tuple[str, ..
     return tuple(sorted(living or heirs))
 
 
-def _stored(full: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+def _stored(meaning: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     stored: dict[str, list[str]] = {}
-    for name, heir in full.items():
+    for name, heir in meaning.items():
         names = stored.setdefault(heir, [heir])
         if name != heir:
             names.append(name)

@@ -173,8 +173,8 @@ class Catalog:
         """All full names that the history of a metric may be stored under.
 
         Its own name first; then every name it was renamed from, directly or over others, and every
-        full alias, because facts may have been recorded before the alias was declared. A query for
-        the metric reads all of them. Raises as `resolve`.
+        alias that is declared as a full name, because facts may have been recorded under it
+        before. A query for the metric reads all of them. Raises as `resolve`.
         """
         full = self.canonical(name)
         return self._index.stored.get(full, (full,))
