@@ -7,6 +7,7 @@ docs/format/journal.md describes the same in prose; a test holds the two togethe
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
 
 import msgspec
@@ -30,6 +31,7 @@ __all__ = [
     "VOID_SERIES",
     "SegmentHeader",
     "pack_header",
+    "pack_point",
     "padded",
     "series_id",
     "series_offset",
@@ -53,6 +55,13 @@ _CRC = struct.Struct("<I")
 #: last and is the slot's own offset in the file, so that a slot without it was never finished.
 POINT = struct.Struct("<dQQdII")
 POINT_BYTES = POINT.size
+# The same bytes where the machine is little-endian and its `long` has 64 bits. CPython turns an int
+# into a C long in a few instructions, but into a `long long` by way of a loop over bytes: this saves
+# 20 ns of 90 (bench/record.py).
+_NATIVE_POINT = struct.Struct("@dLLdII")
+_native = sys.byteorder == "little" and _NATIVE_POINT.size == POINT.size
+#: Fills a slot: `pack_point(buffer, offset, value, time_ns, second, value, series, offset)`.
+pack_point = (_NATIVE_POINT if _native else POINT).pack_into
 
 #: A frame's head: magic, payload length, ordinal, CRC-32 of the payload seeded with the ordinal.
 FRAME = struct.Struct("<IIQI4x")

@@ -7,10 +7,10 @@ writer's lock: opening the lane, changing segments, points with a step, slots th
 
 from __future__ import annotations
 
-import itertools
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from operator import length_hint
 from pathlib import Path
 from types import CodeType
 from typing import TypeVar
@@ -21,20 +21,21 @@ from tidegauge.journal.layout import (
     POINT_BYTES,
     POINTS_MAGIC,
     VOID_SERIES,
+    pack_point,
 )
 from tidegauge.journal.segment import Allocator, Segment, lane_segments
 
 __all__ = ["CLOSED", "Here", "PointLane", "packs_points"]
 
-#: The next free offset of a segment, and the segment's bytes. Taking a position is one call of
-#: `itertools.count().__next__`, which the GIL makes atomic; packing beyond the end raises
-#: `struct.error`, which is how a full segment shows, without a comparison per record.
-Here = tuple[Callable[[], int], "bytearray | memoryview"]
+#: The free offsets of a segment, and the segment's bytes. Taking an offset is one step of a range's
+#: iterator, which the GIL makes atomic, and the iterator ends where the segment does. Written as a
+#: `for` loop that is left in its first turn, it costs no call, and nothing can come between taking
+#: an offset and the call that fills it.
+Here = tuple[Iterator[int], "bytearray | memoryview"]
 
-#: Where a lane points while it takes nothing: every pack fails and the slow path decides.
-CLOSED: Here = (itertools.count(HEADER_BYTES, POINT_BYTES).__next__, bytearray())
+#: Where a lane points while it takes nothing: there is no offset to take and the slow path decides.
+CLOSED: Here = (iter(()), bytearray())
 
-_pack = POINT.pack_into
 _packers: set[CodeType] = set()
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -53,15 +54,15 @@ class PointLane:
             buffer always belong together.
     """
 
-    __slots__ = ("_allocator", "_capacity_bytes", "_counter", "_segment", "_unsettled", "here")
+    __slots__ = ("_allocator", "_capacity_bytes", "_offsets", "_segment", "_unsettled", "here")
 
     def __init__(self, directory: Path, allocator: Allocator, *, slots: int) -> None:
         self._allocator = allocator
         self._capacity_bytes = slots * POINT_BYTES
         self._segment: Segment | None = None
-        self._counter = itertools.count()
+        self._offsets: Iterator[int] = iter(())
         # Segments in which a writer may still be busy, with the offset from which to look.
-        self._unsettled: deque[tuple[Segment, itertools.count[int], int]] = deque()
+        self._unsettled: deque[tuple[Segment, Iterator[int], int]] = deque()
         self.here: Here = CLOSED
         self._resume(directory)
 
@@ -101,39 +102,38 @@ class PointLane:
         merely slow. Whether it is can be told from inside: a thread that is still writing has a
         marked function on its stack. Returns False if one has, and there was something to fill.
         """
-        for segment, counter, start in tuple(self._unsettled):
-            # The count is read first: whoever took a slot below it either still shows on a stack
+        for segment, offsets, start in tuple(self._unsettled):
+            # The end is read first: whoever took a slot below it either still shows on a stack
             # afterwards, or is done with it.
-            end = min(_peek(counter), len(segment.buffer))
+            end = _next(segment, offsets)
             empty = _unstamped(segment, start, end)
             if empty and _someone_packs():
                 return False
             for offset in empty:
-                _pack(segment.buffer, offset, 0.0, 0, 0, 0.0, VOID_SERIES, offset)
+                pack_point(segment.buffer, offset, 0.0, 0, 0, 0.0, VOID_SERIES, offset)
             self._unsettled.popleft()
             if segment is self._segment:
-                self._unsettled.append((segment, counter, end))
+                self._unsettled.append((segment, offsets, end))
         return True
 
     def facts_since(self, offset: int) -> list[tuple[int, float, int, int]]:
         """The filled slots of the segment in use from `offset` on: series, value, time, second."""
         if self._segment is None:
             return []
-        end = min(_peek(self._counter), len(self._segment.buffer))
+        end = self.offset()
         slots = POINT.iter_unpack(self._segment.buffer[offset:end])
         return [(sid, value, time, second) for value, time, second, _, sid, stamp in slots if stamp]
 
     def offset(self) -> int:
         """The next free offset of the segment in use."""
-        return _peek(self._counter)
+        return HEADER_BYTES if self._segment is None else _next(self._segment, self._offsets)
 
     def _pack(self, series: int, value: float, time_ns: int, second: int) -> bool:
-        take, buffer = self.here
-        offset = take()
-        if offset + POINT_BYTES > len(buffer):
-            return False
-        _pack(buffer, offset, value, time_ns, second, value, series, offset)
-        return True
+        offsets, buffer = self.here
+        for offset in offsets:
+            pack_point(buffer, offset, value, time_ns, second, value, series, offset)
+            return True
+        return False
 
     def _advance(self) -> None:
         """Go on in a new segment."""
@@ -160,17 +160,17 @@ class PointLane:
 
     def _use(self, segment: Segment, offset: int) -> None:
         self._segment = segment
-        self._counter = itertools.count(offset, POINT_BYTES)
-        self._unsettled.append((segment, self._counter, offset))
-        self.here = (self._counter.__next__, segment.buffer)
+        self._offsets = iter(range(offset, len(segment.buffer), POINT_BYTES))
+        self._unsettled.append((segment, self._offsets, offset))
+        self.here = (self._offsets, segment.buffer)
 
 
 packs_points(PointLane._pack)
 
 
-def _peek(counter: itertools.count[int]) -> int:
-    # `repr` is the one way to read a count without taking from it: "count(4096, 40)".
-    return int(repr(counter)[6:].partition(",")[0].rstrip(")"))
+def _next(segment: Segment, offsets: Iterator[int]) -> int:
+    """The offset that will be taken next, without taking it."""
+    return len(segment.buffer) - length_hint(offsets) * POINT_BYTES
 
 
 def _unstamped(segment: Segment, start: int, end: int) -> list[int]:
