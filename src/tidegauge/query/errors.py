@@ -58,12 +58,13 @@ def did_you_mean(name: str, known: Iterable[str], *, few: int = 10) -> str:
         >>> did_you_mean("acuracy", ["accuracy", "latency_ms", "loss"])
         "Did you mean 'accuracy'?"
     """
-    names = sorted(set(known))
-    bare = {candidate.rpartition(":")[2]: candidate for candidate in names}
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6) or [
-        bare[match]
-        for match in difflib.get_close_matches(name.rpartition(":")[2], bare, n=3, cutoff=0.6)
-    ]
+    # The category says little: names in it would all be similar.
+    by_tail: dict[str, list[str]] = {}
+    for candidate in sorted(set(known)):
+        by_tail.setdefault(candidate.rpartition(":")[2], []).append(candidate)
+    tails = difflib.get_close_matches(name.rpartition(":")[2], by_tail, n=3)
+    close = [candidate for tail in tails for candidate in by_tail[tail]]
+    names = [candidate for candidates in by_tail.values() for candidate in candidates]
     if close:
         return f"Did you mean {' or '.join(map(repr, close))}?"
     if 0 < len(names) <= few:
