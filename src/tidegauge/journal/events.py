@@ -8,18 +8,24 @@ last, is ever unfinished.
 from __future__ import annotations
 
 import mmap
+from collections import deque
 from pathlib import Path
 
 import msgspec
 
-from tidegauge.journal.frames import Frame, scan_frames, write_frame
+from tidegauge.journal.frames import Frame, scan_frames
 from tidegauge.journal.layout import (
     EVENTS_MAGIC,
     FRAME,
+    FRAME_MAGIC,
     HEADER_BYTES,
+    NUMBER,
+    NUMBER_OFFSETS,
+    frame_checksum,
     padded,
 )
 from tidegauge.journal.segment import Allocator, Refused, Segment, lane_segments
+from tidegauge.journal.state import ALL_BITS, SlotState
 
 __all__ = ["MAX_EVENT_BYTES", "Batch", "EventLane", "Record", "decode_facts", "facts_in"]
 
@@ -45,15 +51,26 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, tag="b"):
     values: list[float]
 
 
-decode_facts = msgspec.msgpack.Decoder(Record | Batch).decode
+_decode = msgspec.msgpack.Decoder(Record | Batch).decode
 _encode = msgspec.msgpack.Encoder().encode
+_pack_head = FRAME.pack_into
+_pack_number = NUMBER.pack_into
+_FACTS_OFFSET = NUMBER_OFFSETS["events_facts"]
 
 
 class EventLane:
     """The event segments of an owned slot. The caller holds the writer's lock for every call.
 
+    Args:
+        directory: The slot's directory.
+        state: Its page.
+        allocator: Makes segments.
+        capacity_bytes: Room of a segment.
+
     Attributes:
         ordinal: Facts written to this lane in the life of the slot.
+        segment: The segment in use.
+        offset: Its next free offset.
     """
 
     __slots__ = (
@@ -61,18 +78,24 @@ class EventLane:
         "_buffer",
         "_capacity_bytes",
         "_end",
-        "_offset",
-        "_segment",
+        "_next_position",
+        "_state",
+        "offset",
         "ordinal",
+        "segment",
     )
 
-    def __init__(self, directory: Path, allocator: Allocator, *, capacity_bytes: int) -> None:
+    def __init__(
+        self, directory: Path, state: SlotState, allocator: Allocator, *, capacity_bytes: int
+    ) -> None:
+        self._state = state
         self._allocator = allocator
         self._capacity_bytes = capacity_bytes
-        self._segment: Segment | None = None
+        self.segment: Segment | None = None
         self._buffer: mmap.mmap | bytearray = bytearray()
-        self._offset = self._end = HEADER_BYTES
-        self.ordinal = 0
+        self._next_position = 0
+        self.offset = self._end = HEADER_BYTES
+        self.ordinal = state["events_facts"]
         self._resume(directory)
 
     def put(self, fact: Record | Batch) -> None:
@@ -85,74 +108,81 @@ class EventLane:
         size_bytes = len(payload)
         if size_bytes > MAX_EVENT_BYTES:
             raise _too_large(size_bytes)
-        start = self._offset
+        start = self.offset
         end = start + padded(FRAME.size + size_bytes)
         if end > self._end:
             self._advance(end - start)
-            start, end = self._offset, self._offset + end - start
+            start, end = self.offset, self.offset + end - start
+        body = start + FRAME.size
         ordinal = self.ordinal
-        # Claimed first: an exception that arrives from outside in the middle of the copy leaves a
-        # torn frame, which readers skip, and not one that the next frame overwrites.
-        self._offset = end
-        self.ordinal = ordinal + (len(fact.values) if fact.__class__ is Batch else 1)
-        write_frame(self._buffer, start, ordinal, payload)
-
-    @property
-    def segment(self) -> Segment | None:
-        """The segment in use."""
-        return self._segment
-
-    def offset(self) -> int:
-        """The next free offset of the segment in use."""
-        return self._offset
+        after = ordinal + (len(fact.values) if fact.__class__ is Batch else 1)
+        checksum = frame_checksum(payload, ordinal)
+        # Claimed first: an exception that arrives from outside in the middle leaves a gap, which
+        # readers skip, and not bytes that the next frame would be mixed with.
+        self.offset = end
+        self._buffer[body : body + size_bytes] = payload
+        # The head makes the frame valid. No exception comes between it and the ordinal: CPython
+        # looks for signals after a call, not between an assignment and a call.
+        self.ordinal = after
+        _pack_head(self._buffer, start, FRAME_MAGIC, size_bytes, ordinal, checksum)
+        _pack_number(self._state.page, _FACTS_OFFSET, after, after ^ ALL_BITS)
 
     def facts_since(self, offset: int) -> list[Record | Batch]:
         """The facts of the segment in use from `offset` on."""
-        if self._segment is None:
+        if self.segment is None:
             return []
-        return [
-            decode_facts(frame.payload)
-            for frame in scan_frames(self._segment.buffer[: self._offset], offset)
-        ]
-
-    def close(self) -> None:
-        """Take no more events."""
-        self._segment = None
+        frames = scan_frames(self.segment.buffer[: self.offset], offset)
+        return [fact for frame in frames if (fact := decode_facts(frame.payload)) is not None]
 
     def _advance(self, needed_bytes: int) -> None:
-        number, position = 0, 0
-        if self._segment is not None:
-            number = self._segment.header.number + 1
-            position = self._segment.header.first_position + self._offset - HEADER_BYTES
-        self._start(number, position, needed_bytes)
+        """Go on in a new segment with room for `needed_bytes`."""
+        position = self._next_position
+        if self.segment is not None:
+            position = self.segment.header.first_position + self.offset - HEADER_BYTES
+        capacity_bytes = max(self._capacity_bytes, needed_bytes)
+        segment = self._allocator.create(position, capacity_bytes)
+        self._state["events_end"] = position + capacity_bytes
+        self._use(segment, HEADER_BYTES)
 
     def _resume(self, directory: Path) -> None:
+        """Go on where the last owner of the slot stopped, and never before."""
+        given_out = self._state["events_end"]
         found = lane_segments(directory, "events", EVENTS_MAGIC)
         for file in reversed(found):
             if (last := _last_frame(file.path.read_bytes())) is not None:
-                self.ordinal = last.ordinal + facts_in(decode_facts(last.payload))
+                fact = decode_facts(last.payload)
+                facts = 1 if fact is None else facts_in(fact)
+                self.ordinal = max(self.ordinal, last.ordinal + facts)
                 break
-        if not found:
+        if not found or found[-1].end_position < given_out:
+            self._next_position = given_out
             return
-        segment = Segment.open(found[-1].path, EVENTS_MAGIC)
+        newest = found[-1]
+        segment = Segment.open(newest.path, EVENTS_MAGIC) if newest.intact else None
         if segment is None:
-            self._start(found[-1].number + 1, found[-1].end_position, 0)
+            self._next_position = newest.end_position
             return
+        data = segment.buffer[:]
         # After whatever was ever written there, finished or not.
-        used = len(segment.buffer[HEADER_BYTES:].rstrip(b"\0"))
-        self._use(segment, HEADER_BYTES + padded(used))
-        if (tail := _last_frame(segment.buffer[:])) is not None:
-            self._offset = max(self._offset, tail.end)
-
-    def _start(self, number: int, position: int, needed_bytes: int) -> None:
-        capacity_bytes = max(self._capacity_bytes, needed_bytes)
-        self._use(self._allocator.create(number, position, capacity_bytes), HEADER_BYTES)
+        offset = max(HEADER_BYTES, padded(len(data.rstrip(b"\0"))))
+        if (tail := _last_frame(data)) is not None:
+            offset = max(offset, tail.end)
+        self._use(segment, offset)
 
     def _use(self, segment: Segment, offset: int) -> None:
-        self._segment = segment
+        self.segment = segment
         self._buffer = segment.buffer
         self._end = len(segment.buffer)
-        self._offset = offset
+        self.offset = offset
+
+
+def decode_facts(payload: bytes | memoryview) -> Record | Batch | None:
+    """Decode the payload of a frame; None if it is of a kind that this version does not know."""
+    try:
+        fact: Record | Batch = _decode(payload)
+    except msgspec.DecodeError:
+        return None
+    return fact
 
 
 def facts_in(fact: Record | Batch) -> int:
@@ -161,10 +191,8 @@ def facts_in(fact: Record | Batch) -> int:
 
 
 def _last_frame(data: bytes) -> Frame | None:
-    last = None
-    for last in scan_frames(data, HEADER_BYTES):
-        pass
-    return last
+    frames = deque(scan_frames(data, HEADER_BYTES), maxlen=1)
+    return frames[0] if frames else None
 
 
 def _too_large(size_bytes: int) -> Refused:

@@ -22,6 +22,8 @@ class Follower(Protocol):
     - A follower keeps its own durable cursor and moves it only after what lies before it has
       arrived. Killed at any point, the next one goes on from the cursor; delivering a fact twice
       must therefore leave the destination as delivering it once.
+    - A cursor that survives a loss of power must not be ahead of a journal that did not: see
+      `tidegauge.journal.reader.SlotReader.sync`.
     - It may be slow or fail for ever without anybody else noticing, except that segments stay on
       disk until every follower has passed them.
     - At most one process runs a follower of a given name on a store at a time; a follower that is
@@ -101,7 +103,7 @@ class FollowerThread:
     def _attempt(self) -> bool:
         try:
             return self.advance()
-        except Exception as error:  # whatever it is, the program goes on and so do we
+        except Exception as error:  # noqa: BLE001  (whatever it is, both go on)
             self.failures += 1
             self.last_error = error
             if time.monotonic() - self._logged_s >= _LOG_EVERY_S:

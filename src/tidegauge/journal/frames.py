@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import mmap
-import zlib
 from collections.abc import Iterator
 
 import msgspec
 
-from tidegauge.journal.layout import FRAME, FRAME_ALIGNMENT, FRAME_MAGIC, padded
+from tidegauge.journal.layout import FRAME, FRAME_ALIGNMENT, FRAME_MAGIC, frame_checksum, padded
 
-__all__ = ["Frame", "encode_frame", "scan_frames", "write_frame"]
+__all__ = ["Frame", "encode_frame", "scan_frames"]
 
 _MAGIC = FRAME_MAGIC.to_bytes(4, "little")
 
@@ -32,27 +30,10 @@ class Frame(msgspec.Struct, frozen=True):
     payload: memoryview
 
 
-def write_frame(
-    buffer: mmap.mmap | bytearray, offset: int, ordinal: int, payload: bytes
-) -> None:
-    """Write a frame into zeroed bytes at an aligned offset."""
-    body = offset + FRAME.size
-    buffer[body : body + len(payload)] = payload
-    FRAME.pack_into(
-        buffer,
-        offset,
-        FRAME_MAGIC,
-        len(payload),
-        ordinal,
-        zlib.crc32(payload, ordinal & 0xFFFFFFFF),
-    )
-
-
 def encode_frame(ordinal: int, payload: bytes) -> bytes:
     """Frame a payload, padded to the alignment."""
-    frame = bytearray(padded(FRAME.size + len(payload)))
-    write_frame(frame, 0, ordinal, payload)
-    return bytes(frame)
+    head = FRAME.pack(FRAME_MAGIC, len(payload), ordinal, frame_checksum(payload, ordinal))
+    return (head + payload).ljust(padded(FRAME.size + len(payload)), b"\0")
 
 
 def scan_frames(data: bytes, start: int = 0) -> Iterator[Frame]:
@@ -85,7 +66,6 @@ def _read(view: memoryview, offset: int) -> Frame | None:
         return None
     _, length, ordinal, checksum = FRAME.unpack_from(view, offset)
     payload = view[body : body + length]
-    if len(payload) != length or zlib.crc32(payload, ordinal & 0xFFFFFFFF) != checksum:
+    if len(payload) != length or frame_checksum(payload, ordinal) != checksum:
         return None
     return Frame(offset, padded(body + length), ordinal, payload)
-

@@ -13,23 +13,29 @@ import zlib
 import msgspec
 
 __all__ = [
-    "DROPS_BYTES",
-    "DROPS_MAGIC",
     "EVENTS_MAGIC",
+    "FIRST_DROP_OFFSET",
     "FIRST_SERIES_OFFSET",
     "FRAME",
     "FRAME_ALIGNMENT",
     "FRAME_MAGIC",
+    "HEADER",
     "HEADER_BYTES",
+    "IDENTITY",
+    "MAX_SEGMENT_SLOTS",
     "NO_STEP",
+    "NUMBER",
+    "NUMBER_OFFSETS",
     "POINT",
     "POINTS_MAGIC",
     "POINT_BYTES",
     "SERIES_CHECK_SEED",
     "SERIES_MAGIC",
+    "STATE_BYTES",
+    "STATE_MAGIC",
     "STEP_CHECK_SEED",
-    "VOID_SERIES",
     "SegmentHeader",
+    "frame_checksum",
     "pack_header",
     "pack_point",
     "padded",
@@ -43,11 +49,10 @@ HEADER_BYTES = 4096
 POINTS_MAGIC = b"TGpoint1"
 EVENTS_MAGIC = b"TGevent1"
 SERIES_MAGIC = b"TGserie1"
-DROPS_MAGIC = b"TGdrops1"
-DROPS_BYTES = 4096
+STATE_MAGIC = b"TGstate1"
 
-#: magic, number, first position, capacity in bytes, created (ns); a CRC-32 of these follows.
-_HEADER = struct.Struct("<8sQQQQ")
+#: magic, first position, capacity in bytes, created (ns); a CRC-32 of these follows.
+HEADER = struct.Struct("<8sQQQ")
 _CRC = struct.Struct("<I")
 
 #: One point: value, time, time ^ step code, value again, series id, stamp.
@@ -56,14 +61,16 @@ _CRC = struct.Struct("<I")
 POINT = struct.Struct("<dQQdII")
 POINT_BYTES = POINT.size
 # The same bytes where the machine is little-endian and its `long` has 64 bits. CPython turns an int
-# into a C long in a few instructions, but into a `long long` by way of a loop over bytes: this saves
-# 20 ns of 90 (bench/record.py).
+# into a C long in a few instructions, but into a `long long` by way of a loop over bytes: this
+# saves 20 ns of 90 (bench/record.py).
 _NATIVE_POINT = struct.Struct("@dLLdII")
 _native = sys.byteorder == "little" and _NATIVE_POINT.size == POINT.size
 #: Fills a slot: `pack_point(buffer, offset, value, time_ns, second, value, series, offset)`.
 pack_point = (_NATIVE_POINT if _native else POINT).pack_into
+#: A stamp has 32 bits.
+MAX_SEGMENT_SLOTS = (2**32 - HEADER_BYTES) // POINT_BYTES
 
-#: A frame's head: magic, payload length, ordinal, CRC-32 of the payload seeded with the ordinal.
+#: A frame's head: magic, payload length, ordinal, checksum; see `frame_checksum`.
 FRAME = struct.Struct("<IIQI4x")
 FRAME_MAGIC = 0x31474674  # the bytes b"tFG1"
 FRAME_ALIGNMENT = 8
@@ -77,20 +84,42 @@ _STEP_MASK = 2**48 - 1
 FIRST_SERIES_OFFSET = 16
 SERIES_CHECK_SEED = 0x5A
 
+#: The page of a slot: magic and journal id; a CRC-32 of these follows. Then its numbers.
+STATE_BYTES = 4096
+IDENTITY = struct.Struct("<8s16s")
+#: A number of the page, and its bits inverted.
+NUMBER = struct.Struct("<QQ")
+NUMBER_OFFSETS = {
+    name: 64 + NUMBER.size * index
+    for index, name in enumerate(
+        (
+            "takes",
+            "owner_pid",
+            "owner_since_ns",
+            "boot",
+            "settled",
+            "points_end",
+            "events_end",
+            "events_facts",
+            "series_end",
+        )
+    )
+}
+FIRST_DROP_OFFSET = 1024
+
 
 class SegmentHeader(msgspec.Struct, frozen=True):
     """The first page of a segment.
 
     Attributes:
         magic: `POINTS_MAGIC` or `EVENTS_MAGIC`.
-        number: Number of the segment, as in its file name.
-        first_position: Position of the first slot (points) or byte (events) after the header.
+        first_position: Position of the first slot (points) or byte (events) after the header, as
+            in the file's name.
         capacity_bytes: Room after the header, in bytes.
         created_ns: Wall clock at creation.
     """
 
     magic: bytes
-    number: int
     first_position: int
     capacity_bytes: int
     created_ns: int
@@ -98,26 +127,27 @@ class SegmentHeader(msgspec.Struct, frozen=True):
 
 def pack_header(header: SegmentHeader) -> bytes:
     """Encode a segment header without its padding."""
-    fixed = _HEADER.pack(
-        header.magic,
-        header.number,
-        header.first_position,
-        header.capacity_bytes,
-        header.created_ns,
+    fixed = HEADER.pack(
+        header.magic, header.first_position, header.capacity_bytes, header.created_ns
     )
     return fixed + _CRC.pack(zlib.crc32(fixed))
 
 
 def unpack_header(page: bytes, magic: bytes) -> SegmentHeader | None:
     """Decode a segment header; None if it is cut, of another kind or damaged."""
-    end = _HEADER.size + _CRC.size
+    end = HEADER.size + _CRC.size
     if len(page) < end:
         return None
-    fixed = page[: _HEADER.size]
-    if _CRC.unpack_from(page, _HEADER.size)[0] != zlib.crc32(fixed):
+    fixed = page[: HEADER.size]
+    if _CRC.unpack_from(page, HEADER.size)[0] != zlib.crc32(fixed):
         return None
-    header = SegmentHeader(*_HEADER.unpack(fixed))
+    header = SegmentHeader(*HEADER.unpack(fixed))
     return header if header.magic == magic else None
+
+
+def frame_checksum(payload: bytes | memoryview, ordinal: int) -> int:
+    """The CRC-32 of a payload, seeded with all 64 bits of its ordinal."""
+    return zlib.crc32(payload, (ordinal ^ ordinal >> 32) & 0xFFFFFFFF)
 
 
 def step_code(step: int) -> int:
@@ -133,7 +163,7 @@ def step_code(step: int) -> int:
 def series_id(offset: int) -> int:
     """Encode the offset of a frame in series.log as a 32-bit id with 8 check bits.
 
-    An offset is never used twice while the file lives, so neither is an id, even if the frame it
+    An offset is never used twice in the life of a slot, so neither is an id, even if the frame it
     stands for is damaged later.
 
     Raises:
@@ -153,10 +183,6 @@ def series_offset(identifier: int) -> int | None:
 
 def _series_check(index: int) -> int:
     return (index ^ index >> 8 ^ index >> 16 ^ SERIES_CHECK_SEED) & 0xFF
-
-
-#: Stands in a slot whose writer gave up between taking it and filling it.
-VOID_SERIES = series_id(FRAME_ALIGNMENT)
 
 
 def padded(size_bytes: int) -> int:

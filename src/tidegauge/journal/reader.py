@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one exit of the journal: decoding, and telling whole facts from torn and damaged ones.
+"""The one exit of the journal: facts from a position on, and what was lost on the way.
 
 A reader never writes and takes no lock for longer than a look. It reads with `pread`, not through a
 mapping, so a file that shrinks or vanishes is an error here and not a signal.
@@ -14,68 +14,28 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from tidegauge.journal.drops import read_drops
+from tidegauge.journal.decode import (
+    PointsBatch,
+    decode_points,
+    joined_points,
+    lost_points,
+    view_points,
+)
 from tidegauge.journal.events import Batch, Record, decode_facts, facts_in
 from tidegauge.journal.frames import Frame, scan_frames
-from tidegauge.journal.layout import (
-    EVENTS_MAGIC,
-    HEADER_BYTES,
-    NO_STEP,
-    POINT_BYTES,
-    POINTS_MAGIC,
-    SERIES_CHECK_SEED,
-    STEP_CHECK_SEED,
-    VOID_SERIES,
-    series_id,
-)
+from tidegauge.journal.layout import EVENTS_MAGIC, HEADER_BYTES, POINT_BYTES, POINTS_MAGIC
 from tidegauge.journal.segment import SegmentFile, lane_segments
-from tidegauge.journal.series import SERIES_FILE, SeriesEntry, Vector
-from tidegauge.journal.slot import journal_id, owner_of, slot_directories
+from tidegauge.journal.series import Vector
+from tidegauge.journal.series_reader import SeriesReader
+from tidegauge.journal.slot import journal_id, owner_of, slot_bytes, slot_directories, sync_slot
+from tidegauge.journal.state import read_state, state_path
 from tidegauge.model.series import SeriesKey
 from tidegauge.model.tables import POINTS
 
 __all__ = ["Event", "EventsBatch", "Journal", "PointsBatch", "SlotReader"]
 
-_POINT = np.dtype(
-    [
-        ("value", "<u8"),
-        ("time", "<u8"),
-        ("second", "<u8"),
-        ("again", "<u8"),
-        ("series", "<u4"),
-        ("stamp", "<u4"),
-    ]
-)
 _CHUNK_SLOTS = 8192
-_decode_series = msgspec.msgpack.Decoder(SeriesEntry | Vector).decode
-
-
-class PointsBatch(msgspec.Struct, frozen=True):
-    """Decoded points of the positions `[start, end)`.
-
-    `end - start` is the number of points plus `unacknowledged` plus `damaged`.
-
-    Attributes:
-        start: First position covered.
-        end: Where to go on reading.
-        series: Series ids, uint32 of shape (n_points,).
-        time_ns: Times, int64 of shape (n_points,).
-        value: Values, float64 of shape (n_points,).
-        step: Steps, int64 of shape (n_points,); `NO_STEP` where there is none.
-        unacknowledged: Slots of calls that never returned.
-        damaged: Slots whose bytes changed after they were written, or whose file is gone.
-    """
-
-    start: int
-    end: int
-    series: npt.NDArray[np.uint32]
-    time_ns: npt.NDArray[np.int64]
-    value: npt.NDArray[np.float64]
-    step: npt.NDArray[np.int64]
-    unacknowledged: int
-    damaged: int
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -84,7 +44,7 @@ class Event(msgspec.Struct, frozen=True):
     Attributes:
         table: The table's name.
         time_ns: When it happened.
-        series: Id of its series.
+        series: Id of its series; 0, which stands for none, if that cannot be told any more.
         columns: The table's own columns.
         ordinal: Its number among the facts of this lane.
     """
@@ -120,6 +80,7 @@ class Journal:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._slots: dict[str, SlotReader] = {}
+        self._slots_of = ""
 
     @property
     def id(self) -> str:
@@ -129,6 +90,10 @@ class Journal:
     def slots(self) -> list[SlotReader]:
         """A reader for each slot; the same object each time for the same slot."""
         directories = {path.name: path for path in slot_directories(self.root)}
+        identity = self.id
+        if identity != self._slots_of:  # deleted and begun anew
+            self._slots.clear()
+            self._slots_of = identity
         for name in self._slots.keys() - directories.keys():
             del self._slots[name]
         for name, path in directories.items():
@@ -148,8 +113,7 @@ class SlotReader:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.name = directory.name
-        self._series: dict[int, SeriesKey | Vector] = {}
-        self._series_end = 0
+        self._series = SeriesReader(directory)
 
     def owner_alive(self) -> bool:
         """Whether a living process owns the slot."""
@@ -165,62 +129,35 @@ class SlotReader:
             settled: Stop before a slot whose writer may still be busy. If False, such slots are
                 passed over, which is right for looking and wrong for moving a cursor.
         """
+        # Both are read before any slot: what had an end by then shows in the slots.
+        settled_end = read_state(state_path(self.directory)).number("settled") or 0
         owner = owner_of(self.directory)
         parts, end, stop = list[PointsBatch](), start, start + limit
         files = lane_segments(self.directory, "points", POINTS_MAGIC)
         for file in files:
-            if file.first_position is None or file.end_position <= end:
-                continue
-            if file.first_position > end:
-                parts.append(_lost(end, min(file.first_position, stop)))
+            if end < file.first_position:
+                parts.append(lost_points(end, min(file.first_position, stop)))
                 end = parts[-1].end
             while end < min(file.end_position, stop):
                 count = min(_CHUNK_SLOTS, file.end_position - end, stop - end)
-                left_behind = not file.intact and file is not files[-1]
-                part = self._read_points(
-                    file, end, count, owner, settled=settled, whole=left_behind
-                )
-                parts.append(part)
-                end = part.end
-                if part.end < part.start + count:
-                    return _joined(start, parts)
-        return _joined(start, parts)
-
-    def _read_points(
-        self,
-        file: SegmentFile,
-        position: int,
-        count: int,
-        owner: tuple[bool, bytes],
-        *,
-        settled: bool,
-        whole: bool,
-    ) -> PointsBatch:
-        assert file.first_position is not None
-        offset = HEADER_BYTES + (position - file.first_position) * POINT_BYTES
-        try:
-            descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:  # freed in this moment: the caller starts again
-            return _lost(position, position)
-        try:
-            # Stamps first, the rest in a second read: a writer stores its stamp last, so whatever
-            # has one in the first read is complete in the second.
-            stamps = _slots(os.pread(descriptor, count * POINT_BYTES, offset))["stamp"]
-            slots = _slots(os.pread(descriptor, count * POINT_BYTES, offset))[: len(stamps)]
-        finally:
-            os.close(descriptor)
-        if whole:  # nobody writes here any more: what the file lacks is lost
-            part = _decoded(position, offset, stamps, slots)
-            return _joined(position, [part, _lost(part.end, position + count)])
-        words = slots.view("<u8").reshape(-1, POINT_BYTES // 8)
-        touched = np.flatnonzero(words.any(axis=1))
-        used = int(touched[-1]) + 1 if len(touched) else 0
-        holes = np.flatnonzero(stamps[:used] == 0)
-        # A hole is final once the owner is gone, and no other has come since.
-        final = not owner[0] and (len(holes) == 0 or owner_of(self.directory) == owner)
-        if settled and len(holes) and not final:
-            used = int(holes[0])
-        return _decoded(position, offset, stamps[:used], slots[:used])
+                read = _read_slots(file, end, count)
+                if read is None:  # freed in this moment: the caller starts again
+                    return joined_points(start, parts)
+                stamped, slots = read
+                newest = file is files[-1]
+                used = _touched(slots) if newest else len(slots)
+                holes = np.flatnonzero(~stamped[:used])
+                # A call that never returned, or one that has not returned yet?
+                holes = holes[holes >= settled_end - end]
+                if settled and len(holes) and not self._is_gone(owner):
+                    used = int(holes[0])
+                parts.append(_decode(file, end, stamped[:used], slots[:used]))
+                if used == len(slots) < count and not newest and not file.intact:
+                    parts.append(lost_points(end + used, end + count))  # the file was cut
+                if parts[-1].end < end + count:
+                    return joined_points(start, parts)
+                end = parts[-1].end
+        return joined_points(start, parts)
 
     def events(
         self, start: int, *, facts_before: int | None = None, limit_bytes: int = 4 << 20
@@ -238,20 +175,33 @@ class SlotReader:
         files = lane_segments(self.directory, "events", EVENTS_MAGIC)
         for file in files:
             newest = file is files[-1]
-            if file.first_position is None or (file.end_position <= end and not newest):
+            if file.end_position <= end and not newest:
                 continue
             end = max(end, file.first_position)
-            for frame in _frames(file.path, HEADER_BYTES + end - file.first_position):
+            # Where the bytes begin in the file, less the position they begin at.
+            shift = HEADER_BYTES - file.first_position
+            frames = _frames(file.path, end + shift)
+            if frames is None:  # freed in this moment: the caller starts again
+                break
+            begin = end
+            for frame in frames:
                 fact = decode_facts(frame.payload)
+                if fact is None:  # the next one tells how many facts these were
+                    continue
                 damaged += max(frame.ordinal - ordinal, 0) if ordinal is not None else 0
                 ordinal = frame.ordinal + facts_in(fact)
                 records.extend(self._expanded(fact, frame))
-                end = file.first_position + frame.end - HEADER_BYTES
+                end = begin + frame.end
                 if end - start >= limit_bytes:
                     return EventsBatch(start, end, records, damaged, ordinal)
             if not newest:
                 end = file.end_position
         return EventsBatch(start, end, records, damaged, ordinal)
+
+    def series(self, identifier: int) -> SeriesKey | None:
+        """The meaning of a series id; None if its entry is missing or damaged."""
+        entry = self._series.entry(identifier)
+        return entry if isinstance(entry, SeriesKey) else None
 
     def first_points(self) -> int:
         """The smallest position of a point that is still on disk, or would be the first."""
@@ -277,11 +227,20 @@ class SlotReader:
 
     def drops(self) -> Counter[str]:
         """Facts refused, by reason, in the life of the slot."""
-        return read_drops(self.directory)
+        return read_state(state_path(self.directory)).drops()
 
     def size_bytes(self) -> int:
         """Room that the slot's files take on the disk."""
-        return sum(file.stat().st_blocks * 512 for file in self.directory.iterdir())
+        return slot_bytes(self.directory)
+
+    def sync(self) -> None:
+        """Have the operating system write the slot to the disk.
+
+        Whoever keeps a cursor somewhere durable does this first, with what the cursor will have
+        passed. After a loss of power the cursor would otherwise be ahead of the journal, and the
+        facts that come to lie before it would be passed over.
+        """
+        sync_slot(self.directory)
 
     def free_before(self, *, points: int, events: int) -> int:
         """Delete the segments that end at or before these positions; never the newest of a lane.
@@ -299,19 +258,26 @@ class SlotReader:
             for file in lane_segments(self.directory, lane, magic)[:-1]:
                 if file.end_position > passed:
                     break
-                freed_bytes += file.path.stat().st_blocks * 512
+                size_bytes = file.path.stat().st_blocks * 512
                 file.path.unlink()
+                freed_bytes += size_bytes
         return freed_bytes
+
+    def _is_gone(self, owner: tuple[bool, bytes]) -> bool:
+        """Whether there was no owner, and none has come since."""
+        return not owner[0] and owner_of(self.directory) == owner
 
     def _first(self, lane: str, magic: bytes) -> int:
         files = lane_segments(self.directory, lane, magic)
-        return next((f.first_position for f in files if f.first_position is not None), 0)
+        return files[0].first_position if files else 0
 
     def _expanded(self, fact: Record | Batch, frame: Frame) -> list[Event]:
         if isinstance(fact, Record):
             return [Event(fact.table, fact.time_ns, fact.series, fact.columns, frame.ordinal)]
-        vector = self._entry(fact.vector)
-        members = vector.series if isinstance(vector, Vector) else (0,) * len(fact.values)
+        vector = self._series.entry(fact.vector)
+        members = vector.series if isinstance(vector, Vector) else ()
+        if len(members) != len(fact.values):
+            members = (0,) * len(fact.values)
         return [
             Event(
                 POINTS.name,
@@ -323,108 +289,74 @@ class SlotReader:
             for index, (series, value) in enumerate(zip(members, fact.values, strict=True))
         ]
 
-    def series(self, identifier: int) -> SeriesKey | None:
-        """The meaning of a series id; None if its entry is missing or damaged."""
-        entry = self._entry(identifier)
-        return entry if isinstance(entry, SeriesKey) else None
 
-    def _entry(self, identifier: int) -> SeriesKey | Vector | None:
-        if identifier not in self._series:
-            self._read_series()
-        return self._series.get(identifier)
-
-    def _read_series(self) -> None:
-        try:
-            data = (self.directory / SERIES_FILE).read_bytes()
-        except FileNotFoundError:
-            return
-        if len(data) < self._series_end:  # begun anew
-            self._series.clear()
-            self._series_end = 0
-        for frame in scan_frames(data, self._series_end):
-            entry = _decode_series(frame.payload)
-            # The ordinal repeats the offset, so an entry cannot turn up in the wrong place.
-            if frame.ordinal == frame.offset:
-                self._series[series_id(frame.offset)] = (
-                    entry if isinstance(entry, Vector) else entry.key
-                )
-                self._series_end = frame.end
+def _read_slots(file: SegmentFile, position: int, count: int) -> tuple[Any, Any] | None:
+    """Read up to `count` slots, and which of them had a stamp before that; None if it is gone."""
+    try:
+        descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        # Stamps first, the rest in a second read: a writer stores its stamp last, so whatever has
+        # one in the first read is complete in the second.
+        offset = _offset(file, position)
+        stamps = view_points(os.pread(descriptor, count * POINT_BYTES, offset))["stamp"]
+        slots = view_points(os.pread(descriptor, count * POINT_BYTES, offset))
+    finally:
+        os.close(descriptor)
+    known = min(len(stamps), len(slots))
+    return stamps[:known] != 0, slots[:known]
 
 
-def _frames(path: Path, start: int) -> list[Frame]:
-    """The intact frames of an events segment from offset `start` on; none if the file is gone."""
-    for attempt in (1, 2):
-        try:
-            frames = list(scan_frames(path.read_bytes(), start))
-        except FileNotFoundError:
-            return []
-        ends = [start, *(frame.end for frame in frames)]
-        whole = all(frame.offset == end for frame, end in zip(frames, ends, strict=False))
-        if whole or attempt == 2:
-            break
+def _decode(file: SegmentFile, position: int, stamped: Any, slots: Any) -> PointsBatch:
+    offset = _offset(file, position)
+    batch = decode_points(position, offset, stamped, slots)
+    if batch.damaged and (again := _read_slots(file, position, len(slots))) is not None:
+        # A second look, for processors that let a stamp overtake the rest of its slot.
+        known = min(len(slots), len(again[1]))
+        return decode_points(position, offset, stamped[:known], again[1][:known])
+    return batch
+
+
+def _touched(slots: Any) -> int:
+    """How many slots there are up to the last one that anything was ever written to."""
+    words = slots.view("<u8").reshape(-1, POINT_BYTES // 8)
+    touched = np.flatnonzero(words.any(axis=1))
+    return int(touched[-1]) + 1 if len(touched) else 0
+
+
+def _offset(file: SegmentFile, position: int) -> int:
+    return HEADER_BYTES + (position - file.first_position) * POINT_BYTES
+
+
+def _frames(path: Path, start: int) -> list[Frame] | None:
+    """The intact frames of an events segment from offset `start` on, as offsets from there.
+
+    None if the file is gone.
+    """
+    frames = _scan(path, start)
+    if frames and not _are_contiguous(frames):
         # A frame was being written while its place was read, and the next one came before the
-        # read got there. It was complete before that one began, so a second look sees it.
+        # read got there. It was complete before that one began, so a second look sees it. What
+        # came after the first look is left for the next call.
+        end = frames[-1].end
+        again = _scan(path, start)
+        return None if again is None else [frame for frame in again if frame.end <= end]
     return frames
 
 
-def _slots(data: bytes) -> npt.NDArray[Any]:
-    return np.frombuffer(data[: len(data) // POINT_BYTES * POINT_BYTES], dtype=_POINT)
+def _scan(path: Path, start: int) -> list[Frame] | None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        room = max(os.fstat(descriptor).st_size - start, 0)
+        return list(scan_frames(os.pread(descriptor, room, start)))
+    finally:
+        os.close(descriptor)
 
 
-def _decoded(
-    position: int, offset: int, stamps: npt.NDArray[np.uint32], slots: npt.NDArray[Any]
-) -> PointsBatch:
-    expected = np.arange(offset, offset + POINT_BYTES * len(slots), POINT_BYTES, dtype=np.uint64)
-    stamped = stamps != 0
-    code = slots["time"] ^ slots["second"]
-    index = slots["series"] >> 8
-    check = (index ^ index >> 8 ^ index >> 16 ^ SERIES_CHECK_SEED) & 0xFF
-    whole = (
-        (stamps == expected)
-        & (slots["value"] == slots["again"])
-        & ((code == 0) | _is_step_code(code))
-        & ((slots["series"] & 0xFF) == check)
-    )
-    void = whole & (slots["series"] == VOID_SERIES)
-    good = whole & ~void
-    found, code = slots[good], code[good]
-    # The sign of a step of 48 bits is its top bit.
-    step = (code << np.uint64(16)).view(np.int64) >> 16
-    return PointsBatch(
-        start=position,
-        end=position + len(slots),
-        series=found["series"].copy(),
-        time_ns=found["time"].astype(np.int64),
-        value=found["value"].copy().view(np.float64),
-        step=np.where(code == 0, NO_STEP, step),
-        unacknowledged=int(void.sum() + (~stamped).sum()),
-        damaged=int((stamped & ~whole).sum()),
-    )
-
-
-def _is_step_code(code: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
-    low = code & np.uint64(2**48 - 1)
-    folded = low ^ low >> np.uint64(16) ^ low >> np.uint64(32) ^ np.uint64(STEP_CHECK_SEED)
-    return (folded & np.uint64(0xFFFF)) == code >> np.uint64(48)
-
-
-def _lost(start: int, end: int) -> PointsBatch:
-    empty = _decoded(start, HEADER_BYTES, _slots(b"")["stamp"], _slots(b""))
-    return msgspec.structs.replace(empty, end=end, damaged=end - start)
-
-
-def _joined(start: int, parts: list[PointsBatch]) -> PointsBatch:
-    if len(parts) == 1:
-        return parts[0]
-    if not parts:
-        return _lost(start, start)
-    return PointsBatch(
-        start=start,
-        end=parts[-1].end,
-        series=np.concatenate([part.series for part in parts]),
-        time_ns=np.concatenate([part.time_ns for part in parts]),
-        value=np.concatenate([part.value for part in parts]),
-        step=np.concatenate([part.step for part in parts]),
-        unacknowledged=sum(part.unacknowledged for part in parts),
-        damaged=sum(part.damaged for part in parts),
-    )
+def _are_contiguous(frames: list[Frame]) -> bool:
+    ends = [0, *(frame.end for frame in frames)]
+    return all(frame.offset == end for frame, end in zip(frames, ends, strict=False))

@@ -7,9 +7,10 @@ in the middle of somebody's program; this way it is an error at one known place.
 
 from __future__ import annotations
 
-import errno
 import mmap
 import os
+import re
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,25 +24,12 @@ from tidegauge.journal.layout import (
     unpack_header,
 )
 from tidegauge.journal.permissions import create_file
+from tidegauge.journal.refusal import Cooldown, Refused, refusal_of
 from tidegauge.model.clock import Clock
-from tidegauge.model.errors import JournalError
 
 __all__ = ["Allocator", "Refused", "Segment", "SegmentFile", "lane_segments"]
 
-
-_RETRY_S = 1.0
-
-
-class Refused(JournalError):
-    """The journal cannot take the fact.
-
-    Attributes:
-        reason: The reason under which the fact is counted as dropped.
-    """
-
-    def __init__(self, reason: str, what: str, *, got: object = None, fix: str = "") -> None:
-        self.reason = reason
-        super().__init__(what, got=got, fix=fix)
+_NAME = re.compile(r"(points|events)-([0-9]{20})\.seg")
 
 
 class Segment:
@@ -67,13 +55,13 @@ class Segment:
         """Allocate and map a new segment.
 
         Raises:
-            Refused: The disk is full, or the directory does not let this user write.
+            OSError: The disk is full, or the directory does not let this user write.
         """
         size = HEADER_BYTES + header.capacity_bytes
         # Filled under another name and renamed: a segment without a header is never seen.
         draft = path.with_suffix(".new")
         try:
-            descriptor = create_file(draft)
+            descriptor = create_file(draft, os.O_RDWR | os.O_TRUNC)
             try:
                 os.posix_fallocate(descriptor, 0, size)
                 os.pwrite(descriptor, pack_header(header), 0)
@@ -82,9 +70,9 @@ class Segment:
             finally:
                 os.close(descriptor)
             draft.rename(path)
-        except OSError as error:
+        except BaseException:
             draft.unlink(missing_ok=True)
-            raise _refused(path, error) from error
+            raise
         return cls(path, header, buffer, inode)
 
     @classmethod
@@ -99,11 +87,6 @@ class Segment:
             return cls(path, header, mmap.mmap(descriptor, status.st_size), status.st_ino)
         finally:
             os.close(descriptor)
-
-    @property
-    def slots(self) -> int:
-        """How many points fit, in a segment of points."""
-        return self.header.capacity_bytes // POINT_BYTES
 
     def is_on_disk(self) -> bool:
         """Whether the name still leads to this file."""
@@ -124,7 +107,7 @@ class Allocator:
         clock: Where the time comes from.
     """
 
-    __slots__ = ("_allow", "_clock", "_directory", "_lane", "_magic", "_refusal")
+    __slots__ = ("_allow", "_clock", "_cooldown", "_directory", "_lane", "_magic")
 
     def __init__(
         self,
@@ -140,31 +123,26 @@ class Allocator:
         self._magic = magic
         self._allow = allow
         self._clock = clock
-        self._refusal: tuple[float, Refused] | None = None
+        self._cooldown = Cooldown(clock)
 
-    def create(self, number: int, first_position: int, capacity_bytes: int) -> Segment:
+    def create(self, first_position: int, capacity_bytes: int) -> Segment:
         """Create a segment.
 
         Raises:
             Refused: There is no room, or there was none less than a second ago: a program that
                 records a million facts a second must not ask the file system each time.
         """
-        now_s = self._clock.monotonic_s()
-        if self._refusal is not None and now_s < self._refusal[0]:
-            raise self._refusal[1]
-        header = SegmentHeader(
-            self._magic, number, first_position, capacity_bytes, self._clock.wall_ns()
-        )
+        self._cooldown.check()
+        path = self._directory / f"{self._lane}-{first_position:020d}.seg"
+        header = SegmentHeader(self._magic, first_position, capacity_bytes, self._clock.wall_ns())
         try:
             self._allow(HEADER_BYTES + capacity_bytes)
-            segment = Segment.create(
-                self._directory / f"{self._lane}-{number:08d}.seg", header
-            )
+            return Segment.create(path, header)
+        except OSError as error:
+            raise self._cooldown.begin(refusal_of(error, self._directory)) from error
         except Refused as refusal:
-            self._refusal = (now_s + _RETRY_S, refusal.with_traceback(None))
+            self._cooldown.begin(refusal)
             raise
-        self._refusal = None
-        return segment
 
 
 class SegmentFile(msgspec.Struct, frozen=True):
@@ -172,74 +150,56 @@ class SegmentFile(msgspec.Struct, frozen=True):
 
     Attributes:
         path: Its file.
-        number: The number in its name.
-        first_position: Position of its first slot or byte; None if its header is damaged and the
-            neighbours do not tell.
-        end_position: The position after the last one it has room for; for events, where the next
-            segment begins.
-        intact: Whether its header checks out and the file has its full length.
+        first_position: Position of its first slot or byte, from its name.
+        end_position: The position after the last one it has room for, at most the first of the
+            next segment; for events, where the next one begins.
+        has_header: Whether its header checks out.
+        intact: Whether the file has its full length, too.
     """
 
     path: Path
-    number: int
-    first_position: int | None
+    first_position: int
     end_position: int
+    has_header: bool
     intact: bool
 
 
 def lane_segments(directory: Path, lane: str, magic: bytes) -> list[SegmentFile]:
     """The segments of a lane (`points` or `events`) in a slot's directory, oldest first.
 
-    A damaged header of a point segment is made up for by its neighbours: positions are contiguous
-    and every segment but the newest is full.
+    Files that are not called like a segment are none of ours. What a damaged header does not tell
+    is taken from the file's name and length.
     """
     unit = POINT_BYTES if lane == "points" else 1
     found: list[SegmentFile] = []
-    for path in sorted(directory.glob(f"{lane}-*.seg"), key=_number):
+    for first_position, path in sorted(_named(directory, lane), reverse=True):
         try:
-            with path.open("rb") as file:
-                header = unpack_header(file.read(HEADER_BYTES), magic)
-                room_bytes = max(os.fstat(file.fileno()).st_size - HEADER_BYTES, 0)
-                room = room_bytes // unit
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:  # freed in this moment
             continue
-        if header is not None:
-            first: int | None = header.first_position
-            end = header.first_position + header.capacity_bytes // unit
-        elif found:
-            first, end = found[-1].end_position, found[-1].end_position + room
-        else:
-            first, end = (0, room) if _number(path) == 0 else (None, room)
-        intact = header is not None and header.capacity_bytes == room_bytes
-        found.append(SegmentFile(path, _number(path), first, end, intact))
-    for index in range(len(found) - 1, 0, -1):
-        before, after = found[index - 1], found[index]
-        if after.first_position is None or after.first_position == before.end_position:
-            continue
-        first = before.first_position
-        if first is None and lane == "points":
-            first = after.first_position - before.end_position
-        found[index - 1] = SegmentFile(
-            before.path, before.number, first, after.first_position, before.intact
-        )
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                continue
+            header = unpack_header(os.pread(descriptor, HEADER_BYTES, 0), magic)
+        finally:
+            os.close(descriptor)
+        size_bytes = max(status.st_size - HEADER_BYTES, 0)
+        has_header = header is not None and header.first_position == first_position
+        capacity_bytes = header.capacity_bytes if header is not None and has_header else size_bytes
+        end_position = first_position + capacity_bytes // unit
+        if found and (lane == "events" or end_position > found[-1].first_position):
+            end_position = found[-1].first_position
+        intact = has_header and capacity_bytes == size_bytes
+        found.append(SegmentFile(path, first_position, end_position, has_header, intact))
+    found.reverse()
     return found
 
 
-def _number(path: Path) -> int:
-    return int(path.stem.rpartition("-")[2])
-
-
-def _refused(path: Path, error: OSError) -> Refused:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return Refused(
-            "disk_full",
-            "the disk has no room for the journal",
-            got=str(path.parent),
-            fix="Free some space; recording goes on by itself.",
-        )
-    return Refused(
-        "unavailable",
-        f"the journal's directory cannot be written ({os.strerror(error.errno or 0)})",
-        got=str(path.parent),
-        fix="Check that the directory exists and that this user may write it.",
-    )
+def _named(directory: Path, lane: str) -> list[tuple[int, Path]]:
+    try:
+        paths = list(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    matches = [(_NAME.fullmatch(path.name), path) for path in paths]
+    return [(int(name[2]), path) for name, path in matches if name is not None and name[1] == lane]

@@ -6,7 +6,7 @@ An entry is on its way to the disk before its number is used anywhere else.
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import os
 from pathlib import Path
 
@@ -15,7 +15,8 @@ import msgspec
 from tidegauge.journal.frames import encode_frame
 from tidegauge.journal.layout import FIRST_SERIES_OFFSET, SERIES_MAGIC, padded, series_id
 from tidegauge.journal.permissions import create_file
-from tidegauge.journal.segment import Refused
+from tidegauge.journal.refusal import Refused, refusal_of
+from tidegauge.journal.state import SlotState
 from tidegauge.model.series import SeriesKey
 
 __all__ = ["SERIES_FILE", "SeriesEntry", "SeriesLog", "Vector"]
@@ -38,21 +39,34 @@ class Vector(msgspec.Struct, frozen=True, array_like=True, tag="v"):
 class SeriesLog:
     """Hands out ids and appends their meaning. The caller holds the writer's lock.
 
+    Args:
+        directory: The slot's directory.
+        state: The slot's page.
+        used_end: Offset after every entry whose id is known to be in use, even if the entry is not
+            in the file any more.
+
     Attributes:
         keys: Every id given out by this object, with its meaning.
     """
 
-    __slots__ = ("_descriptor", "_end", "_ids", "keys")
+    __slots__ = ("_descriptor", "_end", "_ids", "_path", "_state", "keys")
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, state: SlotState, *, used_end: int = 0) -> None:
+        self._path = directory / SERIES_FILE
+        self._state = state
         self._ids: dict[SeriesKey | Vector, int] = {}
         self.keys: dict[int, SeriesKey | Vector] = {}
-        self._descriptor = create_file(directory / SERIES_FILE)
-        size = os.fstat(self._descriptor).st_size
-        if size < FIRST_SERIES_OFFSET:
+        self._descriptor = create_file(self._path)
+        try:
+            size_bytes = os.fstat(self._descriptor).st_size
             _write(self._descriptor, SERIES_MAGIC.ljust(FIRST_SERIES_OFFSET, b"\0"), 0)
-        # Whatever an earlier owner left unfinished at the end stays there and is skipped.
-        self._end = padded(max(size, FIRST_SERIES_OFFSET))
+        except BaseException:
+            self.close()
+            raise
+        # Whatever an earlier owner left unfinished at the end stays there and is skipped; an end
+        # that was cut off stays a gap, so that no id comes to mean something else.
+        known_end = max(FIRST_SERIES_OFFSET, size_bytes, used_end, state["series_end"])
+        self._end = padded(known_end)
 
     def id_of(self, key: SeriesKey | Vector) -> int:
         """The id of a series or vector, written to disk if it is new.
@@ -61,22 +75,24 @@ class SeriesLog:
             Refused: The disk is full, or the log has reached 128 MiB.
         """
         identifier = self._ids.get(key)
-        if identifier is None:
-            try:
-                identifier = series_id(self._end)
-            except OverflowError as error:
-                raise Refused(
-                    "budget",
-                    "the journal has too many series",
-                    fix="Record fewer distinct label values.",
-                ) from error
-            entry = Vector(key.series) if isinstance(key, Vector) else SeriesEntry(key)
-            frame = encode_frame(self._end, msgspec.msgpack.encode(entry))
-            _write(self._descriptor, frame, self._end)
-            self._end += len(frame)
-            self._ids[key] = identifier
-            self.keys[identifier] = key
-        return identifier
+        return self._add(key) if identifier is None else identifier
+
+    def restore(self) -> None:
+        """Put the file back if its name was deleted."""
+        with contextlib.suppress(FileNotFoundError):
+            if self._path.stat().st_ino == os.fstat(self._descriptor).st_ino:
+                return
+        draft = self._path.with_suffix(".new")
+        descriptor = create_file(draft, os.O_RDWR | os.O_TRUNC)
+        try:
+            _write(descriptor, os.pread(self._descriptor, self._end, 0), 0)
+            draft.rename(self._path)
+        except BaseException:
+            os.close(descriptor)
+            draft.unlink(missing_ok=True)
+            raise
+        self.close()
+        self._descriptor = descriptor
 
     def close(self) -> None:
         """Close the file."""
@@ -84,13 +100,35 @@ class SeriesLog:
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def _add(self, key: SeriesKey | Vector) -> int:
+        start = self._end
+        try:
+            identifier = series_id(start)
+        except OverflowError as error:
+            raise _full() from error
+        entry = Vector(key.series) if isinstance(key, Vector) else SeriesEntry(key)
+        frame = encode_frame(start, msgspec.msgpack.encode(entry))
+        try:
+            _write(self._descriptor, frame, start)
+        except OSError as error:
+            # A frame half written is overwritten by the next attempt.
+            raise refusal_of(error, self._path.parent) from error
+        self._end = start + len(frame)
+        self._state["series_end"] = self._end
+        self._ids[key] = identifier
+        self.keys[identifier] = key
+        return identifier
+
 
 def _write(descriptor: int, data: bytes, offset: int) -> None:
-    try:
+    while data:
         written = os.pwrite(descriptor, data, offset)
-    except OSError as error:
-        reason = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "unavailable"
-        raise Refused(reason, f"series.log cannot be written: {error}") from error
-    if written != len(data):
-        # The half-written frame is overwritten by the next attempt at the same offset.
-        raise Refused("disk_full", "series.log could not be written in full")
+        data, offset = data[written:], offset + written
+
+
+def _full() -> Refused:
+    return Refused(
+        "budget",
+        "the journal has too many series",
+        fix="Record fewer distinct label values.",
+    )

@@ -1,35 +1,60 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one entrance to the journal: a slot with its lanes, counters and budget.
+"""The one entrance to the journal: from facts to a slot, whatever becomes of the slot.
 
-One writer serves all threads of a process. It opens its slot when the first fact comes, and again
-after a fork or after the directory was deleted.
+One writer serves all threads of a process. It takes a slot when the first fact comes, and another
+one after a fork or when the directory was deleted.
 """
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import threading
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
-from tidegauge.journal.drops import DropCounters
-from tidegauge.journal.events import Batch, EventLane, Record
-from tidegauge.journal.layout import EVENTS_MAGIC, HEADER_BYTES, POINTS_MAGIC, step_code
-from tidegauge.journal.points import CLOSED, Here, PointLane
-from tidegauge.journal.segment import Allocator, Refused
-from tidegauge.journal.series import SeriesLog, Vector
-from tidegauge.journal.slot import Slot, slot_directories
+from tidegauge.journal.events import Batch, Record
+from tidegauge.journal.layout import MAX_SEGMENT_SLOTS, step_code
+from tidegauge.journal.points import CLOSED, Here
+from tidegauge.journal.refusal import Cooldown, Refused, refusal_of
+from tidegauge.journal.series import Vector
+from tidegauge.journal.slot import slot_bytes, slot_directories, sync_slot
+from tidegauge.journal.tenure import Fact, Tenure
 from tidegauge.model.clock import SYSTEM_CLOCK, Clock
-from tidegauge.model.errors import StoreError
+from tidegauge.model.errors import ConfigError, StoreError
+from tidegauge.model.reasons import REASONS
 from tidegauge.model.series import SeriesKey
 
 __all__ = ["BUDGET_BYTES", "SEGMENT_SLOTS", "JournalWriter", "journal_bytes"]
 
 BUDGET_BYTES = 1 << 30
 SEGMENT_SLOTS = 65_536
-_EVENTS_BYTES = 4 << 20
-_RETRY_S = 1.0
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _alone(
+    method: Callable[Concatenate[JournalWriter, P], R],
+) -> Callable[Concatenate[JournalWriter, P], R]:
+    """Run a method under the lock, and never inside another one of the same thread.
+
+    A signal handler or a destructor that records may interrupt the journal itself, half-way
+    through changing its files. It cannot wait for what it interrupts, so its fact is refused.
+    """
+
+    @functools.wraps(method)
+    def call(self: JournalWriter, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self.lock:
+            if self._busy:
+                raise _interrupting()
+            self._busy = True
+            try:
+                return method(self, *args, **kwargs)
+            finally:
+                self._busy = False
+
+    return call
 
 
 class JournalWriter:
@@ -49,31 +74,27 @@ class JournalWriter:
             reads it before the series id that goes with it.
         generation: Changes whenever ids handed out before stop being valid.
         lock: Held by every call here; reentrant. Hold it to use an id before it can go stale.
+
+    Raises:
+        ConfigError: `segment_slots` is out of range.
     """
 
     __slots__ = (
         "_budget_bytes",
-        "_checked",
+        "_busy",
         "_clock",
+        "_cooldown",
         "_drops",
-        "_events",
+        "_ended",
         "_forget",
-        "_points",
-        "_refusal",
         "_segment_slots",
-        "_series",
-        "_slot",
-        "_unwritten_drops",
+        "_tenure",
+        "_unsaved",
         "generation",
         "here",
         "lock",
         "root",
     )
-
-    _drops: DropCounters
-    _events: EventLane
-    _points: PointLane
-    _series: SeriesLog
 
     def __init__(
         self,
@@ -87,31 +108,39 @@ class JournalWriter:
         self.root = root
         self.generation = 0
         self._budget_bytes = budget_bytes
-        self._segment_slots = segment_slots
+        self._segment_slots = _checked_slots(segment_slots)
         self._clock = clock
         self._forget = forget
         self._reset()
 
-    def relocate(self, root: Path, *, budget_bytes: int, segment_slots: int) -> None:
-        """Write to another journal from now on."""
-        with self.lock:
-            self.close()
-            self.root = root
-            self._budget_bytes = budget_bytes
-            self._segment_slots = segment_slots
-            self._refusal = None
-
     def _reset(self) -> None:
         self.here: Here = CLOSED
         self.generation += 1
-        # Reentrant: a signal handler may record while its own thread is inside.
         self.lock = threading.RLock()
-        self._slot: Slot | None = None
-        self._refusal: tuple[float, Exception] | None = None
-        self._unwritten_drops: Counter[str] = Counter()
-        # Offsets up to which everything was on disk when last looked; see `tick`.
-        self._checked = (HEADER_BYTES, HEADER_BYTES)
+        self._busy = False
+        self._cooldown = Cooldown(self._clock)
+        self._tenure: Tenure | None = None
+        # Slots given up while a call may still have been writing a point there.
+        self._ended: list[Tenure] = []
+        # Facts whose files were deleted, to be written again.
+        self._unsaved: list[Fact] = []
+        # Facts dropped and not yet counted on disk.
+        self._drops = dict.fromkeys(REASONS, 0)
 
+    @_alone
+    def relocate(self, root: Path, *, budget_bytes: int, segment_slots: int) -> None:
+        """Write to another journal from now on.
+
+        Raises:
+            ConfigError: `segment_slots` is out of range.
+        """
+        self._segment_slots = _checked_slots(segment_slots)
+        self._give_up()
+        self.root = root
+        self._budget_bytes = budget_bytes
+        self._cooldown.end()
+
+    @_alone
     def open(self) -> None:
         """Take a slot, if there is none yet. Every writing call does so by itself.
 
@@ -119,69 +148,27 @@ class JournalWriter:
             StorePermissionError: The journal does not admit this user.
             Refused: The journal cannot be created.
         """
-        with self.lock:
-            if self._slot is not None:
-                return
-            now_s = self._clock.monotonic_s()
-            if self._refusal is not None and now_s < self._refusal[0]:
-                raise self._refusal[1]
-            try:
-                self._take_slot()
-            except (OSError, Refused) as error:
-                failure = error if isinstance(error, StoreError) else _unavailable(self.root, error)
-                self._refusal = (now_s + _RETRY_S, failure.with_traceback(None))
-                raise failure from error
-            for reason, count in self._unwritten_drops.items():
-                self._drops.add(reason, count)
-            self._unwritten_drops.clear()
+        self._open()
 
-    def _take_slot(self) -> None:
-        slot = Slot.take(self.root)
-        try:
-            directory = slot.directory
-            self._drops = DropCounters(directory)
-            self._series = SeriesLog(directory)
-            self._points = PointLane(
-                directory,
-                self._allocator(directory, "points", POINTS_MAGIC),
-                slots=self._segment_slots,
-            )
-            self._events = EventLane(
-                directory,
-                self._allocator(directory, "events", EVENTS_MAGIC),
-                capacity_bytes=_EVENTS_BYTES,
-            )
-        except BaseException:
-            slot.release()
-            raise
-        self._forget()
-        self._slot = slot
-        self._checked = (self._points.offset(), self._events.offset())
-        self.here = self._points.here
-
-    def _allocator(self, directory: Path, lane: str, magic: bytes) -> Allocator:
-        return Allocator(directory, lane, magic, allow=self._allow, clock=self._clock)
-
+    @_alone
     def series_id(self, key: SeriesKey) -> int:
         """The id under which points of a series are written, valid for this `generation`.
 
         Raises:
             Refused: The journal cannot take a new series.
         """
-        with self.lock:
-            self.open()
-            return self._series.id_of(key)
+        return self._open().series.id_of(key)
 
+    @_alone
     def vector_id(self, keys: Sequence[SeriesKey]) -> int:
         """The id of several series that are recorded together; see `put_batch`.
 
         Raises:
             Refused: The journal cannot take a new series.
         """
-        with self.lock:
-            self.open()
-            return self._series.id_of(Vector(tuple(self._series.id_of(key) for key in keys)))
+        return self._vector_id(keys)
 
+    @_alone
     def put_point(
         self, key: SeriesKey, value: float, *, time_ns: int | None = None, step: int | None = None
     ) -> None:
@@ -192,10 +179,9 @@ class JournalWriter:
         """
         time_ns = self._clock.wall_ns() if time_ns is None else time_ns
         second = time_ns if step is None else time_ns ^ step_code(step)
-        with self.lock:
-            self.open()
-            self._put_point(key, value, time_ns, second)
+        self._persistently(self._put_point, key, value, time_ns, second)
 
+    @_alone
     def put_event(
         self, table: str, key: SeriesKey, time_ns: int, columns: dict[str, object]
     ) -> None:
@@ -210,9 +196,7 @@ class JournalWriter:
         Raises:
             Refused: The journal cannot take it.
         """
-        with self.lock:
-            self.open()
-            self._events.put(Record(table, time_ns, self._series.id_of(key), columns))
+        self._persistently(self._put_event, table, key, time_ns, columns)
 
     def put_batch(
         self, vector: int, generation: int, values: list[float], time_ns: int, step: int | None
@@ -232,76 +216,135 @@ class JournalWriter:
         Raises:
             Refused: The journal cannot take it.
         """
+        # `_alone`, written out: this is the hot path of a batch.
         with self.lock:
-            if generation != self.generation:
+            if self._busy:
+                raise _interrupting()
+            tenure = self._tenure
+            if tenure is None or generation != self.generation:
                 return False
-            self._events.put(Batch(time_ns, vector, step, values))
+            self._busy = True
+            try:
+                tenure.events.put(Batch(time_ns, vector, step, values))
+            except _Deleted:
+                keys = tenure.keys_of(vector)
+                self._begin_anew()
+                self._put_again((keys, Batch(time_ns, vector, step, values)))
+            finally:
+                self._busy = False
             return True
 
     def count_drop(self, reason: str, count: int = 1) -> None:
         """Count facts as dropped; in memory until there is a slot to write it to."""
         with self.lock:
-            if self._slot is None:
-                self._unwritten_drops[reason] += count
-            else:
-                self._drops.add(reason, count)
+            self._drops[reason] += count
+            if not self._busy:
+                self._busy = True
+                try:
+                    self._count_drops()
+                finally:
+                    self._busy = False
 
+    @_alone
     def tick(self) -> None:
         """Do what must be done now and then: settle slots given up, notice a deleted directory."""
-        with self.lock:
-            if self._slot is None:
-                return
-            if self._is_deleted():
-                self._begin_anew()
+        self._count_drops()
+        if self._tenure is not None:
+            if self._tenure.look():
+                self._tenure.points.settle()
             else:
-                self._points.settle()
-                self._checked = (self._points.offset(), self._events.offset())
+                self._begin_anew()
+        self._tidy()
 
     def sync(self) -> None:
         """Have the operating system write everything to the disk, against a loss of power."""
         with self.lock:
-            segments = () if self._slot is None else (self._points.segment, self._events.segment)
-        for segment in segments:
-            if segment is not None:
-                segment.buffer.flush()
+            directory = None if self._tenure is None else self._tenure.slot.directory
+        if directory is not None:
+            sync_slot(directory)
 
     def close(self, timeout_s: float = 1.0) -> None:
         """Give the slot back; the writer takes another one if more facts come.
 
         If a thread is in the middle of a record call for all of `timeout_s`, the slot stays
-        taken until the process ends, so that nobody else writes where that thread may.
+        taken until a later tick or the end of the process, so that nobody else writes where that
+        thread may.
         """
-        with self.lock:
-            self.here = CLOSED
-            self.generation += 1
-            slot, self._slot = self._slot, None
-            if slot is None:
-                return
-            deadline_s = self._clock.monotonic_s() + timeout_s
-            while not (quiet := self._points.close()) and self._clock.monotonic_s() < deadline_s:
-                threading.Event().wait(0.001)
-            self._series.close()
-            if quiet:
-                slot.release()
+        deadline_s = self._clock.monotonic_s() + timeout_s
+        self._close()
+        # Not under the lock: the calls that are waited for may be waiting for it.
+        while self._has_ended() and self._clock.monotonic_s() < deadline_s:
+            threading.Event().wait(0.001)
 
     def after_fork(self) -> None:
         """Leave the parent's slot to the parent. To be called in the child, before it records."""
-        slot = self._slot
+        tenures = [*self._ended, *([self._tenure] if self._tenure is not None else [])]
         self._reset()
-        if slot is not None:
-            slot.release()
-            self._series.close()
+        for tenure in tenures:
+            tenure.release()
 
     @property
     def slot_name(self) -> str | None:
         """Name of the slot in use."""
-        return None if self._slot is None else self._slot.directory.name
+        return None if self._tenure is None else self._tenure.slot.directory.name
+
+    # What follows is called by the above only: under the lock, and alone.
+
+    def _open(self) -> Tenure:
+        if self._tenure is None:
+            self._cooldown.check()
+            try:
+                tenure = Tenure(
+                    self.root,
+                    segment_slots=self._segment_slots,
+                    allow=self._allow,
+                    clock=self._clock,
+                )
+            except OSError as error:
+                raise self._cooldown.begin(refusal_of(error, self.root)) from error
+            self._cooldown.end()
+            self._forget()
+            self._tenure = tenure
+            self.here = tenure.points.here
+            self._count_drops()
+        return self._tenure
+
+    def _vector_id(self, keys: Sequence[SeriesKey]) -> int:
+        series = self._open().series
+        return series.id_of(Vector(tuple(series.id_of(key) for key in keys)))
 
     def _put_point(self, key: SeriesKey, value: float, time_ns: int, second: int) -> None:
-        self._points.put(self._series.id_of(key), value, time_ns, second)
-        self.here = self._points.here
+        tenure = self._open()
+        try:
+            tenure.points.put(tenure.series.id_of(key), value, time_ns, second)
+        finally:
+            self.here = tenure.points.here
+
+    def _put_event(
+        self, table: str, key: SeriesKey, time_ns: int, columns: dict[str, object]
+    ) -> None:
+        tenure = self._open()
+        tenure.events.put(Record(table, time_ns, tenure.series.id_of(key), columns))
+
+    def _persistently(self, put: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Put a fact, into another slot if it turns out that this one was deleted."""
+        try:
+            put(*args, **kwargs)
+        except _Deleted:
+            self._begin_anew()
+            put(*args, **kwargs)
+
+    def _count_drops(self) -> None:
+        if self._tenure is not None:
+            for reason, count in self._drops.items():
+                if count:
+                    self._tenure.slot.state.add_drop(reason, count)
+                    self._drops[reason] -= count  # a signal handler may have added to it
 
     def _allow(self, more_bytes: int) -> None:
+        """Raise if the journal may not grow. Called before every new segment."""
+        if self._tenure is not None and not self._tenure.look():
+            raise _Deleted("deleted", "the journal was deleted", got=str(self.root))
         used_bytes = journal_bytes(self.root)
         if used_bytes + more_bytes > self._budget_bytes:
             raise Refused(
@@ -311,45 +354,86 @@ class JournalWriter:
                 fix="Run `tidegauge status` to see which follower is behind, or `tidegauge drain`.",
             )
 
-    def _is_deleted(self) -> bool:
-        return any(
-            segment is not None and not segment.is_on_disk()
-            for segment in (self._points.segment, self._events.segment)
-        )
+    @_alone
+    def _close(self) -> None:
+        if self._tenure is not None and not self._tenure.look():
+            self._begin_anew()
+        self._count_drops()
+        self._give_up()
+        self._tidy()
+
+    @_alone
+    def _has_ended(self) -> bool:
+        self._tidy()
+        return bool(self._ended)
+
+    def _give_up(self) -> None:
+        """Let the present slot go as soon as nobody can be writing there."""
+        self.here = CLOSED
+        self.generation += 1
+        tenure, self._tenure = self._tenure, None
+        if tenure is not None:
+            tenure.end()
+            self._ended.append(tenure)
 
     def _begin_anew(self) -> None:
-        """Go on after the directory was deleted: what came since the last look is written again."""
-        points = self._points.facts_since(self._checked[0])
-        events = self._events.facts_since(self._checked[1])
-        known = self._series.keys
-        self.close()
-        self.open()
-        for series, value, time_ns, second in points:
-            if isinstance(key := known.get(series), SeriesKey):
-                self._put_point(key, value, time_ns, second)
-        for fact in events:
-            if isinstance(fact, Batch):
-                if isinstance(vector := known.get(fact.vector), Vector):
-                    keys = [key for each in vector.series if isinstance(key := known[each], SeriesKey)]
-                    self._events.put(Batch(fact.time_ns, self.vector_id(keys), fact.step, fact.values))
-            elif isinstance(key := known.get(fact.series), SeriesKey):
-                self.put_event(fact.table, key, fact.time_ns, fact.columns)
+        """Go on after the directory was deleted."""
+        self._give_up()
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Release the slots given up, and write again what was in them when they were deleted."""
+        for tenure in [tenure for tenure in self._ended if tenure.is_quiet()]:
+            if not tenure.look():
+                self._unsaved += tenure.facts_since_look()
+            tenure.release()
+            self._ended.remove(tenure)
+        unsaved, self._unsaved = self._unsaved, []
+        while unsaved:
+            try:
+                self._put_again(unsaved[-1])
+            except (OSError, StoreError):
+                self._unsaved += unsaved
+                return
+            unsaved.pop()
+
+    def _put_again(self, fact: Fact) -> None:
+        if len(fact) == 4:
+            self._put_point(*fact)
+            return
+        key, event = fact
+        if isinstance(event, Record):
+            assert isinstance(key, SeriesKey)
+            self._put_event(event.table, key, event.time_ns, event.columns)
+        else:
+            assert isinstance(key, list)
+            vector = self._vector_id(key)
+            self._open().events.put(Batch(event.time_ns, vector, event.step, event.values))
+
+
+class _Deleted(Refused):
+    """The files of the present slot are gone."""
 
 
 def journal_bytes(root: Path) -> int:
     """Room that the files of the journal at `root` take on the disk."""
-    total = 0
-    for directory in slot_directories(root):
-        for file in directory.iterdir():
-            with contextlib.suppress(FileNotFoundError):  # freed in this moment
-                total += file.stat().st_blocks * 512
-    return total
+    return sum(slot_bytes(directory) for directory in slot_directories(root))
 
 
-def _unavailable(root: Path, error: Exception) -> Refused:
+def _checked_slots(segment_slots: int) -> int:
+    if 1 <= segment_slots <= MAX_SEGMENT_SLOTS:
+        return segment_slots
+    raise ConfigError(
+        "a segment cannot have so many slots",
+        got=segment_slots,
+        allowed=f"1 to {MAX_SEGMENT_SLOTS}",
+        fix=f"Leave it at the default of {SEGMENT_SLOTS}.",
+    )
+
+
+def _interrupting() -> Refused:
     return Refused(
-        "unavailable",
-        f"the journal cannot be opened ({error})",
-        got=str(root),
-        fix="Check that the directory exists and that this user may write it.",
+        "internal",
+        "a fact was recorded in the middle of the journal's own work",
+        fix="Do not record in signal handlers and destructors.",
     )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Why a fact was dropped: the closed list of reasons, in the order of their counters on disk.
 
-The order is part of the format of `drops.bin`: append, never reorder.
+The order is part of the journal's format: append, never reorder.
 """
 
 from __future__ import annotations
