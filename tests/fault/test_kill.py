@@ -85,7 +85,7 @@ def test_every_call_that_returned_is_found_once(case: str, tmp_path: Path) -> No
     try:
         for recording in recordings:
             recording.wait_until_busy()
-        time.sleep(random.uniform(0.02, 0.6))  # noqa: S311
+        time.sleep(random.uniform(0.02, 0.6))
     finally:
         for recording in recordings:
             recording.kill()
