@@ -19,6 +19,7 @@ from tidegauge.cli import (
     upkeep,
 )
 from tidegauge.cli.command import JsonOption, StoreOption, remember
+from tidegauge.cli.demo import story
 
 __all__ = ["app", "main"]
 
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _module in (recording, reading, querying, overview, upkeep, exporting, importing):
+for _module in (story, recording, reading, querying, overview, upkeep, exporting, importing):
     _module.commands.join(app)
 app.add_typer(metrics.group, name="metrics", rich_help_panel="Vocabulary")
 

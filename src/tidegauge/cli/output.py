@@ -100,6 +100,12 @@ class Output:
         """Write a result: `document` if JSON is wanted, else the blocks one below the other."""
         if self.as_json:
             self.write_json(document)
+        else:
+            self.tell(*blocks)
+
+    def tell(self, *blocks: Block) -> None:
+        """Write blocks for people, one below the other; nothing if JSON is wanted."""
+        if self.as_json:
             return
         console = self._console(error=False)
         for block in blocks:
@@ -168,20 +174,17 @@ def plain(value: object) -> Any:
 
 
 def number_text(value: float | None) -> str:
-    """A number as people read it: six significant digits, thousands apart, no trailing zeros."""
+    """A number as people read it: five significant digits, thousands apart."""
     if value is None:
         return "-"
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    if not math.isfinite(value):
         return str(value)
-    if value == int(value) if math.isfinite(value) else False:
-        return f"{int(value):,}" if abs(value) < 1e15 else f"{value:.6g}"
-    if abs(value) >= 1e6 or not math.isfinite(value):
-        return f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.6g}"
-    return (
-        f"{value:,.{max(0, 5 - _exponent(value))}f}".rstrip("0")
-        if abs(value) >= 1e-4
-        else (f"{value:.4g}")
-    )
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if not 1e-4 <= abs(value) < 1e15:
+        return f"{value:.5g}"
+    decimals = max(0, 4 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{decimals}f}".rstrip("0") if decimals else f"{value:,.0f}"
 
 
 def bytes_text(size_bytes: float) -> str:
@@ -254,8 +257,10 @@ def _cell(value: object, kind: Kind) -> str:
         return bytes_text(value)
     if kind == "share" and isinstance(value, int | float):
         return f"{value * 100:.4g} %"
-    if isinstance(value, int | float | Decimal):
-        return number_text(float(value)) if isinstance(value, Decimal) else number_text(value)
+    if isinstance(value, Decimal):
+        return number_text(float(value))
+    if isinstance(value, int | float):
+        return number_text(value)
     if isinstance(value, Mapping):
         return " ".join(f"{name}={item}" for name, item in value.items())
     if isinstance(value, list | tuple | set | frozenset):
@@ -265,7 +270,3 @@ def _cell(value: object, kind: Kind) -> str:
 
 def _utc(time: dt.datetime) -> dt.datetime:
     return time.replace(tzinfo=dt.UTC) if time.tzinfo is None else time.astimezone(dt.UTC)
-
-
-def _exponent(value: float) -> int:
-    return math.floor(math.log10(abs(value))) if value else 0

@@ -21,7 +21,7 @@ from tidegauge.cli.failure import ExitCode
 from tidegauge.cli.output import Column, Kind, Lines, Table
 from tidegauge.cli.session import Session
 
-__all__ = ["commands", "compare", "history", "stats"]
+__all__ = ["commands", "compare", "comparison", "history", "statistics", "stats"]
 
 commands = Commands("Record and read")
 
@@ -90,17 +90,9 @@ def stats(
         labels=parse_pairs(where or (), option="--where"),
         **_range(hours, days, start, end),
     ).to_pylist()
-    keys = [key for key in rows[0] if key not in _STATS_COLUMNS] if rows else ["metric"]
-    if len({row["metric"] for row in rows}) == 1 and len(keys) > 1:
-        keys.remove("metric")
     session.output.show(
         rows,
-        Table(
-            [*(Column(key) for key in keys), *(Column(key, kind=kind) for key, kind in _STATS)],
-            rows,
-            title=rows[0]["metric"] if rows and "metric" not in keys else "",
-            empty="No fact is like that.",
-        ),
+        statistics(rows),
         *_notes_on(rows),
     )
     return ExitCode.OK if any(row["count"] for row in rows) else ExitCode.PROBLEM
@@ -200,6 +192,19 @@ def compare(
     session.output.show(rows, comparison(rows, a, b), *_reasons(rows))
     worse = any(row["verdict"] == "worse" for row in rows)
     return ExitCode.PROBLEM if check and worse else ExitCode.OK
+
+
+def statistics(rows: list[dict[str, Any]]) -> Table:
+    """The table of some statistics, with the metric above it if it is only one."""
+    keys = [key for key in rows[0] if key not in _STATS_COLUMNS] if rows else ["metric"]
+    if len({row["metric"] for row in rows}) == 1 and len(keys) > 1:
+        keys.remove("metric")
+    return Table(
+        [*(Column(key) for key in keys), *(Column(key, kind=kind) for key, kind in _STATS)],
+        rows,
+        title=rows[0]["metric"] if rows and "metric" not in keys else "",
+        empty="No fact is like that.",
+    )
 
 
 def comparison(rows: list[dict[str, Any]], a: str, b: str) -> Table:

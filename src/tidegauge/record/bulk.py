@@ -222,7 +222,10 @@ def _is_empty(cell: object) -> bool:
 
 def _number(cell: object) -> object:
     if isinstance(cell, str):
-        return None if _is_empty(cell) else _or_itself(_as_number(cell), cell)
+        try:
+            return float(cell)
+        except ValueError:
+            return None if _is_empty(cell) else cell
     return cell
 
 
