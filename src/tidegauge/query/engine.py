@@ -121,6 +121,7 @@ class Engine:
         connection.unregister("vocabulary")
         directory = self._store.tables.location.directory
         readable = [] if directory is None else [f"{directory}/"]
+        # Without GLOBAL a setting would not reach the connections made from this one.
         for setting in (
             "TimeZone = 'UTC'",
             # Files of a table never change, so their footers are read once.
@@ -129,5 +130,5 @@ class Engine:
             "enable_external_access = false",
             "lock_configuration = true",
         ):
-            connection.execute(f"SET {setting}")
+            connection.execute(f"SET GLOBAL {setting}")
         return connection

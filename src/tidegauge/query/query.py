@@ -94,7 +94,7 @@ class Query:
         labels: Mapping[str, object] | None = None,
         **more_labels: object,
     ) -> duckdb.DuckDBPyRelation:
-        """Every single value of a metric, in the order of time.
+        """Every single value of a metric, in the order of time, then of step.
 
         Values of handles with `aggregate=…` are not kept singly: see `stats`, or the table
         `intervals` in `sql`.
@@ -126,8 +126,8 @@ class Query:
         )
         rows = f"SELECT {columns} FROM points WHERE {chosen.where}"
         if limit is not None:
-            rows = f"FROM ({rows} ORDER BY time DESC LIMIT {limit})"
-        rows = f"{rows} ORDER BY time"
+            rows = f"FROM ({rows} ORDER BY time DESC, step DESC LIMIT {limit})"
+        rows = f"{rows} ORDER BY time, step"
         connection = self._engine.connect()
         self._engine.view(connection, [POINTS.name], chosen.time_range)
         if lazy:
