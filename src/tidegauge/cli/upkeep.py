@@ -11,7 +11,7 @@ import typer
 from tidegauge.cli.arguments import parse_pairs
 from tidegauge.cli.command import Commands
 from tidegauge.cli.failure import ExitCode, describe_error
-from tidegauge.cli.output import Column, Lines, Table
+from tidegauge.cli.output import Block, Column, Lines, Table
 from tidegauge.cli.progress import Advance, progress
 from tidegauge.cli.session import Session
 from tidegauge.model.errors import MissingExtraError, StoreError
@@ -19,7 +19,7 @@ from tidegauge.model.errors import MissingExtraError, StoreError
 if TYPE_CHECKING:
     from tidegauge.config import Parts
 
-__all__ = ["commands", "compact", "drain"]
+__all__ = ["commands", "compact", "doctor", "drain"]
 
 commands = Commands("Look after the store")
 
@@ -133,6 +133,62 @@ def compact(
     ]
     session.output.show(rows, Table(columns, rows, empty="There are no tables yet."))
     return ExitCode.OK
+
+
+@commands.add("doctor", examples=["doctor", "doctor --deep --json", "doctor --repair"])
+def doctor(
+    session: Session,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read every row of every file, not only their ends.")
+    ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Mend what can be mended without losing anything."),
+    ] = False,
+    drop_missing: Annotated[
+        bool,
+        typer.Option(
+            "--drop-missing",
+            help="With --repair: take files that cannot be read out of the tables, too. The facts "
+            "in them are given up; the files are put aside.",
+        ),
+    ] = False,
+) -> int:
+    """Examine a store: every file there and readable, every number in agreement.
+
+    Recording may go on meanwhile. Exit code 1 if something is wrong, or still is after --repair.
+    """
+    from tidegauge.store.doctor import examine
+    from tidegauge.store.repair import repair as mend
+
+    if drop_missing and not repair:
+        raise typer.BadParameter("only with --repair", param_hint="--drop-missing")
+    store = session.existing.store
+    repaired = []
+    with progress(session.output, "Examining"):
+        if repair:
+            repaired = [
+                {"code": each.code, "subject": each.subject, "done": each.done, "rows": each.rows}
+                for each in mend(store, drop_missing=drop_missing)
+            ]
+        found = [
+            {
+                "severity": each.severity,
+                "code": each.code,
+                "subject": each.subject,
+                "what": each.what,
+                "action": each.action,
+                "rows": each.rows,
+            }
+            for each in examine(store, deep=deep)
+        ]
+    blocks: list[Block] = []
+    if repaired:
+        blocks.append(Table([Column("code"), Column("subject"), Column("done")], repaired))
+    columns = [Column("severity"), Column("code"), Column("subject"), Column("what")]
+    blocks.append(Table([*columns, Column("action", "what to do")], found, empty="All is well."))
+    session.output.show({"findings": found, "repaired": repaired}, *blocks)
+    return ExitCode.PROBLEM if any(each["severity"] != "info" for each in found) else ExitCode.OK
 
 
 def _followers(parts: Parts) -> list[str]:
