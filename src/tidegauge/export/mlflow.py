@@ -27,7 +27,7 @@ from tidegauge.export.mlflow_run import active_run_id
 from tidegauge.export.mlflow_window import WindowReader
 from tidegauge.journal.reader import SlotReader
 from tidegauge.model.clock import SYSTEM_CLOCK, Clock
-from tidegauge.model.errors import DeliveryError, MissingExtraError
+from tidegauge.model.errors import DeliveryError, MissingExtraError, TidegaugeError
 from tidegauge.store.leader import exclusive
 from tidegauge.store.store import Store
 
@@ -163,11 +163,11 @@ class MlflowFollower:
         """
         until_s = self._clock.monotonic_s() + timeout_s
         budget = Budget(self._clock, until_s, cut_s=until_s)
-        force = True
+        hurry = True
         while True:
             more = False
             with contextlib.suppress(DeliveryError):  # kept in `pending().error`
-                more = self._advance(budget, force=force)
+                more = self._advance(budget, force=hurry, hurry=hurry)
             if not more and self.is_caught_up():
                 return True
             left_s = until_s - self._clock.monotonic_s()
@@ -175,7 +175,7 @@ class MlflowFollower:
                 return False
             if not more:
                 threading.Event().wait(min(left_s, _LOOK_S))
-            force = False
+            hurry = False
 
     def _positions(self, progress: Progress) -> Iterator[tuple[SlotReader, int, int]]:
         """Each slot with the positions from which it is to be read on."""
@@ -188,26 +188,27 @@ class MlflowFollower:
                 slot.first_events() if events is None else events,
             )
 
-    def _advance(self, budget: Budget, *, force: bool) -> bool:
+    def _advance(self, budget: Budget, *, force: bool, hurry: bool = False) -> bool:
         if not force and self._clock.monotonic_s() < self._retry_s:
             return False
         with exclusive(self._store.root / "mlflow.lock") as is_our_turn:
             if not is_our_turn:
                 return False
             try:
-                more = self._courier.work(self._reach, budget, force=force)
-            except DeliveryError as error:
-                self._failures += 1
-                self._error = error.what
-                pause_s = self._patience.pause_s(self._failures)
-                asked_s = error.retry_after_s if isinstance(error, Failed) else 0.0
-                self._retry_s = self._clock.monotonic_s() + max(
-                    pause_s, min(asked_s, self._patience.longest_retry_s)
-                )
+                more = self._courier.work(self._reach, budget, hurry=hurry)
+            except Exception as error:
+                self._failed(error)
                 raise
             self._failures, self._error = 0, ""
             self._forget_old_runs()
             return more
+
+    def _failed(self, error: Exception) -> None:
+        self._failures += 1
+        self._error = error.what if isinstance(error, TidegaugeError) else repr(error)
+        asked_s = error.retry_after_s if isinstance(error, Failed) else 0.0
+        pause_s = max(self._patience.pause_s(self._failures), asked_s)
+        self._retry_s = self._clock.monotonic_s() + min(pause_s, self._patience.longest_retry_s)
 
     def _forget_old_runs(self) -> None:
         if self._clock.monotonic_s() >= self._forget_s:
@@ -267,7 +268,7 @@ class _Server:
             answer = self._request("GET", "/runs/get", timeout_s, params={"run_id": run_id})
         except EntryRefused as error:
             raise RunRefused(error.what) from error
-        _check_stage(answer["run"]["info"]["lifecycle_stage"], run_id)
+        _check_stage(answer.get("run", {}).get("info", {}).get("lifecycle_stage"), run_id)
 
     def check(self, *, timeout_s: float) -> None:
         """See `Destination.check`."""
@@ -423,7 +424,7 @@ def _sorted_out(batch: list[Metric | Tag]) -> tuple[list[Metric], list[Tag]]:
     return metrics, [entry for entry in batch if isinstance(entry, Tag)]
 
 
-def _check_stage(stage: str, run_id: str) -> None:
+def _check_stage(stage: str | None, run_id: str) -> None:
     if stage == "deleted":
         raise RunRefused(f"the run {run_id} was deleted", reason="run_deleted")
 

@@ -102,14 +102,17 @@ class Courier:
         reach: Callable[[Progress], Destination],
         budget: Budget,
         *,
-        force: bool = False,
+        hurry: bool = False,
     ) -> bool:
         """Deliver until it is time to stop or nothing is left.
+
+        Of the runs that were set aside at most one has its turn, in at most half of the time, so
+        that they hold up the others as little as the others hold up them.
 
         Args:
             reach: Gives the destination; called when there is something to send.
             budget: How much time there is.
-            force: Try runs that are set aside now, whenever they are due.
+            hurry: Try all runs that were set aside as soon as it can be, pause or not.
 
         Returns:
             Whether something is left that could be delivered now.
@@ -118,13 +121,19 @@ class Courier:
             Failed: The destination does not work; to be tried again later.
         """
         progress = self._ledger.progress(self._journal.id)
-        more = self._follow_main(progress, reach, budget)
-        for run_id in list(progress.aside):
-            now_s = self._clock.monotonic_s()
-            is_due = force or now_s >= self._due_s.get(run_id, now_s)
-            if is_due and not budget.is_over():
-                more |= self._follow_aside(progress, run_id, reach, budget)
-        return more
+        if hurry:
+            self._due_s.clear()
+        due = self._due(progress)
+        more = len(due) > 1
+        if due:
+            more |= self._follow_aside(progress, due[0], reach, budget.half())
+        return self._follow_main(progress, reach, budget) or more
+
+    def _due(self, progress: Progress) -> list[str]:
+        """The runs set aside that may be tried again, the longest due first."""
+        now_s = self._clock.monotonic_s()
+        due_s = {run_id: self._due_s.get(run_id, float("-inf")) for run_id in progress.aside}
+        return sorted((run_id for run_id in due_s if due_s[run_id] <= now_s), key=due_s.__getitem__)
 
     def _follow_main(
         self, progress: Progress, reach: Callable[[Progress], Destination], budget: Budget
@@ -149,12 +158,10 @@ class Courier:
         budget: Budget,
     ) -> bool:
         way = progress.aside[run_id]
-        while not budget.is_over():
+        while run_id in progress.aside:
             current = self._current(progress, run_id)
             if current.delivery is None:
                 if current.is_last:
-                    self._rejoin(progress)
-                    self._ledger.save(progress)
                     return False
                 continue
             failing_s = (self._clock.wall_ns() - way.since_ns) / 1e9
@@ -170,9 +177,9 @@ class Courier:
             if current.delivery.is_done:
                 way.attempts, way.since_ns, way.error = 0, self._clock.wall_ns(), ""
                 self._arrived(progress, run_id, current.delivery)
-                if run_id not in progress.aside:
-                    return False
-        return True
+            if budget.is_over():
+                return True
+        return False
 
     def _current(self, progress: Progress, run_id: str) -> _Current:
         """The window that is to be sent now, of a run set aside or, if empty, of all others."""
@@ -230,9 +237,10 @@ class Courier:
 
     def _set_aside(self, progress: Progress, delivery: Delivery) -> None:
         main, now_ns = progress.main, self._clock.wall_ns()
-        for run_id, failure in list(delivery.failed.items()):
-            if len(progress.aside) >= self._patience.most_aside:
+        for failure in delivery.failed.values():
+            if len(progress.aside) + len(delivery.failed) > self._patience.most_aside:
                 raise failure
+        for run_id, failure in delivery.failed.items():
             progress.aside[run_id] = Way(main.at, main.end, 1, now_ns, failure.what)
             self._due_s[run_id] = self._clock.monotonic_s() + self._patience.pause_s(1)
             self._open.pop(run_id, None)

@@ -107,6 +107,11 @@ class Budget(msgspec.Struct, frozen=True):
         """Whether requests that were begun are given up."""
         return self.clock.monotonic_s() >= self.cut_s
 
+    def half(self) -> Budget:
+        """Half of the time that is left."""
+        left_s = max(self.until_s - self.clock.monotonic_s(), 0.0)
+        return Budget(self.clock, self.until_s - left_s / 2, self.cut_s)
+
     def timeout_s(self, longest_s: float) -> float:
         """The time limit of a request that usually has `longest_s`."""
         return min(longest_s, max(self.cut_s - self.clock.monotonic_s(), 1.0))

@@ -218,7 +218,7 @@ class Setting:
     @staticmethod
     def work(follower: MlflowFollower) -> None:
         """Deliver what can be delivered now."""
-        while follower.advance(force=True):
+        while follower.advance():
             pass
 
     def new_run(self) -> str:
