@@ -113,6 +113,10 @@ class DrainFollower:
         cursors = Cursors(self._tables, journal_id, [slot.name for slot in slots])
         gathered = gather(slots, journal_id, cursors, self._pass_rows)
         self._keep_unfit(gathered)
+        for slot in slots:
+            # A cursor on the disk must not be ahead of the journal there; see `SlotReader.sync`.
+            if gathered.after[slot.name] != gathered.before[slot.name]:
+                slot.sync()
         try:
             for name in gathered.rows:
                 if name != POINTS.name:

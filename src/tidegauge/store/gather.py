@@ -26,13 +26,15 @@ class Gathered:
     Attributes:
         journal_id: Identity of the journal.
         rows: The new rows by table. `points` is always there.
-        after: The anchor's cursor for each slot once all of them are stored.
+        before: The anchor's cursor for each slot.
+        after: The same once all of the rows are stored.
         unfit: Events of tables that nobody knows; they count as damaged, as those in `Rows.unfit`.
         more: Whether a slot holds more that could have been taken, had there been room.
     """
 
     journal_id: str
     rows: dict[str, Rows]
+    before: dict[str, SlotCursor]
     after: dict[str, SlotCursor] = field(default_factory=dict)
     unfit: list[UnfitEvent] = field(default_factory=list)
     more: bool = False
@@ -52,10 +54,11 @@ def gather(
         cursors: The cursors of the slots.
         room_rows: About how many rows to take at most.
     """
-    gathered = Gathered(journal_id, {POINTS.name: Rows(POINTS, journal_id)})
-    before = cursors.of(POINTS.name)
+    gathered = Gathered(
+        journal_id, {POINTS.name: Rows(POINTS, journal_id)}, cursors.of(POINTS.name)
+    )
     for index, slot in enumerate(slots):
-        cursor = before[slot.name]
+        cursor = gathered.before[slot.name]
         share = max(room_rows // (len(slots) - index), 1)
         cursor, points_taken = _take_points(gathered, slot, cursor, share)
         share = max(share - points_taken, 1)

@@ -14,10 +14,11 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 import msgspec
 
-from tidegauge.journal.permissions import create_directory, create_file
+from tidegauge.journal.permissions import create_directory, create_file, permission_error
 from tidegauge.model.clock import SYSTEM_CLOCK, Clock
 from tidegauge.model.errors import StoreError
 
@@ -127,6 +128,10 @@ class State:
         )
         return {(slot, lane): position for slot, lane, position in rows}
 
+    def journals(self) -> list[str]:
+        """The identities of all journals that cursors refer to, sorted."""
+        return [name for (name,) in self._read("select distinct journal from cursors order by 1")]
+
     def counters(self, follower: str) -> dict[str, int]:
         """What a follower counted, by name."""
         return dict(self._read("select name, count from counters where follower = ?", (follower,)))
@@ -156,6 +161,8 @@ class State:
             StorePermissionError: The store does not admit this user.
         """
         with self._lock, _explained(self.path):
+            if self.path.exists() and not os.access(self.path, os.W_OK):
+                raise permission_error(self.path)
             connection = self._open(create=True)
             assert connection is not None
             connection.execute("begin immediate")
@@ -200,9 +207,12 @@ class State:
             if not create:
                 return None
             create_directory(self.path.parent)
-        # SQLite gives its other two files the rights of the first.
-        os.close(create_file(self.path))
-        self._connection = _connect(self.path, self._clock)
+        if not create and not os.access(self.path, os.W_OK):
+            self._connection = _connect_to_read(self.path)
+        else:
+            # SQLite gives its other two files the rights of the first.
+            os.close(create_file(self.path))
+            self._connection = _connect(self.path, self._clock)
         self._inode = self.path.stat().st_ino
         return self._connection
 
@@ -291,6 +301,12 @@ def _connect(path: Path, clock: Clock) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """For a user who may look and not write, which also rules out SQLite's usual locks."""
+    address = f"file:{quote(str(path))}?mode=ro&immutable=1"
+    return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
 
 
 def _migrate(connection: sqlite3.Connection, clock: Clock) -> None:

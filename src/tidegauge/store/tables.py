@@ -193,6 +193,8 @@ class StoredTable:
                     storage_options=self.location.storage_options,
                 )
             except TableNotFoundError:
+                if self._has_files():
+                    raise _no_log(self.name, self.location) from None
                 return False
             _check_format(self.name, delta)
             self._delta = delta
@@ -321,6 +323,11 @@ class StoredTable:
             return True
         return (self.location.directory / _entry(self._loaded.version())).exists()
 
+    def _has_files(self) -> bool:
+        """Whether there is data. Without a log, a new table in its place would hide it."""
+        directory = self.location.directory
+        return directory is not None and any(directory.glob(f"{PARTITION}=*/*.parquet"))
+
     def _check_base(
         self,
         added: Sequence[AddAction],
@@ -371,7 +378,7 @@ def _explained(name: str, location: Location) -> Iterator[None]:
         raise
     except DeltaError as error:
         raise StoreError(
-            f"the table {name!r} cannot be used ({error})",
+            f"the table {name!r} cannot be used ({_first_line(error)})",
             got=str(location.directory or location.uri),
             fix="Run `tidegauge doctor` to see what is damaged.",
         ) from error
@@ -390,6 +397,10 @@ def _explained(name: str, location: Location) -> Iterator[None]:
         raise
 
 
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]  # a backtrace follows
+
+
 def _entry(version: int) -> str:
     return f"{_LOG}/{version:020d}.json"
 
@@ -403,6 +414,15 @@ def _check_format(name: str, delta: DeltaTable) -> None:
             allowed=f"up to {FORMAT}",
             fix="Upgrade tidegauge on this machine.",
         )
+
+
+def _no_log(name: str, location: Location) -> StoreError:
+    return StoreError(
+        f"the log of the table {name!r} is gone, and its data is not",
+        got=str(location.directory),
+        fix=f"Restore the directory {_LOG} from a backup; or, to begin a new table with what the "
+        "journal still holds, move the table's directory away.",
+    )
 
 
 def _forked(name: str) -> StoreError:
