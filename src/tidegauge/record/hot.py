@@ -16,7 +16,7 @@ repeat three lines instead of sharing a function because a call costs as much as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
@@ -30,6 +30,7 @@ from tidegauge.model.times import TimeLike
 __all__ = ["Binding", "Caches", "Hot", "Record", "SlowPath", "compile_hot"]
 
 _INFINITY = float("inf")
+_NOWHERE: Iterator[int] = iter(())
 
 
 class Caches:
@@ -270,8 +271,7 @@ def compile_hot(  # noqa: C901  (one closure per kind of call)
                 try:
                     series = ids[context()]
                 except KeyError:  # not seen in this context
-                    careful(value, step, time)
-                    return
+                    series, offsets = 0, _NOWHERE
                 if step is None:
                     t = now()
                     for i in offsets:
@@ -282,7 +282,7 @@ def compile_hot(  # noqa: C901  (one closure per kind of call)
                     for i in offsets:
                         pack(buffer, i, value, t, second, value, series, i)
                         return
-            # Not plain, or the segment is full.
+            # Not plain, not seen before, or the segment is full.
             careful(value, step, time)
 
         def learn(new_lo: float, new_hi: float, context: object, series: int) -> None:
