@@ -138,7 +138,7 @@ class LogMetrics(Protocol):
         """Record several values."""
 
 
-def compile_hot(  # noqa: C901  (one closure per kind of call)
+def compile_hot(  # noqa: C901, PLR0915  (one closure per kind of call)
     writer: JournalWriter,
     caches: Caches,
     slow: SlowPath,
