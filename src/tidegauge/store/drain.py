@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from tidegauge.journal.permissions import create_file
 from tidegauge.journal.reader import SlotReader
 from tidegauge.model.errors import StoreError
 from tidegauge.model.tables import POINTS, TABLES
@@ -60,11 +62,13 @@ class DrainFollower:
         self._due = Due(store.clock, points=due_points, age_s=due_s)
         self._pass_rows = pass_rows
         self._turn = 0
+        # Its presence asks whoever can to drain now.
+        self._wanted = store.root / "drain.wanted"
 
     def advance(self, *, force: bool = False) -> bool:
         """Do one pass if it is due, or if `force` is set, and if nobody else is draining.
 
-        In a forked child that cannot use tables this does nothing; the parent drains.
+        A forked child that cannot use tables asks the other processes of the store to do it.
 
         Returns:
             Whether more is waiting than one pass takes.
@@ -74,8 +78,11 @@ class DrainFollower:
         """
         slots = self._store.journal.slots()
         if not slots or not is_usable_here():
+            if slots and force:
+                os.close(create_file(self._wanted))
             return False
-        if not force and not self._due.is_due(slots, self._noted()):
+        due = force or self._wanted.exists() or self._due.is_due(slots, self._noted())
+        if not due:
             return False
         with self._store.lead() as leading:
             return leading and self._pass(slots)
@@ -106,6 +113,7 @@ class DrainFollower:
         return _positions(cursors.of(POINTS.name))
 
     def _pass(self, slots: list[SlotReader]) -> bool:
+        self._wanted.unlink(missing_ok=True)  # first: whoever asks from now on means later facts
         # No slot is always the first to get room.
         self._turn = (self._turn + 1) % len(slots)
         slots = slots[self._turn :] + slots[: self._turn]
