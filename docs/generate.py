@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the reference pages that are made from the code: the settings and the API.
+"""Writes the reference pages that are made from the code: settings, API and command line.
 
 `python docs/generate.py` writes them, `python docs/generate.py --check` says which are stale.
 """
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import tidegauge
+from cli_page import cli_page
 from tidegauge.settings import describe_settings
 
 DOCS = Path(__file__).resolve().parent
@@ -85,6 +86,7 @@ def _signature(name: str, value: Callable[..., object]) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "reference/settings.md": settings_page,
     "reference/api.md": api_page,
+    "reference/cli.md": lambda: cli_page(HEAD),
 }
 
 

@@ -52,11 +52,31 @@ def list_metrics(
 
     With --json: a list of objects with every field of each metric.
     """
-    chosen = _catalog(session, catalog).search(category=category or "")
-    _list(session, [spec for spec in chosen if deprecated or spec.deprecated is None])
+    found = _catalog(session, catalog).search(category=category or "")
+    specs = [spec for spec in found if deprecated or spec.deprecated is None]
+    rows = [
+        {
+            "name": spec.name,
+            "kind": spec.kind.value,
+            "unit": spec.unit,
+            "better": "" if spec.direction == "none" else spec.direction.value,
+            "description": spec.description,
+        }
+        for spec in specs
+    ]
+    session.output.show(
+        [_document(spec) for spec in specs], Table(_COLUMNS, rows, empty="No metric is like that.")
+    )
 
 
-@commands.add("search", examples=["metrics search latency", "metrics search --prefix f1"])
+@commands.add(
+    "search",
+    examples=[
+        "metrics search latency",
+        "metrics search --recorded",
+        "metrics search --label region",
+    ],
+)
 def search(
     session: Session,
     text: Annotated[
@@ -64,16 +84,29 @@ def search(
     ] = "",
     prefix: Annotated[str, typer.Option(help="What the name begins with.")] = "",
     category: CategoryOption = None,
-    label: Annotated[str, typer.Option(help="A label the metric declares.")] = "",
+    label: Annotated[str, typer.Option(help="A label that is declared or was recorded.")] = "",
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="Only metrics that have facts in the store.")
+    ] = False,
     catalog: CatalogOption = None,
-) -> None:
-    """Find declared metrics, best match first. Exit code 1 if there is none."""
-    found = _catalog(session, catalog).search(
-        text, prefix=prefix, category=category or "", label=label
-    )
-    _list(session, found)
-    if not found:
-        raise typer.Exit(ExitCode.PROBLEM)
+) -> int:
+    """Find metrics in the catalogue and in the store, best match first.
+
+    Exit code 1 if there is none.
+    """
+    _catalog(session, catalog)
+    found = session.parts.query.search(text, prefix=prefix, category=category or "", label=label)
+    rows = [row for row in found.to_pylist() if row["count"] or not recorded]
+    columns = [
+        Column("metric"),
+        Column("kind"),
+        Column("unit"),
+        Column("count", kind="count"),
+        Column("last_seen", "last recorded"),
+        Column("description"),
+    ]
+    session.output.show(rows, Table(columns, rows, empty="No metric is like that."))
+    return ExitCode.OK if rows else ExitCode.PROBLEM
 
 
 @commands.add("show", examples=["metrics show reply_rate", "metrics show model:latency_ms --json"])
@@ -198,22 +231,6 @@ def _load(source: str) -> Catalog:
     from tidegauge.catalog import builtin_catalog, load_catalog
 
     return builtin_catalog() if source == "builtin" else load_catalog(source)
-
-
-def _list(session: Session, specs: list[MetricSpec] | tuple[MetricSpec, ...]) -> None:
-    rows = [
-        {
-            "name": spec.name,
-            "kind": spec.kind.value,
-            "unit": spec.unit,
-            "better": "" if spec.direction == "none" else spec.direction.value,
-            "description": spec.description,
-        }
-        for spec in specs
-    ]
-    session.output.show(
-        [_document(spec) for spec in specs], Table(_COLUMNS, rows, empty="No metric is like that.")
-    )
 
 
 def _document(spec: MetricSpec) -> dict[str, Any]:

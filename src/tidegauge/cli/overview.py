@@ -50,7 +50,7 @@ def status(
     return ExitCode.OK if seen.is_balanced else ExitCode.PROBLEM
 
 
-@commands.add("settings", examples=["settings", "TIDEGAUGE_SERVICE=checkout tidegauge settings"])
+@commands.add("settings", examples=["settings", "settings --json"])
 def settings(session: Session) -> None:
     """Show every setting, its value, and where the value comes from."""
     import os
