@@ -170,7 +170,7 @@ class SlotReader:
                 that ended there; without it, facts damaged right after `start` go uncounted.
             limit_bytes: Where to stop, after at least one event.
         """
-        end, ordinal, damaged = start, facts_before, 0
+        end, ordinal, damaged, taken_bytes = start, facts_before, 0, 0
         records: list[Event] = []
         files = lane_segments(self.directory, "events", EVENTS_MAGIC)
         for file in files:
@@ -192,7 +192,8 @@ class SlotReader:
                 ordinal = frame.ordinal + facts_in(fact)
                 records.extend(self._expanded(fact, frame))
                 end = begin + frame.end
-                if end - start >= limit_bytes:
+                taken_bytes += frame.end - frame.offset
+                if taken_bytes >= limit_bytes:
                     return EventsBatch(start, end, records, damaged, ordinal)
             if not newest:
                 end = file.end_position

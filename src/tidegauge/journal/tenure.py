@@ -82,10 +82,7 @@ class Tenure:
 
         To be called before every change of segments, so that `facts_since_look` needs no others.
         """
-        segments = (self.points.segment, self.events.segment)
-        if self.slot.is_deleted() or not all(
-            segment is None or segment.is_on_disk() for segment in segments
-        ):
+        if self.slot.is_deleted() or _is_lost(self.points.segment) or _is_lost(self.events.segment):
             return False
         self.slot.state.restore()
         self.series.restore()
@@ -93,21 +90,22 @@ class Tenure:
         return True
 
     def facts_since_look(self) -> Iterator[Fact]:
-        """What was written since everything was on the disk last."""
+        """What was written, since everything was on the disk last, to files that are gone now."""
         (points, points_offset), (events, events_offset) = self._looked
         if points is not self.points.segment:
             points_offset = HEADER_BYTES
         if events is not self.events.segment:
             events_offset = HEADER_BYTES
-        for series, value, time_ns, second in self.points.facts_since(points_offset):
-            if (key := self._key(series)) is not None:
-                yield key, value, time_ns, second
-        for fact in self.events.facts_since(events_offset):
-            if isinstance(fact, Record):
-                if (key := self._key(fact.series)) is not None:
+        if _is_lost(self.points.segment):
+            for series, value, time_ns, second in self.points.facts_since(points_offset):
+                if (key := self._key(series)) is not None:
+                    yield key, value, time_ns, second
+        if _is_lost(self.events.segment):
+            for fact in self.events.facts_since(events_offset):
+                if isinstance(fact, Batch):
+                    yield self.keys_of(fact.vector), fact
+                elif (key := self._key(fact.series)) is not None:
                     yield key, fact
-            else:
-                yield self.keys_of(fact.vector), fact
 
     def keys_of(self, vector: int) -> list[SeriesKey]:
         """What a vector's id stands for, if it was handed out in this tenure."""
@@ -136,6 +134,10 @@ class Tenure:
     def _ends(self) -> tuple[tuple[Segment | None, int], tuple[Segment | None, int]]:
         points, events = self.points, self.events
         return (points.segment, points.offset()), (events.segment, events.offset)
+
+
+def _is_lost(segment: Segment | None) -> bool:
+    return segment is not None and not segment.is_on_disk()
 
 
 def _end_of_used_ids(directory: Path) -> int:
