@@ -17,7 +17,7 @@ from tidegauge.model.spec import MetricSpec, NamesAbroad
         ("f1", "model:f1_score"),
         ("auc", "model:auc_roc"),
         ("auroc", "model:auc_roc"),
-        ("processing_time", "pipeline:duration_seconds"),
+        ("processing_time", "pipeline:processing_time"),
         ("duration", "pipeline:duration_seconds"),
         ("latency", "model:latency_ms"),
         ("val_loss", "model:val_loss"),
@@ -54,7 +54,7 @@ from tidegauge.model.spec import MetricSpec, NamesAbroad
         ("model_f1", "model:f1_score"),
         ("model_avg_precision", "model:auc_pr"),
         ("model/f1", "model:f1_score"),
-        ("pipeline/processing-time", "pipeline:duration_seconds"),
+        ("pipeline/processing-time", "pipeline:processing_time"),
         # A cut-off becomes a submetric.
         ("ndcg@10", "model:ndcg.at_10"),
         ("nDCG@10", "model:ndcg.at_10"),
