@@ -135,7 +135,7 @@ class MlflowFollower:
 
     def is_caught_up(self) -> bool:
         """Whether every fact that was in the journal when this was called has been delivered."""
-        progress = self._ledger.progress(self._store.journal.id)
+        progress = self._progress()
         return not progress.aside and not any(
             slot.points(start_points, 1, settled=False).end > start_points
             or slot.events(start_events, limit_bytes=1).end > start_events
@@ -145,37 +145,55 @@ class MlflowFollower:
     def pending(self) -> Pending:
         """What is still on its way."""
         points = event_bytes = 0
-        progress = self._ledger.progress(self._store.journal.id)
+        progress = self._progress()
         for slot, start_points, start_events in self._positions(progress):
             points += slot.end_points(start_points) - start_points
             event_bytes += slot.end_events(start_events) - start_events
         aside = {run_id: way.error for run_id, way in progress.aside.items()}
         return Pending(points, event_bytes, aside, self._error)
 
-    def wait(self, timeout_s: float) -> bool:
-        """Deliver until nothing is pending, for at most about `timeout_s` seconds.
+    def wait(self, timeout_s: float, *, deliver: bool = True) -> bool:
+        """Wait until everything that is in the journal now has been delivered.
 
-        A request that is under way when the time is up is waited for a second at most. What did not
-        arrive stays in the journal for the next process.
+        What did not arrive in time stays in the journal for the next process.
+
+        Args:
+            timeout_s: Most seconds to wait. A request to a server that is under way then is given
+                up within a second; a database decides itself how long it takes.
+            deliver: Whether to deliver, in this thread. If not, this only watches what another
+                thread or process does, and is over in time whatever happens.
 
         Returns:
-            Whether everything that was in the journal when this was called has been delivered.
+            Whether all of it has been delivered, or refused for good.
         """
         until_s = self._clock.monotonic_s() + timeout_s
         budget = Budget(self._clock, until_s, cut_s=until_s)
+        goal = {
+            lane: end
+            for slot, points, events in self._positions(self._progress())
+            for lane, end in (
+                (f"{slot.name}/points", slot.end_points(points)),
+                (f"{slot.name}/events", slot.end_events(events)),
+            )
+        }
         hurry = True
         while True:
             more = False
-            with contextlib.suppress(DeliveryError):  # kept in `pending().error`
-                more = self._advance(budget, force=hurry, hurry=hurry)
-            if not more and self.is_caught_up():
+            if deliver:
+                with contextlib.suppress(DeliveryError):  # kept in `pending().error`
+                    more = self._advance(budget, force=hurry, hurry=hurry)
+                hurry = False
+            passed = self._progress().passed()
+            if all(passed.get(lane, 0) >= end for lane, end in goal.items()):
                 return True
             left_s = until_s - self._clock.monotonic_s()
             if left_s <= 0:
                 return False
             if not more:
                 threading.Event().wait(min(left_s, _LOOK_S))
-            hurry = False
+
+    def _progress(self) -> Progress:
+        return self._ledger.progress(self._store.journal.id)
 
     def _positions(self, progress: Progress) -> Iterator[tuple[SlotReader, int, int]]:
         """Each slot with the positions from which it is to be read on."""
@@ -282,9 +300,10 @@ class _Server:
         from mlflow.utils import rest_utils
 
         http_request: Any = rest_utils.http_request  # without types
+        credentials = self._store.get_host_creds()
         try:
             response = http_request(
-                host_creds=self._store.get_host_creds(),
+                host_creds=credentials,
                 endpoint=_REST + path,
                 method=method,
                 timeout=timeout_s,
@@ -293,7 +312,10 @@ class _Server:
                 **content,
             )
         except (MlflowException, OSError) as error:
-            raise Failed(str(error)) from error
+            # Its text has the address, and an address may have a password.
+            password = urlsplit(credentials.host).password
+            text = str(error).replace(password, "***") if password else str(error)
+            raise Failed(text) from None if password else error
         answer = _json(response.text)
         if response.status_code == 200 and answer is not None:
             return answer

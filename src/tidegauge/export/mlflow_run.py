@@ -27,10 +27,8 @@ def active_run_id() -> str | None:
     Returns:
         The run's id; None if there is none, or if nobody has imported MLflow.
     """
-    if "mlflow" not in _modules:
-        return None
     if _stacks is None:
-        return _asked()
+        return _asked() if "mlflow" in _modules else None
     # What `mlflow.active_run()` does, less its call of getpid() and two layers: 0.05 µs instead of
     # 0.27 µs without a run, 0.14 µs instead of 0.36 µs with one.
     try:

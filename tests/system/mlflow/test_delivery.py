@@ -204,6 +204,31 @@ def test_the_program_logs_to_mlflow_while_we_deliver(
     assert len(history(run.info.run_id, "model:latency_ms")) == 6_000
 
 
+def test_waiting_ends_although_facts_keep_coming(
+    writer: JournalWriter, follower: MlflowFollower
+) -> None:
+    """What is waited for is what was there when the wait began."""
+    with mlflow.start_run():
+        key = in_run("model:latency_ms")
+    writer.put_point(key, 0.0)
+    stop = threading.Event()
+
+    def record() -> None:
+        while not stop.wait(0.001):
+            writer.put_point(key, 1.0)
+
+    recording = threading.Thread(target=record)
+    recording.start()
+    try:
+        assert follower.wait(30)
+        assert not follower.wait(0.1, deliver=False)  # only watches, and nobody delivers
+    finally:
+        stop.set()
+        recording.join()
+    assert follower.wait(30)
+    assert follower.is_caught_up()
+
+
 def test_a_deleted_run_is_a_dead_letter_and_holds_up_nobody(
     store: Store,
     writer: JournalWriter,
