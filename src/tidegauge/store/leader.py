@@ -87,6 +87,8 @@ def _give_back(descriptor: int) -> None:
     with _guard:
         if descriptor in _held:  # not in a child, where it was closed at the fork
             _held.remove(descriptor)
+            # Explicitly: closing does not unlock while a child that was just forked has a copy.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
 

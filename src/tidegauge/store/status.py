@@ -14,12 +14,13 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from tidegauge.journal.reader import SlotReader
+from tidegauge.journal.reader import Event, SlotReader
 from tidegauge.model.tables import POINTS, TABLES
 from tidegauge.store.cursors import SlotCursor, read_cursors, transaction_names
 from tidegauge.store.lag import Lag, lag_of
 from tidegauge.store.leader import holder
 from tidegauge.store.reading import consistently, event_batches, point_batches
+from tidegauge.store.rows import Rows
 from tidegauge.store.store import Store
 from tidegauge.store.tables import NO_TABLE, TableView
 
@@ -192,13 +193,9 @@ def _slot(slot: SlotReader, cursors: Mapping[str, SlotCursor]) -> SlotStatus:
     for events in event_batches(slot, anchor.events, facts_before=anchor.events_facts):
         facts = facts if events.ordinal is None else events.ordinal
         damaged += events.damaged
-        waiting = [
-            event.time_ns
-            for event in events.records
-            if event.table not in cursors or event.ordinal >= cursors[event.table].events_facts
-        ]
+        waiting = [event for event in events.records if not _is_stored(slot, event, cursors)]
         pending += len(waiting)
-        times_ns += waiting
+        times_ns += [event.time_ns for event in waiting]
     refused = slot.drops()
     dropped = Counter(refused) + Counter({"damaged": damaged})
     balance = Balance(
@@ -215,6 +212,14 @@ def _slot(slot: SlotReader, cursors: Mapping[str, SlotCursor]) -> SlotStatus:
         oldest_pending_ns=min(times_ns, default=None),
         size_bytes=slot.size_bytes(),
     )
+
+
+def _is_stored(slot: SlotReader, event: Event, cursors: Mapping[str, SlotCursor]) -> bool:
+    """Whether an event behind the anchor is stored, as after a crash between two commits."""
+    if event.table not in cursors or event.ordinal >= cursors[event.table].events_facts:
+        return False
+    # Its table has passed it; what does not fit will be counted with the anchor.
+    return bool(Rows(TABLES[event.table], "").add_events(slot.name, [event], slot.series))
 
 
 def _table(name: str, view: TableView) -> TableStatus:
