@@ -221,12 +221,21 @@ def test_waiting_ends_although_facts_keep_coming(
     recording.start()
     try:
         assert follower.wait(30)
-        assert not follower.wait(0.1, deliver=False)  # only watches, and nobody delivers
     finally:
         stop.set()
         recording.join()
     assert follower.wait(30)
     assert follower.is_caught_up()
+
+
+def test_waiting_may_only_watch(writer: JournalWriter, follower: MlflowFollower) -> None:
+    """Then another thread or process has to deliver, and the wait ends in time if none does."""
+    with mlflow.start_run():
+        key = in_run("model:latency_ms")
+    writer.put_point(key, 0.0)
+    assert not follower.wait(0.1, deliver=False)
+    threading.Timer(0.2, follower.advance).start()
+    assert follower.wait(30, deliver=False)
 
 
 def test_a_deleted_run_is_a_dead_letter_and_holds_up_nobody(
