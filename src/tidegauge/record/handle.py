@@ -44,6 +44,11 @@ class Metric:
         return Timer(self.record, per_second(self._recorder, self.name))
 
     def _careful(self, value: float, step: int | None = None, time: TimeLike | None = None) -> None:
+        if value.__class__ is not float and value.__class__ is not int:
+            # The scalars of NumPy and PyTorch are common: turn them into what is fast.
+            if (number := self._recorder.number(self.name, value)) is not None:
+                self.record(number, step, time)
+            return
         self._recorder.record(self.name, value, step, time, self.labels, self._binding.learn)
 
     def __repr__(self) -> str:

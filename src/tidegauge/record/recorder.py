@@ -141,6 +141,11 @@ class Recorder:
         labels: Mapping[str, object],
     ) -> None:
         """Record one fact the careful way; see `tidegauge.record.hot.SlowPath`."""
+        if value.__class__ is not float and value.__class__ is not int:
+            # The scalars of NumPy and PyTorch are common: turn them into what is fast.
+            if (number := self.number(name, value)) is not None:
+                self.hot.log_metric(name, number, step=step, time=time, **labels)
+            return
 
         def learn(lo: float, hi: float, context: object, series: int) -> None:
             caches = self.caches
@@ -155,10 +160,18 @@ class Recorder:
 
         self.record(name, value, step, time, labels, learn)
 
+    def number(self, name: str, value: object) -> float | None:
+        """The value as a float; None if it is refused, which has been seen to."""
+        try:
+            return check_value(self.resolve(name), value)
+        except Exception as error:  # noqa: BLE001  (a metric must never hurt its program)
+            self.refuse(error, name)
+            return None
+
     def record(
         self,
         name: str,
-        value: object,
+        value: float,
         step: int | None,
         time: TimeLike | None,
         labels: Mapping[str, object],
