@@ -79,6 +79,13 @@ class Parts:
             self._query = Query(self.store, self.catalog)
         return self._query
 
+    def close(self) -> None:
+        """Close what was opened; the next use opens it again."""
+        if self._query is not None:
+            self._query.close()
+        if self._store is not None:
+            self._store.close()
+
     def drain(self) -> DrainFollower:
         """A follower that fills the store."""
         from tidegauge.store.drain import DrainFollower

@@ -137,6 +137,8 @@ def _run(
     except (TidegaugeError, OSError) as error:
         _tell(session, error)
         return exit_code(error)
+    finally:
+        session.close()
     return code
 
 

@@ -39,6 +39,11 @@ class Session:
 
         return assemble(**self.given)
 
+    def close(self) -> None:
+        """Close what the command has opened."""
+        if "parts" in self.__dict__:
+            self.parts.close()
+
     @property
     def existing(self) -> Parts:
         """The parts of a store that exists.

@@ -97,8 +97,8 @@ class ForeignTable:
         places = [self.columns.index(name) for name in columns]
         width = len(self.columns)
         total = self.path.stat().st_size
-        with self.path.open("rb") as raw:
-            lines = csv.reader(self._text(raw), delimiter=self._delimiter)
+        with self.path.open("rb") as raw, self._text(raw) as text:
+            lines = csv.reader(text, delimiter=self._delimiter)
             first_row, rows = 1, list[Sequence[object] | str]()
             self._next(lines)
             while (cells := self._next(lines)) is not None:
@@ -125,9 +125,9 @@ class ForeignTable:
             raise _unreadable(self.path, error, "Give its encoding: --encoding latin-1.") from error
 
     def _header(self, delimiter: str | None) -> list[str]:
-        with self.path.open("rb") as raw:
+        with self.path.open("rb") as raw, self._text(raw) as text:
             try:
-                first = self._text(raw).readline()
+                first = text.readline()
             except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
                 raise _unreadable(
                     self.path, error, "Give its encoding: --encoding latin-1."
@@ -145,7 +145,6 @@ class ForeignTable:
         return [name.strip() for name in names]
 
     def _text(self, raw: BinaryIO) -> io.TextIOWrapper:
-        # Closing `raw` is what frees something; the caller does.
         stream = raw if self.path.suffix != ".gz" else cast("BinaryIO", gzip.GzipFile(fileobj=raw))
         return io.TextIOWrapper(stream, encoding=self._encoding, newline="")
 
