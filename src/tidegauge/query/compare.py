@@ -9,6 +9,7 @@ together: the more metrics are looked at, the wider each (Bonferroni).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import duckdb
@@ -29,6 +30,8 @@ CONFIDENCE = 0.95
 # From fewer values the correlation with the one before cannot be told.
 _FEWEST_FOR_CORRELATION = 10
 _FEWEST_INDEPENDENT = 3.0
+# About so many tell it well enough; all of them would have to be sorted by time.
+_MOST_FOR_CORRELATION = 200_000
 
 _SCHEMA = pa.schema(
     [
@@ -98,7 +101,7 @@ def compare_table(
         if pair.spec.combined_by is Combine.MEAN and len(pair.sides) == 2
     }
     if means:
-        correlations = _correlations(connection, selection, by, list(means))
+        correlations = _correlations(connection, selection, by, means)
         for name, pair in means.items():
             _sample(name, pair, correlations)
     looks = sum(1 for pair in means.values() if pair.reason is None)
@@ -108,21 +111,35 @@ def compare_table(
 
 
 def _correlations(
-    connection: duckdb.DuckDBPyConnection, selection: Selection, by: str, metrics: list[str]
+    connection: duckdb.DuckDBPyConnection,
+    selection: Selection,
+    by: str,
+    pairs: Mapping[str, _Pair],
 ) -> dict[tuple[str, str], float | None]:
     """Correlation of each value with the one recorded before it, by metric and side."""
     metric, side = selection.metric, sql.label(by)
+    looked_at = ", ".join(
+        f"({sql.text(name)}, {sql.text(value)}, {_until_us(summary)})"
+        for name, pair in pairs.items()
+        for value, summary in pair.sides.items()
+    )
     rows = connection.execute(
-        "SELECT metric, side, corr(value, before) FROM ("
-        f"SELECT {metric} AS metric, {side} AS side, value, "
-        f"lag(value) OVER (PARTITION BY {metric}, {side} ORDER BY time) AS before "
-        f"FROM points WHERE {selection.where} AND {metric} IN {sql.text_list(metrics)}) "
-        "GROUP BY ALL"
+        "SELECT name, side, corr(value, before) FROM ("
+        "SELECT name, side, value, lag(value) OVER (PARTITION BY name, side ORDER BY time, step) "
+        f"AS before FROM points JOIN (VALUES {looked_at}) AS looked_at(name, side, until_us) "
+        f"ON {metric} = name AND {side} = side AND epoch_us(time) <= until_us "
+        f"WHERE {selection.where}) GROUP BY ALL"
     ).fetchall()
     return {
-        (metric, side): value if value is not None and math.isfinite(value) else None
-        for metric, side, value in rows
+        (name, side): value if value is not None and math.isfinite(value) else None
+        for name, side, value in rows
     }
+
+
+def _until_us(summary: Summary) -> int:
+    """The end of a stretch, from the first fact on, with enough values to tell a correlation."""
+    share = min(1.0, _MOST_FOR_CORRELATION / summary.count)
+    return summary.start_us + math.ceil((summary.end_us - summary.start_us) * share)
 
 
 def _sample(name: str, pair: _Pair, correlations: dict[tuple[str, str], float | None]) -> None:
