@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from tidegauge.journal.frames import encode_frame
+from tidegauge.journal.frames import encode_frame, scan_frames
 from tidegauge.journal.layout import FIRST_SERIES_OFFSET, SERIES_MAGIC, padded, series_id
 from tidegauge.journal.permissions import create_file
 from tidegauge.journal.refusal import Refused, refusal_of
 from tidegauge.journal.state import SlotState
 from tidegauge.model.series import SeriesKey
 
-__all__ = ["SERIES_FILE", "SeriesEntry", "SeriesLog", "Vector"]
+__all__ = ["SERIES_FILE", "SeriesEntry", "SeriesLog", "SeriesLogFull", "Vector", "entries_in"]
 
 SERIES_FILE = "series.log"
 
@@ -36,6 +37,13 @@ class Vector(msgspec.Struct, frozen=True, array_like=True, tag="v"):
     series: tuple[int, ...]
 
 
+_decode = msgspec.msgpack.Decoder(SeriesEntry | Vector).decode
+
+
+class SeriesLogFull(Refused):
+    """The file has reached 128 MiB. Another slot has another one."""
+
+
 class SeriesLog:
     """Hands out ids and appends their meaning. The caller holds the writer's lock.
 
@@ -46,7 +54,7 @@ class SeriesLog:
             in the file any more.
 
     Attributes:
-        keys: Every id given out by this object, with its meaning.
+        keys: Every id whose meaning is known.
     """
 
     __slots__ = ("_descriptor", "_end", "_ids", "_path", "_state", "keys")
@@ -59,6 +67,7 @@ class SeriesLog:
         self._descriptor = create_file(self._path)
         try:
             size_bytes = os.fstat(self._descriptor).st_size
+            self._learn(os.pread(self._descriptor, size_bytes, 0))
             _write(self._descriptor, SERIES_MAGIC.ljust(FIRST_SERIES_OFFSET, b"\0"), 0)
         except BaseException:
             self.close()
@@ -72,7 +81,8 @@ class SeriesLog:
         """The id of a series or vector, written to disk if it is new.
 
         Raises:
-            Refused: The disk is full, or the log has reached 128 MiB.
+            SeriesLogFull: There is no id left.
+            Refused: The disk is full.
         """
         identifier = self._ids.get(key)
         return self._add(key) if identifier is None else identifier
@@ -100,6 +110,15 @@ class SeriesLog:
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def _learn(self, data: bytes) -> None:
+        """Use the ids of earlier owners again, so that the file grows with new series only."""
+        for identifier, entry, _ in entries_in(data[FIRST_SERIES_OFFSET:], FIRST_SERIES_OFFSET):
+            if isinstance(entry, SeriesKey) or all(
+                isinstance(self.keys.get(member), SeriesKey) for member in entry.series
+            ):
+                self._ids[entry] = identifier
+                self.keys[identifier] = entry
+
     def _add(self, key: SeriesKey | Vector) -> int:
         start = self._end
         try:
@@ -120,14 +139,31 @@ class SeriesLog:
         return identifier
 
 
+def entries_in(data: bytes, start: int) -> Iterator[tuple[int, SeriesKey | Vector, int]]:
+    """Find the intact entries in bytes of series.log that begin at offset `start`.
+
+    Yields:
+        Id, meaning, and the offset after the entry.
+    """
+    for frame in scan_frames(data):
+        try:
+            entry = _decode(frame.payload)
+        except msgspec.DecodeError:  # of a kind that this version does not know
+            continue
+        # The ordinal repeats the offset, so an entry cannot turn up in the wrong place.
+        if frame.ordinal == start + frame.offset:
+            meaning = entry if isinstance(entry, Vector) else entry.key
+            yield series_id(frame.ordinal), meaning, start + frame.end
+
+
 def _write(descriptor: int, data: bytes, offset: int) -> None:
     while data:
         written = os.pwrite(descriptor, data, offset)
         data, offset = data[written:], offset + written
 
 
-def _full() -> Refused:
-    return Refused(
+def _full() -> SeriesLogFull:
+    return SeriesLogFull(
         "budget",
         "the journal has too many series",
         fix="Record fewer distinct label values.",

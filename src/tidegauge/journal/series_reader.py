@@ -6,16 +6,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import msgspec
-
-from tidegauge.journal.frames import scan_frames
-from tidegauge.journal.layout import FIRST_SERIES_OFFSET, series_id
-from tidegauge.journal.series import SERIES_FILE, SeriesEntry, Vector
+from tidegauge.journal.layout import FIRST_SERIES_OFFSET
+from tidegauge.journal.series import SERIES_FILE, Vector, entries_in
 from tidegauge.model.series import SeriesKey
 
 __all__ = ["SeriesReader"]
-
-_decode = msgspec.msgpack.Decoder(SeriesEntry | Vector).decode
 
 
 class SeriesReader:
@@ -56,15 +51,8 @@ class SeriesReader:
             data = os.pread(descriptor, max(size_bytes - begin, 0), begin)
         finally:
             os.close(descriptor)
-        for frame in scan_frames(data):
-            offset = begin + frame.offset
-            try:
-                entry = _decode(frame.payload)
-            except msgspec.DecodeError:  # of a kind that this version does not know
-                continue
-            # The ordinal repeats the offset, so an entry cannot turn up in the wrong place.
-            if frame.ordinal == offset:
-                self._entries[series_id(offset)] = entry if isinstance(entry, Vector) else entry.key
-                self._end = begin + frame.end
+        for identifier, entry, end in entries_in(data, begin):
+            self._entries[identifier] = entry
+            self._end = end
         # Last: another thread that sees it finds the entries.
         self._read_bytes = size_bytes

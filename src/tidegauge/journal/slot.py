@@ -22,6 +22,9 @@ _ID_FILE = "id"
 _ID = re.compile(r"[0-9a-f]{32}")
 _SLOT_NAME = re.compile(r"[0-9]{3}|[1-9][0-9]{3,}")
 _BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
+#: A slot with more bytes of series than this is left to its readers: whoever took it would have to
+#: read them all.
+_WORN_BYTES = 16 << 20
 _LOOKS = 20
 _LOOK_S = 0.001
 
@@ -85,7 +88,7 @@ class Slot:
                     descriptor >= 0
                     and _lock(descriptor)
                     and _leads_to(directory, descriptor)
-                    and not read_state(state_path(directory)).is_foreign
+                    and _is_usable(directory)
                 ):
                     slot = cls(directory, descriptor, SlotState(state_path(directory), identity))
                     descriptor = -1
@@ -227,6 +230,12 @@ def _lock(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         time.sleep(_LOOK_S)
     return False
+
+
+def _is_usable(directory: Path) -> bool:
+    """Whether a slot is of this version and not worn out."""
+    page = read_state(state_path(directory))
+    return not page.is_foreign and (page.number("series_end") or 0) <= _WORN_BYTES
 
 
 def _leads_to(directory: Path, descriptor: int) -> bool:

@@ -17,7 +17,7 @@ from tidegauge.journal.events import Batch, Record
 from tidegauge.journal.layout import MAX_SEGMENT_SLOTS, step_code
 from tidegauge.journal.points import CLOSED, Here
 from tidegauge.journal.refusal import Cooldown, Refused, refusal_of
-from tidegauge.journal.series import Vector
+from tidegauge.journal.series import SeriesLogFull, Vector
 from tidegauge.journal.slot import slot_bytes, slot_directories, sync_slot
 from tidegauge.journal.tenure import Fact, Tenure
 from tidegauge.model.clock import SYSTEM_CLOCK, Clock
@@ -139,6 +139,7 @@ class JournalWriter:
         self.root = root
         self._budget_bytes = budget_bytes
         self._cooldown.end()
+        self._tidy()
 
     @_alone
     def open(self) -> None:
@@ -157,7 +158,7 @@ class JournalWriter:
         Raises:
             Refused: The journal cannot take a new series.
         """
-        return self._open().series.id_of(key)
+        return self._persistently(self._series_id, key)
 
     @_alone
     def vector_id(self, keys: Sequence[SeriesKey]) -> int:
@@ -166,7 +167,7 @@ class JournalWriter:
         Raises:
             Refused: The journal cannot take a new series.
         """
-        return self._vector_id(keys)
+        return self._persistently(self._vector_id, keys)
 
     @_alone
     def put_point(
@@ -309,6 +310,9 @@ class JournalWriter:
             self._count_drops()
         return self._tenure
 
+    def _series_id(self, key: SeriesKey) -> int:
+        return self._open().series.id_of(key)
+
     def _vector_id(self, keys: Sequence[SeriesKey]) -> int:
         series = self._open().series
         return series.id_of(Vector(tuple(series.id_of(key) for key in keys)))
@@ -326,13 +330,13 @@ class JournalWriter:
         tenure = self._open()
         tenure.events.put(Record(table, time_ns, tenure.series.id_of(key), columns))
 
-    def _persistently(self, put: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Put a fact, into another slot if it turns out that this one was deleted."""
+    def _persistently(self, put: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Put a fact, into another slot if this one turns out to be deleted or worn out."""
         try:
-            put(*args, **kwargs)
-        except _Deleted:
+            return put(*args, **kwargs)
+        except (_Deleted, SeriesLogFull):
             self._begin_anew()
-            put(*args, **kwargs)
+            return put(*args, **kwargs)
 
     def _count_drops(self) -> None:
         if self._tenure is not None:
@@ -377,7 +381,7 @@ class JournalWriter:
             self._ended.append(tenure)
 
     def _begin_anew(self) -> None:
-        """Go on after the directory was deleted."""
+        """Go on in another slot."""
         self._give_up()
         self._tidy()
 
