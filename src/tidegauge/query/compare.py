@@ -31,7 +31,7 @@ CONFIDENCE = 0.95
 _FEWEST_FOR_CORRELATION = 10
 _FEWEST_INDEPENDENT = 3.0
 # About so many tell it well enough; all of them would have to be sorted by time.
-_MOST_FOR_CORRELATION = 200_000
+_MOST_FOR_CORRELATION = 20_000
 
 _SCHEMA = pa.schema(
     [
