@@ -118,17 +118,22 @@ def _correlations(
 ) -> dict[tuple[str, str], float | None]:
     """Correlation of each value with the one recorded before it, by metric and side."""
     metric, side = selection.metric, sql.label(by)
-    looked_at = ", ".join(
-        f"({sql.text(name)}, {sql.text(value)}, {_until_us(summary)})"
+    stretches = [
+        (name, value, _until_us(summary))
         for name, pair in pairs.items()
         for value, summary in pair.sides.items()
+    ]
+    looked_at = ", ".join(
+        f"({sql.text(name)}, {sql.text(value)}, {until_us})" for name, value, until_us in stretches
     )
+    # Said once more for all together, so that files and parts of files are left out.
+    latest = sql.timestamp(max(until_us for _, _, until_us in stretches) * 1000)
     rows = connection.execute(
         "SELECT name, side, corr(value, before) FROM ("
         "SELECT name, side, value, lag(value) OVER (PARTITION BY name, side ORDER BY time, step) "
         f"AS before FROM points JOIN (VALUES {looked_at}) AS looked_at(name, side, until_us) "
         f"ON {metric} = name AND {side} = side AND epoch_us(time) <= until_us "
-        f"WHERE {selection.where}) GROUP BY ALL"
+        f"WHERE {selection.where} AND time <= {latest}) GROUP BY ALL"
     ).fetchall()
     return {
         (name, side): value if value is not None and math.isfinite(value) else None
