@@ -34,6 +34,7 @@ from tidegauge.store.store import Store
 __all__ = ["MlflowFollower", "Pending", "active_run_id"]
 
 _WORK_S = 2.0  # about how long one call of `advance` may deliver
+_SLICE_S = 0.5  # about how long `wait` delivers before it looks whether it is there
 _LOOK_S = 0.05  # pause while another process delivers
 _FORGET_RUNS_S = 90 * 86_400.0
 _REST = "/api/2.0/mlflow"
@@ -167,7 +168,6 @@ class MlflowFollower:
             Whether all of it has been delivered, or refused for good.
         """
         until_s = self._clock.monotonic_s() + timeout_s
-        budget = Budget(self._clock, until_s, cut_s=until_s)
         goal = {
             lane: end
             for slot, points, events in self._positions(self._progress())
@@ -180,6 +180,8 @@ class MlflowFollower:
         while True:
             more = False
             if deliver:
+                slice_s = min(self._clock.monotonic_s() + _SLICE_S, until_s)
+                budget = Budget(self._clock, slice_s, cut_s=until_s)
                 with contextlib.suppress(DeliveryError):  # kept in `pending().error`
                     more = self._advance(budget, force=hurry, hurry=hurry)
                 hurry = False

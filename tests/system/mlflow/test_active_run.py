@@ -81,6 +81,7 @@ def test_asyncio_tasks_see_the_run_of_their_thread(tracking_uri: str) -> None:
     assert seen == [run_id, run_id]
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child_has_no_run(tracking_uri: str) -> None:
     """The run is the parent's to end."""
     with mlflow.start_run():
