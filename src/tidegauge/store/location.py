@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import pyarrow.fs as pafs
 
-from tidegauge.journal.permissions import create_directory, is_shared, share
+from tidegauge.journal.permissions import create_directory, create_file, is_shared, share
 
 __all__ = ["Location"]
 
@@ -68,16 +68,32 @@ class Location:
         if self.directory is not None:
             create_directory(self.directory / relative)
 
+    def write(self, relative: str, data: memoryview) -> None:
+        """Write a new file, with the rights of its directory, and force both to the disk.
+
+        What the journal frees is gone, so what replaces it must not be in a cache alone.
+        """
+        if self.directory is None:
+            with self.filesystem.open_output_stream(relative) as sink:
+                sink.write(data)
+            return
+        path = self.directory / relative
+        descriptor = create_file(path, os.O_WRONLY | os.O_TRUNC)
+        try:
+            while len(data):
+                data = data[os.write(descriptor, data) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        _force(path.parent)
+
     def delete(self, relative: str) -> None:
         """Delete a file, if it is there."""
         with contextlib.suppress(FileNotFoundError):
             self.filesystem.delete_file(relative)
 
     def secure(self, relative: str) -> None:
-        """Give a finished file the rights of its directory, and force both to the disk.
-
-        What the journal frees is gone, so what replaces it must not be in a cache alone.
-        """
+        """The same for a file that another library made."""
         if self.directory is None:
             return
         path = self.directory / relative

@@ -10,9 +10,9 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["LAST_CHECKPOINT", "LogDamage", "damage_of"]
+__all__ = ["LogDamage", "damage_of"]
 
-LAST_CHECKPOINT = "_last_checkpoint"
+_LAST_CHECKPOINT = "_last_checkpoint"
 
 
 class LogDamage(msgspec.Struct, frozen=True):
@@ -21,8 +21,8 @@ class LogDamage(msgspec.Struct, frozen=True):
     Attributes:
         newest: The newest commit, if it is broken. Without it the table is what it was before, and
             so are its cursors; what the commit had stored is drained again.
-        checkpoints: Broken checkpoints. Without them the table is read from an older one, if the
-            commits since then are still there.
+        checkpoints: Broken checkpoints, with the file that points to one that is broken or gone.
+            Without them the table is read from an older one, if the commits since are there.
         commits: Other broken commits. They cannot be done without.
     """
 
@@ -44,11 +44,21 @@ def damage_of(log: Path) -> LogDamage:
     in_use = [path for path in log.glob("*.json") if _version(path) > max(intact, default=-1)]
     broken = sorted(path for path in in_use if not _is_commit(path))
     newest = max(in_use, default=None)
+    pointer = log / _LAST_CHECKPOINT
+    astray = pointer.exists() and _pointed_to(pointer) not in {*intact, None}
     return LogDamage(
         newest=newest if newest in broken else None,
-        checkpoints=broken_checkpoints,
+        checkpoints=[*broken_checkpoints, *([pointer] if astray else [])],
         commits=[path for path in broken if path != newest],
     )
+
+
+def _pointed_to(pointer: Path) -> int | None:
+    """The checkpoint that the pointer names; None if it cannot be read, which hurts nobody."""
+    try:
+        return int(json.loads(pointer.read_bytes())["version"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _version(path: Path) -> int:

@@ -16,7 +16,7 @@ from tidegauge.model.errors import StoreError
 from tidegauge.model.tables import TABLES
 from tidegauge.store.doctor import examine
 from tidegauge.store.findings import Finding
-from tidegauge.store.log_check import LAST_CHECKPOINT, damage_of
+from tidegauge.store.log_check import damage_of
 from tidegauge.store.rewrite import MAINTENANCE, RETIRED, drop_files
 from tidegauge.store.store import Store
 from tidegauge.store.table_check import damaged_files
@@ -57,6 +57,8 @@ def repair(store: Store, *, drop_missing: bool = False) -> list[Repaired]:
     Raises:
         StoreError: Another process is draining or maintaining the store.
     """
+    if not store.root.is_dir():
+        return []
     with store.lead() as leading, store.maintain() as maintaining:
         if not (leading and maintaining):
             raise _busy(store.root)
@@ -72,7 +74,7 @@ def _repair(store: Store, *, drop_missing: bool) -> Iterator[Repaired]:
     if "table_unreadable" in findings:
         for name in store.tables.names():
             yield from _mend_log(store, name)
-    if drop_missing and "file_unreadable" in findings:
+    if drop_missing:
         for name in store.tables.names():
             yield from _drop_unreadable(store, name)
     # Last, because all of the above makes files.
@@ -105,11 +107,8 @@ def _mend_log(store: Store, name: str) -> Iterator[Repaired]:
     directory = store.tables.location.child(name).directory
     if directory is None or _opens(store, name):
         return
-    log = directory / "_delta_log"
-    damage = damage_of(log)
-    pointer = log / LAST_CHECKPOINT
-    broken = [*damage.dispensable, *([pointer] if damage.checkpoints and pointer.exists() else [])]
-    moved = [(path, _put_aside(store.root, path)) for path in broken]
+    damage = damage_of(directory / "_delta_log")
+    moved = [(path, _put_aside(store.root, path)) for path in damage.dispensable]
     if damage.commits or not _opens(store, name):
         for path, aside in moved:
             aside.rename(path)

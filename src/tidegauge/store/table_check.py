@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -16,7 +17,7 @@ from tidegauge.model.errors import StoreError
 from tidegauge.model.tables import POINTS, TABLES, Table
 from tidegauge.store.arrays import to_numpy
 from tidegauge.store.cursors import SlotCursor, read_cursors, transaction_names
-from tidegauge.store.files import read_file
+from tidegauge.store.files import checksum_of, read_file
 from tidegauge.store.findings import Finding
 from tidegauge.store.location import Location
 from tidegauge.store.log_check import damage_of
@@ -29,6 +30,7 @@ __all__ = ["check_tables", "damaged_files"]
 
 _ORPHAN_S = 2 * 86_400.0
 _MARK = b"PAR1"
+_CHUNK_BYTES = 1 << 20
 
 
 def check_tables(store: Store, *, deep: bool) -> Iterator[Finding]:
@@ -82,11 +84,21 @@ def _problem_inside(location: Location, path: str, schema: pa.Schema | None) -> 
         if size_bytes < 12 or source.read_at(4, size_bytes - 4) != _MARK:
             return "it does not end as a Parquet file"
     if schema is not None:
+        if (wanted := checksum_of(path)) is not None and wanted != _checksum(location, path):
+            return "its bytes have changed since they were written"
         try:
             read_file(location, path, schema)
         except (OSError, pa.ArrowException) as error:
             return f"it cannot be read: {error}"
     return None
+
+
+def _checksum(location: Location, path: str) -> int:
+    checksum = 0
+    with location.filesystem.open_input_stream(path) as source:
+        while data := source.read(_CHUNK_BYTES):
+            checksum = zlib.crc32(data, checksum)
+    return checksum
 
 
 def _check_rows(

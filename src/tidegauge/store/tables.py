@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction
@@ -131,7 +132,7 @@ class Tables:
             return sorted(name for name in TABLES if self.open(name) is not None)
         if not directory.is_dir():
             return []
-        return sorted(path.name for path in directory.iterdir() if (path / _LOG).is_dir())
+        return sorted(path.name for path in directory.iterdir() if _is_table(path))
 
     def separate(self) -> Tables:
         """The same tables in objects of their own, for a thread that others must not wait for."""
@@ -399,6 +400,11 @@ def _explained(name: str, location: Location) -> Iterator[None]:
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]  # a backtrace follows
+
+
+def _is_table(directory: Path) -> bool:
+    """Whether there is a table, be it without its log."""
+    return (directory / _LOG).is_dir() or any(directory.glob(f"{PARTITION}=*"))
 
 
 def _entry(version: int) -> str:
