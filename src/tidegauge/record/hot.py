@@ -16,8 +16,8 @@ repeat three lines instead of sharing a function because a call costs as much as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 from tidegauge.catalog.validation import STEP_MAX, STEP_MIN
@@ -30,6 +30,7 @@ from tidegauge.model.times import TimeLike
 __all__ = ["Binding", "Caches", "Hot", "Record", "SlowPath", "compile_hot"]
 
 _INFINITY = float("inf")
+_MOST_KNOWN = 100_000
 _NOWHERE: Iterator[int] = iter(())
 
 
@@ -37,28 +38,46 @@ class Caches:
     """What the hot path knows by heart. Emptied when ids or specs stop being valid.
 
     Attributes:
-        named: By metric name as written in the call: min, max (inclusive and finite), and the
-            series id per context.
-        labelled: By name, context, label names and label values: min, max, series id.
+        known: By metric name as written in the call, then for each label in the order of the call
+            by its name and by its value, then by context: min, max (inclusive and finite) and
+            series id. Walking down takes half as long as building one key of it all
+            (bench/record.py: 0.13 µs less with two labels).
         batches: By the names of a batch: mins, maxs, and per context the vector's id and its
             generation.
         bound: What makes a handle's record function forget, for as long as the function lives.
     """
 
-    __slots__ = ("batches", "bound", "labelled", "named")
+    __slots__ = ("_size", "batches", "bound", "known")
 
     def __init__(self) -> None:
-        self.named: dict[str, tuple[float, float, dict[object, int]]] = {}
-        self.labelled: dict[Hashable, tuple[float, float, int]] = {}
+        self.known: dict[str, dict[object, Any]] = {}
+        self._size = 0
         self.batches: dict[
             tuple[str, ...], tuple[list[float], list[float], dict[object, tuple[int, int]]]
         ] = {}
         self.bound: WeakKeyDictionary[Record, Callable[[], None]] = WeakKeyDictionary()
 
+    def learn(
+        self,
+        name: str,
+        labels: Mapping[str, object],
+        context: object,
+        found: tuple[float, float, int],
+    ) -> None:
+        """Remember min, max and id of a series. Called under the writer's lock."""
+        if self._size >= _MOST_KNOWN:
+            self.known.clear()
+            self._size = 0
+        node = self.known.setdefault(name, {})
+        for label, value in labels.items():
+            node = node.setdefault(label, {}).setdefault(value, {})
+        node[context] = found
+        self._size += 1
+
     def clear(self) -> None:
         """Forget everything. Called under the writer's lock."""
-        self.named.clear()
-        self.labelled.clear()
+        self.known.clear()
+        self._size = 0
         self.batches.clear()
         for forget in list(self.bound.values()):
             forget()
@@ -155,7 +174,7 @@ def compile_hot(  # noqa: C901, PLR0915  (one closure per kind of call)
         context: Tells the context in force; its result is compared by identity.
         now: Wall clock in nanoseconds.
     """
-    named, labelled, batches = caches.named, caches.labelled, caches.batches
+    known, batches = caches.known, caches.batches
     pack = pack_point
 
     def set_context(replacement: Callable[[], object]) -> None:
@@ -195,11 +214,11 @@ def compile_hot(  # noqa: C901, PLR0915  (one closure per kind of call)
         """
         try:
             offsets, buffer = writer.here
+            node = known[name]
             if labels:
-                lo, hi, series = labelled[(name, context(), *labels, *labels.values())]
-            else:
-                lo, hi, ids = named[name]
-                series = ids[context()]
+                for label in labels:
+                    node = node[label][labels[label]]
+            lo, hi, series = node[context()]
             if (
                 time is None
                 and (value.__class__ is float or value.__class__ is int)
@@ -239,12 +258,15 @@ def compile_hot(  # noqa: C901, PLR0915  (one closure per kind of call)
         try:
             mins, maxs, vectors = batches[tuple(metrics)]
             vector, generation = vectors[context()]
-            values = list(metrics.values())
+            values = [*metrics.values()]
             for value, lo, hi in zip(values, mins, maxs):  # noqa: B905  (of equal length, 10 % faster)
                 if (
-                    value.__class__ is not float and value.__class__ is not int
-                ) or not lo <= value <= hi:
-                    break
+                    (value.__class__ is float or value.__class__ is int)
+                    and value >= lo
+                    and value <= hi
+                ):
+                    continue
+                break
             else:
                 if (
                     step is None or (step.__class__ is int and STEP_MIN <= step <= STEP_MAX)

@@ -148,15 +148,9 @@ class Recorder:
             return
 
         def learn(lo: float, hi: float, context: object, series: int) -> None:
-            caches = self.caches
-            if not labels:
-                if len(caches.named) < _MOST_CACHED:
-                    caches.named.setdefault(name, (lo, hi, {}))[2][context] = series
             # Only exact strings: 1, 1.0 and True would be found under the same key.
-            elif all(value.__class__ is str for value in labels.values()):
-                if len(caches.labelled) >= _MOST_CACHED:
-                    caches.labelled.clear()
-                caches.labelled[(name, context, *labels, *labels.values())] = (lo, hi, series)
+            if all(value.__class__ is str for value in labels.values()):
+                self.caches.learn(name, labels, context, (lo, hi, series))
 
         self.record(name, value, step, time, labels, learn)
 
