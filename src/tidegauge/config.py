@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidegauge.catalog import builtin_catalog, load_catalog
-from tidegauge.journal.follow import FollowerThread
+from tidegauge.journal.follow import FollowerThread, OutwardFollower
 from tidegauge.journal.segment import Refused
 from tidegauge.journal.slot import slot_directories
 from tidegauge.model.errors import StoreError
@@ -130,12 +130,16 @@ class _Process(Parts):
         if chosen.mlflow:
             self._follow(FollowerThread(self.mlflow(), poll_s=0.2))
 
-    def stop(self) -> None:
-        """Stop it, each after the piece of work in hand."""
+    def stop(self, deadline_s: float) -> None:
+        """Stop it, each after the piece of work in hand.
+
+        What leaves the machine may hang in a request: past the deadline it is left behind.
+        """
         if self.ticker is not None:
             self.ticker.stop()
         for thread in self.threads:
-            thread.stop()
+            outward = isinstance(thread.follower, OutwardFollower)
+            thread.stop(max(deadline_s - time.monotonic(), 0.0) if outward else None)
         self.threads = []
 
     def _follow(self, thread: FollowerThread) -> None:
@@ -343,6 +347,11 @@ def _with_run(active_run_id: Callable[[], str | None]) -> Callable[[], object]:
 
 
 def _caught_up(thread: FollowerThread, deadline_s: float) -> bool:
+    if isinstance(thread.follower, OutwardFollower):
+        # Its own thread does the work, because a request may outlast the deadline.
+        thread.wake(force=True)
+        left_s = max(deadline_s - time.monotonic(), 0.0)
+        return thread.follower.wait(left_s, deliver=False)
     pause = threading.Event()
     try:
         while not thread.follower.is_caught_up():
@@ -362,9 +371,9 @@ def _end(process: _Process, timeout_s: float | None) -> bool:
     aggregate.flush_intervals()
     wait_s = process.settings.exit_wait_s if timeout_s is None else timeout_s
     deadline_s = time.monotonic() + wait_s
-    outward = [thread for thread in process.threads if thread.follower.name != "store"]
+    outward = [each for each in process.threads if isinstance(each.follower, OutwardFollower)]
     delivered = all(_caught_up(thread, deadline_s) for thread in outward)
-    process.stop()
+    process.stop(deadline_s)
     return delivered
 
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-__all__ = ["Follower", "FollowerThread"]
+__all__ = ["Follower", "FollowerThread", "OutwardFollower"]
 
 _log = logging.getLogger("tidegauge")
 _LOG_EVERY_S = 60.0
@@ -48,6 +48,23 @@ class Follower(Protocol):
         """Whether every fact that was in the journal when this was called has been delivered."""
 
 
+@runtime_checkable
+class OutwardFollower(Follower, Protocol):
+    """A follower whose destination is elsewhere, and may be down or hang."""
+
+    def wait(self, timeout_s: float, *, deliver: bool = True) -> bool:
+        """Wait until everything that is in the journal now has been delivered.
+
+        Args:
+            timeout_s: Most seconds to wait.
+            deliver: Whether to deliver in the calling thread. If not, this only watches what
+                another thread or process does, and is over in time whatever happens.
+
+        Returns:
+            Whether all of it has been delivered, or refused for good.
+        """
+
+
 class FollowerThread:
     """Runs a follower in a daemon thread that survives the follower's exceptions.
 
@@ -66,6 +83,7 @@ class FollowerThread:
         self.last_error: Exception | None = None
         self._poll_s = poll_s
         self._stopping = False
+        self._forced = False
         self._busy = threading.Lock()
         self._wake = threading.Event()
         self._logged_s = float("-inf")
@@ -77,8 +95,9 @@ class FollowerThread:
         """Begin."""
         self._thread.start()
 
-    def wake(self) -> None:
-        """Look at the journal now."""
+    def wake(self, *, force: bool = False) -> None:
+        """Look at the journal now, and with `force` do what is there, due or not."""
+        self._forced |= force
         self._wake.set()
 
     def advance(self, *, force: bool = False) -> bool:
@@ -101,8 +120,9 @@ class FollowerThread:
                 self._wake.clear()
 
     def _attempt(self) -> bool:
+        forced, self._forced = self._forced, False
         try:
-            return self.advance()
+            return self.advance(force=forced)
         except Exception as error:  # noqa: BLE001  (whatever it is, both go on)
             self.failures += 1
             self.last_error = error
