@@ -13,6 +13,7 @@ from pathlib import Path
 
 import tidegauge
 from cli_page import cli_page
+from sql_page import sql_page
 from tidegauge.settings import describe_settings
 
 DOCS = Path(__file__).resolve().parent
@@ -87,6 +88,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/settings.md": settings_page,
     "reference/api.md": api_page,
     "reference/cli.md": lambda: cli_page(HEAD),
+    "reference/sql.md": lambda: sql_page(HEAD),
 }
 
 

@@ -130,10 +130,13 @@ def _correlations(
     latest = sql.timestamp(max(until_us for _, _, until_us in stretches) * 1000)
     rows = connection.execute(
         "SELECT name, side, corr(value, before) FROM ("
-        "SELECT name, side, value, lag(value) OVER (PARTITION BY name, side ORDER BY time, step) "
-        f"AS before FROM points JOIN (VALUES {looked_at}) AS looked_at(name, side, until_us) "
-        f"ON {metric} = name AND {side} = side AND epoch_us(time) <= until_us "
-        f"WHERE {selection.where} AND time <= {latest}) GROUP BY ALL"
+        "SELECT name, side, value, lag(value) OVER (PARTITION BY name, side "
+        "ORDER BY time, step, row) AS before FROM ("
+        f"SELECT {metric} AS its_name, {side} AS its_side, value, time, step, "
+        "row_number() OVER () AS row "  # the order in which they were recorded
+        f"FROM points WHERE {selection.where} AND time <= {latest}) "
+        f"JOIN (VALUES {looked_at}) AS looked_at(name, side, until_us) "
+        "ON name = its_name AND side = its_side AND epoch_us(time) <= until_us) GROUP BY ALL"
     ).fetchall()
     return {
         (name, side): value if value is not None and math.isfinite(value) else None

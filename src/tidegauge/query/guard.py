@@ -20,13 +20,13 @@ import msgspec
 from tidegauge.model.errors import QueryError
 from tidegauge.query.errors import clip, unreadable_sql
 
-__all__ = ["Statement", "check_read_only"]
+__all__ = ["TABLE_FUNCTIONS", "Statement", "check_read_only"]
 
 _QUERY_NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 
-# Functions that may stand in FROM. Not among them: whatever opens files, runs SQL given as text or
-# changes settings.
-_TABLE_FUNCTIONS = {
+#: Functions that may stand in FROM. Not among them: whatever opens files, runs SQL given as text or
+#: changes settings.
+TABLE_FUNCTIONS = {
     "duckdb_columns",
     "duckdb_functions",
     "duckdb_keywords",
@@ -134,11 +134,11 @@ def _check_node(sql: str, node: dict[str, Any]) -> None:
         raise _more_than_reading(sql, str(kind).removesuffix("_QUERY_NODE").replace("_", " "))
     if kind == "TABLE_FUNCTION":
         name = str(node["function"]["function_name"]).lower()
-        if name not in _TABLE_FUNCTIONS:
+        if name not in TABLE_FUNCTIONS:
             raise QueryError(
                 f"the function {name!r} cannot be used in FROM",
                 got=clip(sql),
-                allowed=", ".join(sorted(_TABLE_FUNCTIONS)),
+                allowed=", ".join(sorted(TABLE_FUNCTIONS)),
                 fix="Read the views; `SHOW TABLES` lists them.",
             )
 

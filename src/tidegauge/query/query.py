@@ -18,6 +18,7 @@ from tidegauge.query.compare import compare_table
 from tidegauge.query.engine import Engine
 from tidegauge.query.errors import did_you_mean, readable_errors
 from tidegauge.query.guard import check_read_only
+from tidegauge.query.history import history_sql
 from tidegauge.query.running import run
 from tidegauge.query.search import Seen, SeenMetrics, metrics_with_label, search_table
 from tidegauge.query.selection import Names, Selection, Vocabulary
@@ -120,16 +121,9 @@ class Query:
         )
         if limit is not None and (isinstance(limit, bool) or limit < 1):
             raise QueryError("limit cannot be used", got=limit, allowed="1 or more")
-        columns = (
-            f"time, {chosen.metric} AS metric, value, step, service, model, model_version, "
-            "experiment, run_id, environment, labels, metadata"
-        )
-        rows = f"SELECT {columns} FROM points WHERE {chosen.where}"
-        if limit is not None:
-            rows = f"FROM ({rows} ORDER BY time DESC, step DESC LIMIT {limit})"
-        rows = f"{rows} ORDER BY time, step"
         connection = self._engine.connect()
         self._engine.view(connection, [POINTS.name], chosen.time_range)
+        rows = run(connection, "history", lambda: history_sql(connection, chosen, limit))
         if lazy:
             with readable_errors("history"):
                 return connection.sql(rows)

@@ -39,6 +39,7 @@ class Facts:
         *values: float,
         at: TimeLike = "2026-01-01T11:00:00Z",
         every_s: float = 1.0,
+        step: int | None = None,
         **labels: str,
     ) -> None:
         """Write values, the first at `at`."""
@@ -46,7 +47,7 @@ class Facts:
         start_ns = parse_time_ns(at)
         for index, value in enumerate(values):
             time_ns = start_ns + round(index * every_s * 1e9)
-            self._writer.put_point(key, value, time_ns=time_ns)
+            self._writer.put_point(key, value, time_ns=time_ns, step=step)
 
     def interval(
         self, metric: str, *values: float, at: TimeLike = "2026-01-01T11:00:00Z", **labels: str

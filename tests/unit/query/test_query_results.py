@@ -152,6 +152,32 @@ def test_closing_gives_back_and_opens_again(facts: Any) -> None:
     assert before.fetchall() == [(0.5,)]
 
 
+@pytest.mark.parametrize("drained", [False, True])
+def test_values_of_one_microsecond_keep_their_order(drained: bool, facts: Any) -> None:
+    """A loop records faster than the clock of the tables ticks; its last value is the last."""
+    values = [float(number * 7 % 100) for number in range(100)]
+    facts.record("model:accuracy", *values, every_s=1e-7, model="a")
+    facts.record("model:accuracy", *values[:95], every_s=1e-7)
+    facts.record("model:f1_score", *values)
+    if drained:
+        facts.drain()
+    rows = facts.query.stats("model:accuracy", by="model").to_pylist()
+    assert [(row["first"], row["last"]) for row in rows] == [(0.0, 93.0), (0.0, 58.0)]
+    assert [row[2] for row in facts.query.history("model:accuracy", model="a").fetchall()] == values
+    newest = facts.query.history("model:accuracy", model="a", limit=3)
+    assert [row[2] for row in newest.fetchall()] == [79.0, 86.0, 93.0]
+    assert facts.query.latest(model="a") == {"model:accuracy": 93.0}
+
+
+def test_steps_order_what_has_the_same_time(facts: Any) -> None:
+    """Facts that were imported together have their steps."""
+    for step in (3, 1, 2):
+        facts.record("model:accuracy", float(step), step=step)
+    history = facts.query.history("model:accuracy")
+    assert [row[3] for row in history.fetchall()] == [1, 2, 3]
+    assert facts.query.history("model:accuracy", limit=1).fetchall()[0][3] == 3
+
+
 def test_names_with_quotes_are_only_names(facts: Any) -> None:
     """Nothing that a caller passes becomes SQL."""
     facts.record("model:accuracy", 0.5, model="it's", fold="a'b")

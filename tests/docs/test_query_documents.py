@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the documents on asking show is what one gets."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tidegauge.catalog import builtin_catalog
+from tidegauge.journal.writer import JournalWriter
+from tidegauge.model.series import SeriesKey
+from tidegauge.query.query import Query
+from tidegauge.store.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+HOW_TO = ROOT / "docs" / "how-to" / "query.md"
+REFERENCE = ROOT / "docs" / "reference" / "sql.md"
+SHOWN = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
+SQL = re.compile(r"^```sql\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BETWEEN = "----"
+
+
+def test_each_block_prints_what_stands_below_it(tmp_path: Path) -> None:
+    """The blocks of the page are one program; each may show its output."""
+    blocks = SHOWN.findall(HOW_TO.read_text(encoding="utf-8"))
+    program = "".join(f"{code}\nprint({BETWEEN!r})\n" for code, _ in blocks)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout.split(f"{BETWEEN}\n")[:-1]
+    assert printed == [output for _, output in blocks]
+
+
+@pytest.mark.parametrize("statement", SQL.findall(REFERENCE.read_text(encoding="utf-8")))
+def test_each_statement_of_the_reference_is_answered(statement: str, store_dir: Path) -> None:
+    """Statements may be copied from the page."""
+    writer = JournalWriter(store_dir / "journal")
+    writer.put_point(SeriesKey.of("model:latency_ms", {"region": "eu"}), 12.5)
+    writer.put_event(
+        "points",
+        SeriesKey.of("model:accuracy", {}),
+        1_767_268_800_000_000_000,
+        {"value": 0.5, "step": None, "metadata": '{"git_sha": "1f2e"}'},
+    )
+    query = Query(Store(store_dir), builtin_catalog())
+    assert query.sql(statement).fetchall() != []
+    writer.close()
