@@ -113,7 +113,9 @@ class MissingExtraError(TidegaugeError, ImportError):
 
 
 def _rebuild(kind: type[TidegaugeError], state: dict[str, object]) -> TidegaugeError:
-    error = kind.__new__(kind)
+    # OSError lays its objects out in its own way, and comes after RuntimeError in a method lookup.
+    new = OSError.__new__ if issubclass(kind, OSError) else kind.__new__
+    error: TidegaugeError = new(kind)
     error.__dict__.update(state)
     error.args = (error._text(),)  # noqa: SLF001  (rebuilding it is its own business)
     return error

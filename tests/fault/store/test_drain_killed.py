@@ -182,4 +182,6 @@ def test_maintained_beside_everything_else(store_dir: Path, running: Running) ->
     drain(store_dir)
     check_all(store_dir, numbers)
     assert examine(Store(store_dir), deep=True) == []
-    assert ask(Store(store_dir), "points", "SELECT DISTINCT cardinality(labels) FROM points") == [(1,)]
+    assert ask(Store(store_dir), "points", "SELECT DISTINCT cardinality(labels) FROM points") == [
+        (1,)
+    ]
