@@ -3,8 +3,8 @@
 
 One process records through a handle with everything on as in production: the ticker, and the
 follower that drains the journal in a background thread of the same interpreter. The clock stops
-when `flush` has returned and SQL has counted every fact. A second run records by four processes at once.
-Memory is sampled along the way: the journal is deleted behind the followers, so it must stay flat.
+when `flush` has returned and SQL has counted every fact. A second run records by four processes.
+Memory is sampled along the way: the journal is deleted behind the followers, so it stays flat.
 """
 
 from __future__ import annotations
