@@ -130,7 +130,7 @@ def _of_points(
 
 # Two values of one metric within a microsecond are common where a loop records a few, as in a test
 # or at a prompt. Among millions, from many processes, neither of two such values is the last.
-_MOST_FOR_TIES = 1_000_000
+_MOST_FOR_TIES = 100_000
 
 
 def _recorded_last(
