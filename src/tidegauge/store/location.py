@@ -83,6 +83,9 @@ class Location:
             while len(data):
                 data = data[os.write(descriptor, data) :]
             os.fsync(descriptor)
+        except OSError:
+            path.unlink()
+            raise
         finally:
             os.close(descriptor)
         _force(path.parent)

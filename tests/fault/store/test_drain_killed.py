@@ -185,3 +185,27 @@ def test_maintained_beside_everything_else(store_dir: Path, running: Running) ->
     assert ask(Store(store_dir), "points", "SELECT DISTINCT cardinality(labels) FROM points") == [
         (1,)
     ]
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1000, 3000, 10_000, 50_000])
+def test_a_disk_without_room(size_bytes: int, store_dir: Path, running: Running) -> None:
+    """A drain that cannot write fails with an error, and goes on when there is room again."""
+    writer = JournalWriter(store_dir / "journal", segment_slots=50)
+    key = SeriesKey.of("custom:points", {"service": "a"})
+    other = SeriesKey.of("custom:events", {"service": "a"})
+    for value in range(1000):
+        writer.put_point(key, float(value), time_ns=10**18 + value * 10**13)
+        if value % 10 == 0:
+            writer.put_event("points", other, 10**18, {"value": float(value)})
+        if value % 100 == 0:
+            total = Accumulator()
+            total.add(float(value))
+            writer.put_event("intervals", key, 10**18, total.columns(10.0))
+    writer.close()
+    for _ in range(2):
+        output = running.stop(running.start("drain_without_room", store_dir, size_bytes))
+        assert size_bytes >= 50_000 or output
+        check_all(store_dir, {"a": 1000})
+    drain(store_dir)
+    check_all(store_dir, {"a": 1000})
+    assert [each for each in examine(Store(store_dir), deep=True) if each.code != "behind"] == []
