@@ -31,6 +31,7 @@ __all__ = ["ALL_BITS", "SlotState", "StateView", "drop_offset", "read_state", "s
 #: A number and its inverse differ in all bits.
 ALL_BITS = 2**64 - 1
 _CRC_BYTES = 4
+_LOOKS = 3
 _OFFSETS = NUMBER_OFFSETS | {
     f"dropped {reason}": FIRST_DROP_OFFSET + NUMBER.size * index
     for index, reason in enumerate(REASONS)
@@ -53,10 +54,9 @@ class SlotState:
         self._path = path
         self.page, self._inode = _map(path)
         view = StateView(self.page[:])
-        numbers = {name: view.number(name) for name in _OFFSETS}
-        self.was_whole = None not in numbers.values()
-        for name, number in numbers.items():
-            self[name] = number or 0
+        self.was_whole = view.is_whole
+        for name in _OFFSETS:
+            self[name] = view.number(name) or 0
         identity = _pack_identity(journal_id)
         self.page[: len(identity)] = identity
 
@@ -65,7 +65,9 @@ class SlotState:
         return int(NUMBER.unpack_from(self.page, _OFFSETS[name])[0])
 
     def __setitem__(self, name: str, value: int) -> None:
-        NUMBER.pack_into(self.page, _OFFSETS[name], value, value ^ ALL_BITS)
+        offset = _OFFSETS[name]
+        # Not `pack_into`, which zeroes the place first: a process killed just then would leave 0.
+        self.page[offset : offset + NUMBER.size] = NUMBER.pack(value, value ^ ALL_BITS)
 
     def add_drop(self, reason: str, count: int) -> None:
         """Count `count` more facts as dropped for a reason of `REASONS`."""
@@ -118,6 +120,11 @@ class StateView:
         value, inverse = NUMBER.unpack_from(self._page, offset)
         return int(value) if value ^ inverse == ALL_BITS else None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every number can be trusted."""
+        return all(self.number(name) is not None for name in _OFFSETS)
+
     def drops(self) -> Counter[str]:
         """Facts refused, by reason; reasons that never occurred are absent."""
         counts = {reason: self.number(f"dropped {reason}") for reason in REASONS}
@@ -126,10 +133,15 @@ class StateView:
 
 def read_state(path: Path) -> StateView:
     """Read a page; one that is missing has no numbers."""
-    try:
-        return StateView(path.read_bytes())
-    except FileNotFoundError:
-        return StateView(b"")
+    for _ in range(_LOOKS):
+        try:
+            view = StateView(path.read_bytes())
+        except FileNotFoundError:
+            return StateView(b"")
+        if view.is_whole:
+            break
+        # A number was being written in this moment, or is damaged.
+    return view
 
 
 def state_path(directory: Path) -> Path:

@@ -31,7 +31,9 @@ def record(thread: int, acknowledged: mmap.mmap) -> None:
         if value % 10 == 0:
             tg.log_metric_with_metadata(f"custom:metadata_{thread}", value, {"n": value})
         value += 1
-        COUNT.pack_into(acknowledged, COUNT.size * thread, value)
+        start = COUNT.size * thread
+        # Not `pack_into`, which zeroes the place first; the kill may come just then.
+        acknowledged[start : start + COUNT.size] = COUNT.pack(value)
 
 
 def main() -> None:
