@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterable
 
 import duckdb
@@ -25,7 +26,9 @@ _STORED = "stored_{}"
 
 
 class Engine:
-    """Opens connections that see the store. Safe to share between threads; survives a fork.
+    """Opens connections that see the store. Safe to share between threads.
+
+    After a fork the child opens an instance of its own, and leaves the parent's alone.
 
     Each connection has views of its own over a snapshot of its own, so a relation that is read
     later still reads the facts of the moment it was made, whatever was asked in between.
@@ -50,14 +53,15 @@ class Engine:
         self._metrics = metrics
         self._settings = {"memory_limit": memory_limit, "threads": threads}
         self._lock = threading.Lock()
-        self._root: tuple[int, duckdb.DuckDBPyConnection] | None = None
+        self._root: duckdb.DuckDBPyConnection | None = None
+        _engines.add(self)
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """A new connection with the table `metrics` and no views."""
         with self._lock:
-            if self._root is None or self._root[0] != os.getpid():
-                self._root = os.getpid(), self._instance()
-            return self._root[1].cursor()
+            if self._root is None:
+                self._root = self._instance()
+            return self._root.cursor()
 
     def view(
         self,
@@ -103,6 +107,19 @@ class Engine:
         with self._lock:
             self._root = None
 
+    def leave_to_parent(self) -> None:
+        """In a forked child: forget the parent's instance without ending it.
+
+        Its threads are not here, and DuckDB crashes when it waits for them: at the latest when the
+        child exits. So the instance gets a reference that is never given up.
+        """
+        self._lock = threading.Lock()
+        root, self._root = self._root, None
+        if root is not None:
+            import ctypes
+
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(root))
+
     def _instance(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(
             ":memory:",
@@ -132,3 +149,14 @@ class Engine:
         ):
             connection.execute(f"SET GLOBAL {setting}")
         return connection
+
+
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for engine in list(_engines):
+        engine.leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

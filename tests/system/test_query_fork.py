@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fork after a question was asked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tidegauge.journal.writer import JournalWriter
+from tidegauge.model.series import SeriesKey
+
+PROGRAM = """
+import os, sys, warnings
+from tidegauge.catalog import builtin_catalog
+from tidegauge.model.errors import StoreError
+from tidegauge.query.query import Query
+from tidegauge.store.store import Store
+
+warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of threads and fork
+query = Query(Store("store"), builtin_catalog())
+relation = query.sql("SELECT value FROM points", lazy=True)
+print(relation.fetchall(), flush=True)
+child = os.fork()
+if child == 0:
+    print(query.sql("SELECT count(*) > 50 FROM metrics").fetchall(), flush=True)
+    try:
+        query.sql("SELECT value FROM points")
+    except StoreError as error:
+        print(error.fix.split(",")[0], flush=True)
+    sys.exit(0)
+_, status = os.waitpid(child, 0)
+print(status, relation.fetchall(), flush=True)
+"""
+
+
+@pytest.mark.system
+def test_a_child_neither_crashes_nor_disturbs_its_parent(tmp_path: Path) -> None:
+    """DuckDB alone would crash the child at its end, with threads that only its parent has.
+
+    The child may ask what needs no table; for tables the error says what to do.
+    """
+    writer = JournalWriter(tmp_path / "store" / "journal")
+    writer.put_point(SeriesKey.of("model:accuracy", {}), 0.5)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    writer.close()
+    assert done.stdout.splitlines() == [
+        "[(0.5,)]",
+        "[(True,)]",
+        "Its parent had used tables before the fork",
+        "0 [(0.5,)]",
+    ], done.stderr
