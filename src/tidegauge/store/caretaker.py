@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tidegauge.store.delta_log import is_usable_here
 from tidegauge.store.maintenance import Retention, compact, retire, tidy
 from tidegauge.store.store import Store
-from tidegauge.store.tables import is_usable_here
 
 __all__ = ["Caretaker"]
 

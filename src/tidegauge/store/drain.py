@@ -19,13 +19,14 @@ from tidegauge.journal.reader import SlotReader
 from tidegauge.model.errors import StoreError
 from tidegauge.model.tables import POINTS, TABLES
 from tidegauge.store.cursors import Cursors, SlotCursor, moved
+from tidegauge.store.delta_log import is_usable_here
 from tidegauge.store.due import Due
 from tidegauge.store.files import write_file
 from tidegauge.store.gather import Gathered, gather
 from tidegauge.store.lag import Lag, is_waiting, lag_of
 from tidegauge.store.state import Lane
 from tidegauge.store.store import Store
-from tidegauge.store.tables import Overtaken, is_usable_here
+from tidegauge.store.stored_table import Overtaken
 
 __all__ = ["DrainFollower"]
 

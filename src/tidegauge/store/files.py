@@ -25,15 +25,15 @@ from tidegauge.store.arrays import from_numpy, to_numpy
 from tidegauge.store.location import Location
 from tidegauge.store.schema import PARTITION, STATISTICS
 
-__all__ = ["NO_FILES", "FileList", "checksum_of", "list_files", "read_file", "write_file"]
+__all__ = ["CUT_US", "NO_FILES", "FileList", "checksum_of", "list_files", "read_file", "write_file"]
 
 #: Rows of a row group, the unit in which readers skip; DuckDB's own size.
 ROW_GROUP_ROWS = 122_880
 
 _DAY_US = 86_400 * 10**6
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-# Other writers cut the times in a file's statistics to milliseconds, the largest one included.
-_CUT_US = 999
+#: Other writers cut the times in a file's statistics to milliseconds, the largest one included.
+CUT_US = 999
 _UNKNOWN = -(2**63)
 _CHECKSUM = re.compile(r"-([0-9a-f]{8})\.zstd\.parquet$")
 
@@ -96,7 +96,7 @@ def list_files(delta: DeltaTable) -> FileList:
     dates = to_numpy(actions[f"partition.{PARTITION}"])
     start_us = dates.astype(np.int64) * _DAY_US
     smallest = _times_us(actions, "min.time", start_us)
-    largest = _times_us(actions, "max.time", start_us + _DAY_US - 1 - _CUT_US) + _CUT_US
+    largest = _times_us(actions, "max.time", start_us + _DAY_US - 1 - CUT_US) + CUT_US
     return FileList(
         [unquote(path) for path in actions["path"].to_pylist()],
         dates,

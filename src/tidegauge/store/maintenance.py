@@ -26,7 +26,7 @@ from tidegauge.store.rewrite import (
 )
 from tidegauge.store.schema import DICTIONARY
 from tidegauge.store.store import Store
-from tidegauge.store.tables import Overtaken, StoredTable, TableView
+from tidegauge.store.stored_table import Overtaken, StoredTable, TableView
 
 __all__ = ["FULL_ROWS", "KEEP_FILES_H", "Retention", "compact", "retire", "tidy"]
 

@@ -22,7 +22,7 @@ from tidegauge.model.tables import Table
 from tidegauge.store.arrays import from_numpy, to_numpy
 from tidegauge.store.files import FileList, read_file, write_file
 from tidegauge.store.schema import PARTITION, dictionary_schema
-from tidegauge.store.tables import StoredTable, TableView
+from tidegauge.store.stored_table import StoredTable, TableView
 
 __all__ = ["MAINTENANCE", "RETIRED", "Rewritten", "drop_files", "holds_metrics", "rewrite_files"]
 

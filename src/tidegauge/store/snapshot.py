@@ -22,7 +22,7 @@ from tidegauge.store.reading import consistently, event_batches, point_batches
 from tidegauge.store.rows import Rows
 from tidegauge.store.schema import PARTITION, arrow_schema, columns_of
 from tidegauge.store.store import Store
-from tidegauge.store.tables import NO_TABLE
+from tidegauge.store.stored_table import NO_TABLE
 
 if TYPE_CHECKING:
     import duckdb

@@ -22,7 +22,7 @@ from tidegauge.store.leader import holder
 from tidegauge.store.reading import consistently, event_batches, point_batches
 from tidegauge.store.rows import Rows
 from tidegauge.store.store import Store
-from tidegauge.store.tables import NO_TABLE, TableView
+from tidegauge.store.stored_table import NO_TABLE, TableView
 
 __all__ = ["Balance", "FollowerStatus", "SlotStatus", "Status", "TableStatus", "status_of"]
 

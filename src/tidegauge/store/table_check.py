@@ -24,7 +24,7 @@ from tidegauge.store.log_check import damage_of
 from tidegauge.store.rewrite import RETIRED
 from tidegauge.store.schema import DICTIONARY, PARTITION, dictionary_schema
 from tidegauge.store.store import Store
-from tidegauge.store.tables import StoredTable, TableView
+from tidegauge.store.stored_table import StoredTable, TableView
 
 __all__ = ["check_tables", "damaged_files"]
 

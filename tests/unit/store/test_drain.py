@@ -18,6 +18,9 @@ from tidegauge.store.store import Store
 
 UTC = dt.UTC
 
+# Newer versions of Python warn of forks beside threads; here it is tested that they work.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+
 
 def rows(bench: Any, table: str = "points") -> list[dict[str, Any]]:
     """The rows of a table as another reader of Delta sees them, ordered by time."""
@@ -318,17 +321,3 @@ def test_a_forked_child_asks_its_parent_to_drain(bench: Any) -> None:
     follower.advance()
     assert bench.stored() == 2
     assert not (bench.root / "drain.wanted").exists()
-
-
-def test_a_forked_child_is_told_why_it_cannot_read_tables(bench: Any) -> None:
-    """An error that can be caught, instead of the panic in the library."""
-    bench.record(1.0)
-    bench.drain()
-    child = os.fork()
-    if not child:
-        try:
-            bench.store.tables.open("points")
-        except StoreError as error:
-            os._exit(0 if "forked process" in error.what else 1)
-        os._exit(2)
-    assert os.waitpid(child, 0)[1] == 0

@@ -13,6 +13,9 @@ import pytest
 
 from tidegauge.store.leader import exclusive, holder
 
+# Newer versions of Python warn of forks beside threads; here it is tested that they work.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

@@ -14,7 +14,7 @@ from tidegauge.store.caretaker import Caretaker
 from tidegauge.store.maintenance import Retention, compact, retire, tidy
 from tidegauge.store.rewrite import MAINTENANCE, RETIRED, rewrite_files
 from tidegauge.store.store import Store
-from tidegauge.store.tables import Overtaken
+from tidegauge.store.stored_table import Overtaken
 
 
 def fill(bench: Any, files: int, *, day: str = "2026-01-01", metric: str = "model:auc") -> None:

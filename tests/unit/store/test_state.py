@@ -13,6 +13,9 @@ import pytest
 from tidegauge.model.errors import StoreError
 from tidegauge.store.state import State
 
+# Newer versions of Python warn of forks beside threads; here it is tested that they work.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+
 
 @pytest.fixture
 def state(tmp_path: Path) -> State:

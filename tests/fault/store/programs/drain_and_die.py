@@ -14,7 +14,7 @@ from tidegauge.store.drain import DrainFollower
 from tidegauge.store.location import Location
 from tidegauge.store.state import StateTransaction
 from tidegauge.store.store import Store
-from tidegauge.store.tables import StoredTable
+from tidegauge.store.stored_table import StoredTable
 
 
 def die(*_: Any, **__: Any) -> None:
