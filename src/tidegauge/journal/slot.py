@@ -125,6 +125,8 @@ def owner_of(directory: Path) -> tuple[bool, bytes]:
     except BlockingIOError:
         return True, token
     else:
+        # Said aloud, since a child forked just now has a copy of the descriptor.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         return False, token
     finally:
         os.close(descriptor)

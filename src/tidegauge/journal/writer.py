@@ -8,7 +8,9 @@ one after a fork or when the directory was deleted.
 from __future__ import annotations
 
 import functools
+import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -80,6 +82,7 @@ class JournalWriter:
     """
 
     __slots__ = (
+        "__weakref__",
         "_budget_bytes",
         "_busy",
         "_clock",
@@ -112,6 +115,7 @@ class JournalWriter:
         self._clock = clock
         self._forget = forget
         self._reset()
+        _writers.add(self)
 
     def _reset(self) -> None:
         self.here: Here = CLOSED
@@ -422,6 +426,25 @@ class _Deleted(Refused):
 def journal_bytes(root: Path) -> int:
     """Room that the files of the journal at `root` take on the disk."""
     return sum(slot_bytes(directory) for directory in slot_directories(root))
+
+
+_writers: weakref.WeakSet[JournalWriter] = weakref.WeakSet()
+_held = threading.local()
+
+
+def _before_fork() -> None:
+    """Fork between calls: a child of half a call would keep files that nobody can close."""
+    _held.locks = [writer.lock for writer in sorted(_writers, key=id)]
+    for lock in _held.locks:
+        lock.acquire()
+
+
+def _after_fork() -> None:
+    for lock in _held.locks:
+        lock.release()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 def _checked_slots(segment_slots: int) -> int:
