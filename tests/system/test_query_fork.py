@@ -33,7 +33,7 @@ print(status, relation.fetchall(), flush=True)
 
 @pytest.mark.system
 def test_a_child_neither_crashes_nor_disturbs_its_parent(tmp_path: Path) -> None:
-    """DuckDB alone would crash the child at its end, waiting for threads that only its parent has."""
+    """DuckDB alone would crash the child at its end, over threads that only its parent has."""
     writer = JournalWriter(tmp_path / "store" / "journal")
     writer.put_point(SeriesKey.of("model:accuracy", {}), 0.5)
     done = subprocess.run(
