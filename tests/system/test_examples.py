@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every example runs in an empty directory and says what it promises."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+SAID = {
+    "asyncio_service.py": ["version 1: 50 requests", "version 2: 50 requests"],
+    "basic_logging.py": ["usage:reply_rate: 25 values", "usage:conversion_rate: 24 values"],
+    "high_frequency.py": ["100000 values, mean 499.5", "percentiles from a histogram"],
+    "mlflow_registry.py": ["version 1: 0.", "version 2: 0.", "version 2 is better"],
+    "own_catalogue.py": ["allowed: de, en, fr", "search:zero_result_rate 1"],
+    "training_pipeline.py": ["{'load': 1, 'train': 1}"],
+}
+
+
+def test_every_example_has_a_test() -> None:
+    """A new example is run like the others."""
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(SAID)
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("name", SAID)
+def test_an_example_does_what_it_promises(name: str, tmp_path: Path) -> None:
+    """It ends well, without a warning of ours, and prints the lines its reader looks for."""
+    environ = {key: value for key, value in os.environ.items() if key != "PYTEST_VERSION"}
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / name],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "tidegauge" not in done.stderr
+    for line in SAID[name]:
+        assert line in done.stdout
