@@ -49,10 +49,9 @@ class Location:
                 local = pafs.LocalFileSystem()
                 self._filesystem = pafs.SubTreeFileSystem(str(self.directory), local)
             else:
-                from deltalake.fs import DeltaStorageHandler
+                from tidegauge.store.objects import ObjectStore
 
-                handler = DeltaStorageHandler(self.uri, self.storage_options)
-                self._filesystem = pafs.PyFileSystem(handler)
+                self._filesystem = pafs.PyFileSystem(ObjectStore(self.uri, self.storage_options))
         return self._filesystem
 
     def address(self, relative: str) -> str:
