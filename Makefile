@@ -61,9 +61,8 @@ format: $(STAMP)  ## Rewrite the code the way `make lint` wants it
 bench: $(BENCH_STAMP)  ## Every benchmark; JSON goes to bench/results
 	mkdir -p bench/results
 	for name in record imports ingest query peers; do \
-	    $(BENCH_VENV)/bin/python bench/$$name.py > bench/results/$$name.json; \
+	    $(BENCH_VENV)/bin/python bench/$$name.py --json bench/results/$$name.json; \
 	done
-	$(BENCH_VENV)/bin/python bench/publish.py
 
 .PHONY: docs
 docs: $(STAMP)  ## Write the reference pages that are made from the code

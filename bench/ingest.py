@@ -36,7 +36,7 @@ _ENOUGH_FOR_MEMORY = 20_000_000
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--points", type=float, default=5e6, help="facts by one process")
+    parser.add_argument("--points", type=float, default=5e6 * measure.SCALE)
     measure.add_arguments(parser)
     options = parser.parse_args(arguments)
     points = int(options.points)

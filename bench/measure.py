@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "SCALE",
     "Case",
     "Limit",
     "Report",
@@ -47,6 +48,9 @@ __all__ = [
 
 #: Rounds whose times are thrown away.
 WARM_UP = 3
+
+#: How much larger than by default the runs are that take long.
+SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,71 +1,136 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes docs/performance.md from the reports in bench/results."""
+"""Writes docs/performance.md from the reports in bench/recorded.
+
+With `--take`, the reports of the last `make bench` become the recorded ones first; those must be of
+full size. Without, only the page is written anew. A test holds the page to the reports.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "performance.md"
+BENCH = Path(__file__).resolve().parent
+PAGE = BENCH.parent / "docs" / "performance.md"
+RECORDED = BENCH / "recorded"
+RESULTS = BENCH / "results"
 BENCHMARKS = ("record", "imports", "ingest", "query", "peers")
+
+#: What a published run must have measured at least.
+FULL_SIZES = {"ingest": {"points": 20_000_000}, "query": {"points": 20_000_000}}
+
 HEAD = """\
-<!-- Written by: python bench/publish.py, from the reports of `make bench`. -->
+<!-- Written by: python bench/publish.py, from the reports in bench/recorded. -->
 
 # Performance
 
-Measured with `make bench`. Every ratio is one within a run: what is measured and what it is
-compared with take turns, round by round, and the median of the ratios counts. Absolute times belong
-to the machine they were taken on: {cpu}, {cpus} CPUs, {memory_gib} GiB, {system},
-{python}{optimised}.
+{verdict}
+
+Every ratio is one within a run: what is measured and what it is compared with take turns, round by
+round, and the median of the ratios counts. Absolute times belong to the machine they were taken
+on: {cpu}, {cpus} CPUs, {memory_gib} GiB of memory, {system}, {python}{optimised}, with
+{packages}. Other programs were running on it (load average before each benchmark: {loads}).
+
+To measure your own: `make bench` (a few minutes), or `make bench BENCH_SCALE=4` for the sizes
+below. A single benchmark is `python bench/<name>.py`; with `--check` it fails if a limit is missed.
 """
 MEANING = {
     "record": "What a call costs the program that records. The floor keeps a fact in the cheapest "
-    "way there is, in a list, without a check and without a life beyond the process.",
-    "imports": "What `import tidegauge` costs, beside `import json`.",
-    "ingest": "From the record call to durable in the tables and counted by SQL, with the follower "
-    "in a thread of the recording process.",
-    "query": "Exact percentiles of 20 metrics, against the same SQL given to DuckDB on the same "
-    "files; and a snapshot while four processes record.",
-    "peers": "Side by side with others: the cost of a call, and how many of the calls that had "
+    "way there is: a tuple appended to a list, in warm memory and with the garbage collector off, "
+    "without a check and only for as long as the process lives. A recorded fact was checked "
+    "against its metric and is in a file that survives the process.",
+    "imports": "What `import tidegauge` costs a program, beside `import json`, in fresh "
+    "interpreters by turns.",
+    "ingest": "From the record call until a fact is in the tables and counted by SQL, everything "
+    "included, with the follower in a thread of the recording process.",
+    "query": "Exact percentiles of 20 metrics, against the same SQL given to DuckDB by hand on the "
+    "same files; and a snapshot while four processes record.",
+    "peers": "Side by side with others: what a call costs, and how many of the calls that had "
     "returned are found after the process was killed with SIGKILL right behind the last.",
 }
 
 
-def main() -> int:
-    """Write the page; 1 if a report is missing."""
+def main(arguments: Sequence[str]) -> int:
+    """Write the page; 1 if a report is missing or too small."""
     reports = {}
     for name in BENCHMARKS:
-        path = ROOT / "bench" / "results" / f"{name}.json"
+        path = (RESULTS if "--take" in arguments else RECORDED) / f"{name}.json"
         if not path.exists():
             sys.stderr.write(f"{path} is missing: run make bench\n")
             return 1
         reports[name] = json.loads(path.read_text(encoding="utf-8"))
-    machine = reports["record"]["machine"]
-    optimised = "" if machine["python_optimised"] else ", built without optimisations"
-    parts = [HEAD.format(optimised=optimised, **machine)]
+        for size, least in FULL_SIZES.get(name, {}).items():
+            if reports[name]["sizes"][size] < least:
+                sys.stderr.write(f"{path} has fewer than {least:,} {size}: use BENCH_SCALE=4\n")
+                return 1
+    RECORDED.mkdir(exist_ok=True)
     for name, report in reports.items():
-        parts += [f"## {name}\n", f"{MEANING[name]}\n", *_tables(report)]
-        parts.append(f"`{report['command']}`\n")
-    PAGE.write_text("\n".join(parts), encoding="utf-8")
+        text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+        (RECORDED / f"{name}.json").write_text(text, encoding="utf-8")
+    PAGE.write_text(page(reports), encoding="utf-8")
     return 0
+
+
+def page(reports: dict[str, dict[str, Any]]) -> str:
+    """The page that says what the reports say."""
+    machine = reports["record"]["machine"]
+    optimised = "" if machine["python_optimised"] else " built without optimisations"
+    packages = [f"{name} {version}" for name, version in sorted(machine["packages"].items())]
+    loads = [f"{name} {report['machine']['load_before']:g}" for name, report in reports.items()]
+    head = HEAD.format(
+        **{**machine, "packages": _listed(packages)},
+        verdict=_verdict(reports),
+        optimised=optimised,
+        loads=", ".join(loads),
+    )
+    parts = [head]
+    for name, report in reports.items():
+        sizes = ", ".join(f"{size:,g} {what}" for what, size in report["sizes"].items())
+        parts += [f"## {name}\n", f"{MEANING[name]}\n", *_tables(report)]
+        parts.append(f"`{report['command']}` ({sizes.replace('_', ' ')})\n")
+    return "\n".join(parts)
+
+
+def _verdict(reports: dict[str, dict[str, Any]]) -> str:
+    limits = [limit for report in reports.values() for limit in report["limits"]]
+    missed = [limit for limit in limits if not limit["is_met"]]
+    if not missed:
+        return f"All {len(limits)} limits that this project has set itself are met."
+    misses = [
+        f"- {limit['name']}: {_text(limit['value'])} {limit['unit']}, wanted {limit['text']}"
+        for limit in missed
+    ]
+    met = len(limits) - len(missed)
+    return "\n".join(
+        [
+            f"Of {len(limits)} limits that this project has set itself, {met} are met. Missed:",
+            "",
+            *misses,
+        ]
+    )
 
 
 def _tables(report: dict[str, Any]) -> list[str]:
     tables = []
     if report["limits"]:
-        rows = [
-            (limit["name"], f"{_text(limit['value'])} {limit['unit']}", limit["text"])
+        rows: list[Sequence[str]] = [
+            (
+                limit["name"],
+                f"{_text(limit['value'])} {limit['unit']}",
+                limit["text"],
+                "yes" if limit["is_met"] else "**no**",
+            )
             for limit in report["limits"]
         ]
-        tables.append(_table(("What", "Measured", "Wanted"), rows))
+        tables.append(_table(("What", "Measured", "Wanted", "Met"), rows))
     if report["timings"]:
         rows = [
             (
                 each["name"],
-                f"{each['ns']:,.0f} ns",
+                _time(each["ns"]),
                 f"{each['ratio']:.2f}",
                 f"{each['ratio_low']:.2f} to {each['ratio_high']:.2f}",
             )
@@ -74,18 +139,25 @@ def _tables(report: dict[str, Any]) -> list[str]:
         columns = ("Call", "Time", "Times the floor", "Middle half of the rounds")
         tables.append(_table(columns, rows))
     if report["rows"]:
-        columns = tuple(name.replace("_", " ") for name in report["rows"][0])
-        tables.append(_table(columns, [tuple(map(_text, row.values())) for row in report["rows"]]))
+        names = [name.replace("_", " ") for name in report["rows"][0]]
+        tables.append(_table(names, [[_text(v) for v in row.values()] for row in report["rows"]]))
     if report["values"]:
         rows = [(name, _text(value)) for name, value in report["values"].items()]
         tables.append(_table(("Also", ""), rows))
-    tables += [f"- {note}" for note in report["notes"]]
-    return [*tables, ""]
+    if report["notes"]:
+        tables.append("\n".join(f"- {note}" for note in report["notes"]) + "\n")
+    return tables
 
 
-def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [columns, ("---",) * len(columns), *rows]
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _time(ns: float) -> str:
+    if ns >= 1e7:
+        return f"{ns / 1e6:,.0f} ms"
+    return f"{ns:,.0f} ns"
 
 
 def _text(value: object) -> str:
@@ -96,5 +168,9 @@ def _text(value: object) -> str:
     return "–" if value is None else str(value)
 
 
+def _listed(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
