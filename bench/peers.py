@@ -112,6 +112,7 @@ PEERS = [
         "neptune-scale",
         "log_metrics",
         "OperationsRepository.get_operations",
+        1000,
     ),
 ]
 

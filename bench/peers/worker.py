@@ -37,13 +37,11 @@ BATCH_ENTRIES = 1000
 
 
 class Library(Protocol):
-    """A library ready to record. Making one does everything that comes before the first call.
+    """A library ready to record. Making one does everything that comes before the first call."""
 
-    Attributes:
-        loops: How it records, by what `bench/peers.py` calls it.
-    """
-
-    loops: Mapping[str, Loop]
+    @property
+    def loops(self) -> Mapping[str, Loop]:
+        """How it records, by what `bench/peers.py` calls it."""
 
     def settle(self) -> None:
         """Wait until what the calls so far left to the background is done, as far as one can."""
