@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from tidegauge.journal.reader import EventsBatch, PointsBatch, SlotReader
+from tidegauge.journal.state import read_state, state_path
 from tidegauge.model.errors import StoreError
 
-__all__ = ["consistently", "event_batches", "point_batches"]
+__all__ = ["consistently", "event_batches", "may_have_events", "point_batches"]
 
 Result = TypeVar("Result")
 
@@ -43,6 +44,16 @@ def consistently(look: Callable[[], tuple[Result, bool, int]]) -> Result:
         got=f"{_ATTEMPTS} attempts",
         fix="Try again.",
     )
+
+
+def may_have_events(slot: SlotReader, stored_facts: int) -> bool:
+    """Whether the lane of events may hold more than so many facts, without reading it.
+
+    A living owner counts its events on the page of the slot before the record call returns. One
+    that was killed may not have come to that.
+    """
+    counted = read_state(state_path(slot.directory)).number("events_facts")
+    return counted != stored_facts or not slot.owner_alive()
 
 
 def point_batches(slot: SlotReader, start: int) -> Iterator[PointsBatch]:

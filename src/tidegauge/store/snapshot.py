@@ -18,7 +18,7 @@ from tidegauge.model.times import TimeRange
 from tidegauge.store.cursors import read_cursors, transaction_names
 from tidegauge.store.files import FileList
 from tidegauge.store.location import Location
-from tidegauge.store.reading import consistently, event_batches, point_batches
+from tidegauge.store.reading import consistently, event_batches, may_have_events, point_batches
 from tidegauge.store.rows import Rows
 from tidegauge.store.schema import PARTITION, arrow_schema, columns_of
 from tidegauge.store.store import Store
@@ -150,7 +150,8 @@ def _look(store: Store, table: Table, time_range: TimeRange | None) -> tuple[Sna
             whole &= slot.first_points() <= start
         start = max(anchor[slot.name].events, own[slot.name].events)
         stored_facts = own[slot.name].events_facts
-        for events in event_batches(slot, start):
+        anchored = anchor[slot.name].events_facts
+        for events in event_batches(slot, start) if may_have_events(slot, anchored) else ():
             chosen = [
                 event
                 for event in events.records
