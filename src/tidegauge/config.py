@@ -20,6 +20,7 @@ from tidegauge.journal.follow import FollowerThread, OutwardFollower
 from tidegauge.journal.segment import Refused
 from tidegauge.journal.slot import slot_directories
 from tidegauge.model.errors import StoreError
+from tidegauge.model.tables import TABLES
 from tidegauge.query.front import reader
 from tidegauge.record import aggregate
 from tidegauge.record.context import Context, current
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from tidegauge.catalog import Catalog
     from tidegauge.export.mlflow import MlflowFollower
     from tidegauge.query.query import Query
+    from tidegauge.store.caretaker import Caretaker
     from tidegauge.store.drain import DrainFollower
     from tidegauge.store.store import Store
 
@@ -94,6 +96,17 @@ class Parts:
         return DrainFollower(
             self.store, due_points=chosen.drain_after_points, due_s=chosen.drain_after_s
         )
+
+    def caretaker(self) -> Caretaker:
+        """What compacts the tables and retires old facts, as the settings say."""
+        from tidegauge.store.caretaker import Caretaker
+        from tidegauge.store.maintenance import Retention
+
+        metrics: dict[str, float] = {}
+        for name, metric_days in self.settings.retention_metrics.items():
+            metrics |= dict.fromkeys(self.catalog.stored_names(name), metric_days)
+        kept = Retention(days=self.settings.retention_days, metrics=metrics)
+        return Caretaker(self.store, retention=dict.fromkeys(TABLES, kept))
 
     def mlflow(self) -> MlflowFollower:
         """A follower that delivers to MLflow. From now on the journal waits for it.
@@ -159,11 +172,16 @@ class _LateDrain:
         self._process = process
         self._begun_s = time.monotonic()
         self._inner: DrainFollower | None = None
+        self._care: Caretaker | None = None
 
     def advance(self, *, force: bool = False) -> bool:
-        return (force or self._inner is not None or self._may_be_due()) and self._drain().advance(
-            force=force
-        )
+        if not (force or self._inner is not None or self._may_be_due()):
+            return False
+        more = self._drain().advance(force=force)
+        if not (more or force):
+            # Whoever drains looks after the tables too, once an hour, when nothing waits.
+            self._caretaker().advance()
+        return more
 
     def is_caught_up(self) -> bool:
         return self._drain().is_caught_up()
@@ -180,6 +198,11 @@ class _LateDrain:
         if self._inner is None:
             self._inner = self._process.drain()
         return self._inner
+
+    def _caretaker(self) -> Caretaker:
+        if self._care is None:
+            self._care = self._process.caretaker()
+        return self._care
 
 
 _lock = threading.RLock()

@@ -51,6 +51,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = "thread"
     drain_after_points: Annotated[int, "how many waiting facts make a drain due"] = 65_536
     drain_after_s: Annotated[float, "seconds of waiting that make a drain due"] = 60.0
+    retention_days: Annotated[
+        float | None, "days for which facts are kept in the tables; for ever if unset"
+    ] = None
+    retention_metrics: Annotated[
+        dict[str, float], 'the same for single metrics, such as {"model:latency_ms": 7}'
+    ] = {}
     mlflow: Annotated[bool, "deliver facts of a run to MLflow; needs the extra `mlflow`"] = False
     mlflow_tracking_uri: Annotated[str | None, "tracking URI; MLflow's own if unset"] = None
     mlflow_name_style: Annotated[
@@ -70,25 +76,20 @@ def read_settings(given: Mapping[str, Any], environ: Mapping[str, str] = os.envi
     for name in given:
         if name not in known:
             raise _unknown(name, list(known))
-    values: dict[str, Any] = {}
+    values = {name: value for name, value in given.items() if value is not None}
     for name, field in known.items():
-        variable = _variable(name)
-        if given.get(name) is not None:
-            value = given[name]
-            values[name] = os.fspath(value) if isinstance(value, Path) else value
-        elif variable in environ:
-            text = environ[variable]
+        if name not in values and (text := environ.get(_variable(name))) is not None:
             try:
-                values[name] = msgspec.convert(_boolean(text), field.type, strict=False)
-            except msgspec.ValidationError as error:
-                raise _unusable(variable, text, error) from error
+                values[name] = msgspec.convert(_parsed(text), field.type, strict=False)
+            except msgspec.DecodeError as error:
+                raise _unusable(_variable(name), text, error) from error
+        elif isinstance(value := values.get(name), Path):
+            values[name] = os.fspath(value)
     try:
         settings = msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
         raise _unusable("the settings", dict(given), error) from error
-    for name in _POSITIVE:
-        if (value := getattr(settings, name)) <= 0:
-            raise ConfigError(f"{name} is not positive", got=value, allowed="more than 0")
+    _check_ranges(settings)
     if settings.strict is None:
         return msgspec.structs.replace(settings, strict="PYTEST_VERSION" in environ)
     return settings
@@ -100,15 +101,29 @@ def describe_settings() -> list[tuple[str, str, str, str, str]]:
     for field in msgspec.structs.fields(Settings):
         kind, meaning = field.type.__origin__, field.type.__metadata__[0]
         text = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
-        rows.append((field.name, _variable(field.name), text, repr(field.default), meaning))
+        default = field.default
+        if default is msgspec.NODEFAULT:
+            default = field.default_factory()
+        rows.append((field.name, _variable(field.name), text, repr(default), meaning))
     return rows
+
+
+def _check_ranges(settings: Settings) -> None:
+    for name in _POSITIVE:
+        if (value := getattr(settings, name)) <= 0:
+            raise ConfigError(f"{name} is not positive", got=value, allowed="more than 0")
+    for days in (settings.retention_days or 0.0, *settings.retention_metrics.values()):
+        if not days >= 0:
+            raise ConfigError("a retention is negative", got=days, allowed="0 days or more")
 
 
 def _variable(name: str) -> str:
     return f"TIDEGAUGE_{name.upper()}"
 
 
-def _boolean(text: str) -> str:
+def _parsed(text: str) -> object:
+    if text.startswith("{"):
+        return msgspec.json.decode(text)
     return {"yes": "true", "no": "false", "on": "true"}.get(text.lower(), text)
 
 

@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
 
 import tidegauge as tg
+from tidegauge.config import assemble
 from tidegauge.journal.reader import Journal
 from tidegauge.store.store import Store
 
@@ -249,3 +251,19 @@ def test_end_in_the_middle_of_a_drain_is_quiet(store_dir: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert run("import tidegauge as tg; tg.configure(); assert tg.flush()", store_dir).stderr == ""
     assert stored_values(store_dir) == list(map(float, range(1000)))
+
+
+def test_old_facts_are_retired_as_the_settings_say(store_dir: Path) -> None:
+    """What is older than its retention leaves the tables; a metric may have one of its own."""
+    days_ago = [time.time() - 86_400 * days for days in (0, 3, 9)]
+    tg.configure(store=store_dir)
+    try:
+        for days, moment in zip((0, 3, 9), days_ago, strict=True):
+            tg.log_metric("custom:x", days, time=moment)
+            tg.log_metric("custom:brief", 100 + days, time=moment)
+        assert tg.flush()
+    finally:
+        tg.shutdown()
+    keeping = assemble(store=store_dir, retention_days=5.0, retention_metrics={"custom:brief": 1.0})
+    keeping.caretaker().advance(force=True)
+    assert stored_values(store_dir) == [0.0, 3.0, 100.0]

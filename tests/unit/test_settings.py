@@ -24,10 +24,12 @@ def test_given_beats_environment_beats_default() -> None:
         "TIDEGAUGE_STRICT": "1",
         "TIDEGAUGE_DRAIN_AFTER_S": "5",
         "TIDEGAUGE_MLFLOW": "yes",
+        "TIDEGAUGE_RETENTION_METRICS": '{"model:latency_ms": 7}',
     }
     settings = read_settings({"store": Path("/given")}, environ)
     assert settings.store == "/given"
     assert (settings.strict, settings.drain_after_s, settings.mlflow) == (True, 5.0, True)
+    assert settings.retention_metrics == {"model:latency_ms": 7.0}
 
 
 def test_strict_is_the_default_under_pytest_only() -> None:
@@ -52,6 +54,10 @@ def test_unknown_setting_is_named_with_the_likely_one() -> None:
         ({"drain_after_points": "many"}, {}),
         ({}, {"TIDEGAUGE_FSYNC_INTERVAL_MS": "soon"}),
         ({}, {"TIDEGAUGE_DURABILITY": "eternal"}),
+        ({"retention_metrics": {"model:latency_ms": "long"}}, {}),
+        ({"retention_metrics": {"model:latency_ms": -1}}, {}),
+        ({"retention_days": -1}, {}),
+        ({}, {"TIDEGAUGE_RETENTION_METRICS": "{7"}),
     ],
     ids=str,
 )
