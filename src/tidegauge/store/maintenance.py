@@ -33,8 +33,8 @@ __all__ = ["FULL_ROWS", "KEEP_FILES_H", "Retention", "compact", "retire", "tidy"
 #: Hours for which files that no longer belong to a table are kept for those still reading them.
 KEEP_FILES_H = 24
 
-#: Rows of a file that needs no merging: some 10 MB, and 300 MB of memory while it is made.
-FULL_ROWS = 1_000_000
+#: Rows of a file that needs no merging: some 5 MB, and 200 MB of memory while it is made.
+FULL_ROWS = 500_000
 
 # Today, files of like size are merged when there are so many; so a row is rewritten a few times
 # only, however often this runs. A day that is over is merged once more.
