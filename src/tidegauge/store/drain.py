@@ -77,7 +77,7 @@ class DrainFollower:
         Raises:
             StoreError: The tables or the state cannot be used. Nothing is lost.
         """
-        slots = self._store.journal.slots()
+        journal_id, slots = self._store.slots()
         if not slots or not is_usable_here():
             if slots and force:
                 os.close(create_file(self._wanted))
@@ -86,18 +86,18 @@ class DrainFollower:
         if not due:
             return False
         with self._store.lead() as leading:
-            return leading and self._pass(slots)
+            return leading and self._pass(journal_id, slots)
 
     def is_caught_up(self) -> bool:
         """Whether every fact that was in the journal when this was called is in the tables."""
-        slots = self._store.journal.slots()
-        stored = self._stored(slots)
+        journal_id, slots = self._store.slots()
+        stored = self._stored(journal_id, slots)
         return not any(is_waiting(slot, stored) for slot in slots)
 
     def lag(self) -> Lag:
         """What waits to be stored."""
-        slots = self._store.journal.slots()
-        return lag_of(slots, self._stored(slots))
+        journal_id, slots = self._store.slots()
+        return lag_of(slots, self._stored(journal_id, slots))
 
     def _noted(self) -> dict[tuple[str, Lane], int]:
         """The cursors as last noted in the state; too low after a crash, never too high."""
@@ -105,22 +105,22 @@ class DrainFollower:
             return self._store.state.cursors(self.name)
         return {}
 
-    def _stored(self, slots: Sequence[SlotReader]) -> dict[tuple[str, Lane], int]:
+    def _stored(self, journal_id: str, slots: Sequence[SlotReader]) -> dict[tuple[str, Lane], int]:
         """The cursors as the tables have them."""
         if not is_usable_here():
             return self._noted()
-        names = [slot.name for slot in slots]
-        cursors = Cursors(self._tables, self._store.journal.id, names)
+        cursors = Cursors(self._tables, journal_id, [slot.name for slot in slots])
         return _positions(cursors.of(POINTS.name))
 
-    def _pass(self, slots: list[SlotReader]) -> bool:
+    def _pass(self, journal_id: str, slots: list[SlotReader]) -> bool:
         self._wanted.unlink(missing_ok=True)  # first: whoever asks from now on means later facts
         # No slot is always the first to get room.
         self._turn = (self._turn + 1) % len(slots)
         slots = slots[self._turn :] + slots[: self._turn]
-        journal_id = self._store.journal.id
         cursors = Cursors(self._tables, journal_id, [slot.name for slot in slots])
         gathered = gather(slots, journal_id, cursors, self._pass_rows)
+        if self._store.journal.id != journal_id:  # deleted and begun anew meanwhile
+            return True
         self._keep_unfit(gathered)
         for slot in slots:
             # A cursor on the disk must not be ahead of the journal there; see `SlotReader.sync`.

@@ -130,7 +130,7 @@ def snapshot(store: Store, table: str, time_range: TimeRange | None = None) -> S
 
 def _look(store: Store, table: Table, time_range: TimeRange | None) -> tuple[Snapshot, bool, int]:
     """One attempt; see `consistently`."""
-    journal_id, slots = store.journal.id, store.journal.slots()
+    journal_id, slots = store.slots()
     names = [slot.name for slot in slots]
     wanted = transaction_names(journal_id, names)
     # The anchor first: what it says of the lane of events then holds for the other table as well.

@@ -147,7 +147,7 @@ def status_of(store: Store) -> Status:
 
 
 def _look(store: Store) -> tuple[Status, bool, int]:
-    journal_id, slots = store.journal.id, store.journal.slots()
+    journal_id, slots = store.slots()
     names = [slot.name for slot in slots]
     wanted = transaction_names(journal_id, names)
     views, cursors = dict[str, TableView](), dict[str, dict[str, SlotCursor]]()

@@ -7,8 +7,9 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from tidegauge.journal.reader import Journal
+from tidegauge.journal.reader import Journal, SlotReader
 from tidegauge.model.clock import SYSTEM_CLOCK, Clock
+from tidegauge.model.errors import StoreError
 from tidegauge.store.leader import exclusive
 from tidegauge.store.state import State
 from tidegauge.store.tables import Tables
@@ -50,6 +51,23 @@ class Store:
         self.journal = Journal(self.root / "journal")
         self.state = State(self.root / "state.db", journal_id=lambda: self.journal.id, clock=clock)
         self.tables = Tables(tables_uri or str(self.root / "tables"), storage_options)
+
+    def slots(self) -> tuple[str, list[SlotReader]]:
+        """The identity of the journal, and its slots; positions mean something only together.
+
+        Raises:
+            StoreError: There are slots, and nothing tells which journal they belong to. Taking it
+                for a new one would store everything in it again.
+        """
+        slots = self.journal.slots()
+        identity = self.journal.id
+        if slots and not identity:
+            raise StoreError(
+                "the journal has lost its identity",
+                got=str(self.journal.root / "id"),
+                fix="Run `tidegauge doctor --repair` before anything records into this store.",
+            )
+        return identity, slots
 
     def lead(self) -> contextlib.AbstractContextManager[bool]:
         """Try to be the one that drains, for the length of a `with` block; yields whether it is.

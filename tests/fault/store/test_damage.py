@@ -261,6 +261,15 @@ DAMAGES = {
     # Everything else
     "locks deleted": Damage(lambda place: (place.root / "leader.lock").unlink()),
     "journal's identity deleted": Damage(lambda place: (place.root / "journal/id").unlink()),
+    "journal's identity deleted everywhere": Damage(
+        lambda place: (
+            (place.root / "journal/id").unlink(),
+            (place.root / "journal/000.state").unlink(),
+        ),
+        codes=("journal_id",),
+        values=None,
+        repaired=("journal_id",),
+    ),
     "strange files": Damage(
         lambda place: (
             (place.root / "tables/.DS_Store").write_bytes(b""),

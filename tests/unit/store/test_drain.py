@@ -189,9 +189,9 @@ def test_without_the_lock_the_commit_itself_excludes_a_second_drain(bench: Any) 
     bench.record(1.0, 2.0)
     bench.drain()
     bench.record(3.0)
-    slots = bench.store.journal.slots()
+    journal_id, slots = bench.store.slots()
     first, second = DrainFollower(bench.store), DrainFollower(Store(bench.root))
-    second._keep_unfit = lambda _: first._pass(slots)  # type: ignore[method-assign]
+    second._keep_unfit = lambda _: first._pass(journal_id, slots)  # type: ignore[method-assign]
     second.advance(force=True)  # reads; meanwhile the other reads and commits; then it commits
     assert bench.values() == [1.0, 2.0, 3.0]
     files = list((bench.root / "tables/points").glob("date=*/*.parquet"))
