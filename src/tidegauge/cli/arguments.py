@@ -97,11 +97,12 @@ def chosen_range(
 
 
 def complete_metric(incomplete: str) -> list[tuple[str, str]]:
-    """Metric names of the built-in vocabulary, for the shell."""
+    """Metric names of the built-in vocabulary, for the shell: full, or bare if begun so."""
     from tidegauge.catalog import builtin_catalog
 
     return [
         (name, spec.description)
-        for name, spec in builtin_catalog().metrics.items()
-        if name.startswith(incomplete) or name.partition(":")[2].startswith(incomplete)
+        for full, spec in builtin_catalog().metrics.items()
+        for name in (full, full.partition(":")[2])
+        if name.startswith(incomplete) and (incomplete or name == full)
     ]

@@ -77,11 +77,18 @@ def compact(
     session: Session,
     keep_days: Annotated[
         float | None,
-        typer.Option(min=0.0, help="Also delete facts that are older than so many days."),
+        typer.Option(
+            min=0.0,
+            help="Delete facts that are older than so many days; the setting retention_days if "
+            "not given.",
+        ),
     ] = None,
     keep: Annotated[
         list[str] | None,
-        typer.Option(metavar="METRIC=DAYS", help="The same for one metric. May be repeated."),
+        typer.Option(
+            metavar="METRIC=DAYS",
+            help="The same for one metric, besides the setting retention_metrics. May be repeated.",
+        ),
     ] = None,
     keep_files: Annotated[
         int,
@@ -94,13 +101,16 @@ def compact(
 ) -> int:
     """Merge small files of the tables, delete old ones, and shorten the tables' logs.
 
-    Goes on beside recording, draining and reading. Facts are deleted only if --keep-days or --keep
-    says so.
+    Goes on beside recording, draining and reading. Facts are deleted only if the settings, or
+    --keep-days or --keep, say so.
     """
     from tidegauge.store import maintenance
 
     parts = session.existing
-    retention = maintenance.Retention(days=keep_days, metrics=_kept(parts, keep or ()))
+    retention = maintenance.Retention(
+        days=parts.settings.retention_days if keep_days is None else keep_days,
+        metrics=_kept(parts, keep or ()),
+    )
     rows = []
     names = parts.store.tables.names()
     with progress(session.output, "Compacting") as advance:
@@ -269,16 +279,18 @@ def _forget(session: Session, parts: Parts, name: str) -> int:
 
 
 def _kept(parts: Parts, given: list[str] | tuple[()]) -> dict[str, float]:
-    kept: dict[str, float] = {}
+    """Days for which single metrics are kept, by stored name."""
+    wanted = dict(parts.settings.retention_metrics)
     for name, text in parse_pairs(given, option="--keep").items():
         try:
-            days = float(text)
+            wanted[name] = float(text)
         except ValueError:
             raise typer.BadParameter(
                 f"{text!r} is not a number of days", param_hint="--keep"
             ) from None
-        kept |= dict.fromkeys(parts.catalog.stored_names(name), days)
-    return kept
+    return {
+        stored: days for name, days in wanted.items() for stored in parts.catalog.stored_names(name)
+    }
 
 
 def _maintained(name: str) -> StoreError:

@@ -170,6 +170,16 @@ def test_compact_deletes_what_is_older_than_wanted(cli: Any) -> None:
     assert cli("compact", "--keep", "latency_ms=long").code == 2
 
 
+def test_compact_keeps_what_the_settings_say(cli: Any, monkeypatch: Any) -> None:
+    """Retention is a setting; the options are for once."""
+    cli.record("model:accuracy", 0.5, at=NOON)
+    cli("drain")
+    monkeypatch.setenv("TIDEGAUGE_RETENTION_DAYS", "100000")
+    assert cli("compact", "--json").json[0]["rows_retired"] == 0
+    monkeypatch.setenv("TIDEGAUGE_RETENTION_DAYS", "1")
+    assert cli("compact", "--json").json[0]["rows_retired"] == 1
+
+
 def test_compact_while_another_process_maintains_is_an_error(cli: Any) -> None:
     """It does not wait: there is nothing urgent about it."""
     cli.record("model:accuracy", 0.5, at=NOON)
