@@ -210,7 +210,7 @@ def by_threads(count: int, values: Sequence[float], record: Record) -> None:
 def forget(store: Path) -> None:
     """Delete full segments, as the drain does once their facts are stored."""
     for slot in Journal(store / "journal").slots():
-        slot.free_before(points=slot.end_points(), events=slot.end_events())
+        slot.free_before(points=1 << 62, events=1 << 62)  # never the newest
 
 
 def check_nothing_dropped(store: Path) -> None:
