@@ -110,9 +110,11 @@ def test_a_forked_child_reads_what_its_parent_had_read(bench: Any) -> None:
     bench.record(3.0)
     assert snapshot(bench.store, "points").version == 3
     read, write = os.pipe()
+    read_back, write_back = os.pipe()
 
     def work() -> bool:
         before = snapshot(bench.store, "points")
+        os.write(write_back, b"x")
         os.read(read, 1)
         after = snapshot(bench.store, "points")
         sizes = [(len(each.files), len(each.tail)) for each in (before, after)]
@@ -126,12 +128,14 @@ def test_a_forked_child_reads_what_its_parent_had_read(bench: Any) -> None:
             code = 0 if work() else 1
         finally:
             os._exit(code)
+    os.close(write_back)
+    os.read(read_back, 1)  # the child has looked, or is gone
     bench.drain()
     bench.record(4.0)
     os.write(write, b"x")
     assert os.waitpid(child, 0)[1] == 0
-    os.close(read)
-    os.close(write)
+    for descriptor in (read, write, read_back):
+        os.close(descriptor)
 
 
 def test_a_forked_child_is_told_that_it_cannot_write_tables(bench: Any) -> None:
