@@ -8,9 +8,11 @@ drawn, so that a program that asks for JSON does not pay for it.
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -35,8 +37,14 @@ __all__ = [
 #: How the cells of a column are written.
 Kind = Literal["text", "number", "count", "time", "bytes", "share"]
 
+_NUMBERS = ("number", "count", "bytes", "share")
+
 # Wide enough for any row: a pipe has no width, and cut cells would be lost to the next program.
 _PIPE_WIDTH = 4000
+
+# Rich takes a quarter of a millisecond for a row, which is too long for very many.
+_MOST_DRAWN = 2000
+_PIECE_LINES = 500
 
 
 class Column(NamedTuple):
@@ -107,16 +115,18 @@ class Output:
         """Write blocks for people, one below the other; nothing if JSON is wanted."""
         if self.as_json:
             return
-        console = self._console(error=False)
         for block in blocks:
-            if console.is_terminal:
-                console.print(_drawn(block))
-                continue
-            with console.capture() as drawn:
-                console.print(_drawn(block))
-            # Cells are padded to the width of their column; a file needs no such spaces.
-            lines = [line.rstrip() for line in drawn.get().splitlines()]
-            sys.stdout.write("\n".join([*lines, ""]))
+            if isinstance(block, Table) and (
+                not self._is_terminal or len(block.rows) > _MOST_DRAWN
+            ):
+                self._write_lines(_table_lines(block))
+            elif self._is_terminal:
+                self._console(error=False).print(_drawn(block))
+            else:
+                with self._console(error=False).capture() as drawn:
+                    self._console(error=False).print(_drawn(block))
+                # Cells are padded to the width of their column; a file needs no such spaces.
+                self._write_lines(line.rstrip() for line in drawn.get().splitlines())
 
     def write_json(self, document: object) -> None:
         """Write a document to standard output, whatever was asked for."""
@@ -134,6 +144,16 @@ class Output:
     def note(self, text: str) -> None:
         """Tell people something beside the result; goes to standard error. Takes Rich's markup."""
         self._console(error=True).print(text, highlight=False)
+
+    @property
+    def _is_terminal(self) -> bool:
+        return sys.stdout.isatty()
+
+    def _write_lines(self, lines: Iterable[str]) -> None:
+        # In pieces, so that a reader who goes away is noticed in time.
+        waiting = iter(lines)
+        while piece := list(itertools.islice(waiting, _PIECE_LINES)):
+            sys.stdout.write("\n".join([*piece, ""]))
 
     @property
     def error_console(self) -> Console:
@@ -220,7 +240,7 @@ def _table(block: Table) -> RenderableType:
         pad_edge=False,
     )
     for column in block.columns:
-        right = column.kind in ("number", "count", "bytes", "share")
+        right = column.kind in _NUMBERS
         drawing.add_column(
             escape(column.title or column.key),
             justify="right" if right else "left",
@@ -230,6 +250,56 @@ def _table(block: Table) -> RenderableType:
     for row in block.rows:
         drawing.add_row(*(escape(_cell(row.get(c.key), c.kind)) for c in block.columns))
     return drawing
+
+
+def _table_lines(block: Table) -> Iterator[str]:
+    """A table as Rich would draw it on a terminal without limits and colours."""
+    if not block.rows:
+        yield from ([block.title] if block.title else [])
+        yield block.empty
+        return
+    headings = [column.title or column.key for column in block.columns]
+    rows = [[_cell(row.get(c.key), c.kind) for c in block.columns] for row in block.rows]
+    widths = [max(map(_width, cells)) for cells in zip(headings, *rows, strict=True)]
+    to_the_right = [column.kind in _NUMBERS for column in block.columns]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = []
+        for cell, width, right in zip(cells, widths, to_the_right, strict=True):
+            space = " " * (width - _width(cell))
+            padded.append(space + cell if right else cell + space)
+        return f" {'   '.join(padded)}".rstrip()
+
+    yield from ([block.title] if block.title else [])
+    yield ""
+    yield line(headings)
+    yield f" {'─' * (sum(widths) + 3 * (len(widths) - 1))}"
+    for row in rows:
+        yield from map(line, _split(row))
+    yield ""
+
+
+def _split(row: list[str]) -> Iterator[list[str]]:
+    """The lines of a row, of which some cells may have several."""
+    if not any("\n" in cell for cell in row):
+        yield row
+        return
+    for cells in itertools.zip_longest(*(cell.split("\n") for cell in row), fillvalue=""):
+        yield list(cells)
+
+
+def _width(text: str) -> int:
+    """The columns that a text takes on a terminal."""
+    if text.isascii():
+        return max(map(len, text.split("\n"))) if "\n" in text else len(text)
+    lines = text.split("\n")
+    return max(
+        sum(
+            0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "FW" else 1
+            for c in line
+        )
+        for line in lines
+    )
 
 
 def _pairs(block: Pairs) -> RenderableType:
