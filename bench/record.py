@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What recording a fact costs the program, as multiples of the cheapest thing it could do instead.
 
-The floor appends `(id, time_ns(), value)` to a list, in memory that is warm and with the garbage
-collector off: as fast as CPython can keep a fact at all, unchecked and for as long as the process
-lives. A list that keeps growing, as it would in a program, is measured beside it.
+The floor appends `(id, time_ns(), value)` to a list, in memory that is warm: as fast as CPython can
+keep a fact at all, unchecked and for as long as the process lives. A list that keeps growing, as it
+would in a program, is measured beside it.
 
 Every case records 65,536 facts a round, which fill exactly one segment of the journal, so that
 beginning a new file and touching each of its pages for the first time is in every round. The

@@ -160,7 +160,8 @@ def test_gunicorn_with_a_preloaded_application(store_dir: Path, follow: Callable
         assert sorted(found) == sorted(set(found))
         assert set(answered) <= set(found)
         assert len(found) <= len(answered) + 1
-    assert len(Journal(store_dir / "journal").slots()) >= 3
+    # The master's, and at least one more: a worker may take the slot that the killed one left.
+    assert len(Journal(store_dir / "journal").slots()) >= 2
     assert not any(slot.owner_alive() for slot in Journal(store_dir / "journal").slots())
 
 

@@ -101,7 +101,7 @@ def test_sizes_and_seeds_in_the_prose_are_those_of_the_code() -> None:
     assert "Slot *n*\nbegins at offset 4096 + 40 *n*" in TEXT
     assert f"{SEGMENT_SLOTS:,} slots by default" in TEXT
     assert f"at most {layout.MAX_SEGMENT_SLOTS:,}" in TEXT
-    assert f"`0x{layout.STEP_CHECK_SEED:X}`" in TEXT
+    assert f"`0x{layout.STEP_FACTOR:X}`" in TEXT
     assert f"`0x{layout.SERIES_CHECK_SEED:X}`" in TEXT
     assert layout.FIRST_SERIES_OFFSET == 16
     assert "16 bytes of header: the magic `TGserie1`" in TEXT

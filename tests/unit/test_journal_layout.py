@@ -18,6 +18,8 @@ from tidegauge.journal.layout import (
     POINT,
     POINT_BYTES,
     POINTS_MAGIC,
+    STEP_FACTOR,
+    STEP_OFFSET,
     SegmentHeader,
     pack_header,
     pack_point,
@@ -52,6 +54,12 @@ def pack(value: float, time_ns: int, step: int | None, series: int, offset: int)
     second = time_ns if step is None else time_ns ^ step_code(step)
     pack_point(slot, 0, value, time_ns, second, value, series, offset)
     return bytes(slot)
+
+
+def step_of(code: int) -> int:
+    """The step of a code, out of the range of steps if it is none; in whole numbers of Python."""
+    found = (code - STEP_OFFSET) * pow(STEP_FACTOR, -1, 2**64) % 2**64
+    return found - 2**64 if found >= 2**63 else found
 
 
 def decode(data: bytes, offset: int) -> PointsBatch:
@@ -92,9 +100,16 @@ def test_step_code_is_never_zero_or_one_byte_away_from_it(step: int) -> None:
         for change in range(1, 256):
             changed = code ^ change << shift
             assert changed != 0
-            low = changed & (2**48 - 1)
-            assert changed != step_code(low)
+            assert not -(2**47) <= step_of(changed) < 2**47
     assert code != 0
+    assert step_of(code) == step
+
+
+def test_a_time_without_a_step_is_not_one_byte_away_from_one_with_a_step() -> None:
+    """The other way round, for every byte that could change."""
+    for shift in range(0, 64, 8):
+        for change in range(1, 256):
+            assert not -(2**47) <= step_of(change << shift) < 2**47
 
 
 @pytest.mark.parametrize("value", [0.0, -0.0, 1.5, -2.25e-300, 5e-324, 1.7976931348623157e308])

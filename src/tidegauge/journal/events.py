@@ -23,12 +23,14 @@ from tidegauge.journal.layout import (
     HEADER_BYTES,
     NUMBER,
     NUMBER_OFFSETS,
+    pack_frame,
+    pack_number,
     padded,
 )
 from tidegauge.journal.segment import Allocator, Refused, Segment, lane_segments
-from tidegauge.journal.state import ALL_BITS, SlotState
+from tidegauge.journal.state import SlotState
 
-__all__ = ["MAX_EVENT_BYTES", "Batch", "EventLane", "Record", "decode_facts", "facts_in"]
+__all__ = ["MAX_EVENT_BYTES", "Batch", "EventLane", "Record", "decode_facts", "encode", "facts_in"]
 
 #: Largest payload of one event.
 MAX_EVENT_BYTES = 1 << 20
@@ -53,10 +55,12 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, tag="b"):
 
 
 _decode = msgspec.msgpack.Decoder(Record | Batch).decode
-_encode = msgspec.msgpack.Encoder().encode
-_pack_head = FRAME.pack_into
-# `SlotState.__setitem__`, written out: a call less for every batch.
-_pack_number = NUMBER.pack
+#: Turns a `Record`, or the tuple `("b", time_ns, vector, step, values)`, into a frame's payload: a
+#: `Batch` would be the same bytes and 60 ns more.
+encode = msgspec.msgpack.Encoder().encode
+#: A frame's head, and what `padded` adds before it rounds down.
+_FRAME_ROOM = FRAME.size + FRAME_ALIGNMENT - 1
+#: Where the page keeps the lane's facts.
 _FACTS = slice(NUMBER_OFFSETS["events_facts"], NUMBER_OFFSETS["events_facts"] + NUMBER.size)
 
 
@@ -100,35 +104,39 @@ class EventLane:
         self.ordinal = state["events_facts"]
         self._resume(directory)
 
-    def put(self, fact: Record | Batch) -> None:
-        """Append one record, or one batch in one frame.
+    def put(self, payload: bytes, facts: int = 1) -> None:
+        """Append one frame.
+
+        Args:
+            payload: From `encode`.
+            facts: How many facts it stands for.
 
         Raises:
-            Refused: The fact is larger than `MAX_EVENT_BYTES`, or there is no room.
+            Refused: It is larger than `MAX_EVENT_BYTES`, or there is no room.
         """
-        payload = _encode(fact)
+        # `padded`, `frame_checksum` and `SlotState.__setitem__`, written out: together a tenth of
+        # what a batch costs.
         size_bytes = len(payload)
         if size_bytes > MAX_EVENT_BYTES:
             raise _too_large(size_bytes)
         start = self.offset
-        # `padded` and `frame_checksum`, written out: together a twentieth of what a batch costs.
-        end = start + (FRAME.size + size_bytes + FRAME_ALIGNMENT - 1 & -FRAME_ALIGNMENT)
+        end = start + (size_bytes + _FRAME_ROOM & -FRAME_ALIGNMENT)
         if end > self._end:
             self._advance(end - start)
             start, end = self.offset, self.offset + end - start
-        body = start + FRAME.size
         ordinal = self.ordinal
-        after = ordinal + (len(fact.values) if fact.__class__ is Batch else 1)
-        checksum = crc32(payload, (ordinal ^ ordinal >> 32) & 0xFFFFFFFF)
+        after = ordinal + facts
+        checksum = crc32(payload, ordinal ^ ordinal >> 32)
+        frame = pack_frame(FRAME_MAGIC, size_bytes, ordinal, checksum) + payload
+        used = slice(start, start + len(frame))
         # Claimed first: an exception that arrives from outside in the middle leaves a gap, which
         # readers skip, and not bytes that the next frame would be mixed with.
         self.offset = end
-        self._buffer[body : body + size_bytes] = payload
-        # The head makes the frame valid. No exception comes between it and the ordinal: CPython
-        # looks for signals after a call, not between an assignment and a call.
         self.ordinal = after
-        _pack_head(self._buffer, start, FRAME_MAGIC, size_bytes, ordinal, checksum)
-        self._state.page[_FACTS] = _pack_number(after, after ^ ALL_BITS)
+        # No exception comes between this and the ordinal: CPython looks for signals after a call,
+        # not between an assignment and a store.
+        self._buffer[used] = frame
+        self._state.page[_FACTS] = pack_number(after, ~after)
 
     def facts_since(self, offset: int) -> list[Record | Batch]:
         """The facts of the segment in use from `offset` on."""

@@ -22,14 +22,13 @@ from tidegauge.journal.layout import (
     NUMBER_OFFSETS,
     STATE_BYTES,
     STATE_MAGIC,
+    pack_number,
 )
 from tidegauge.journal.permissions import create_file
 from tidegauge.model.reasons import REASONS
 
-__all__ = ["ALL_BITS", "SlotState", "StateView", "drop_offset", "read_state", "state_path"]
+__all__ = ["SlotState", "StateView", "drop_offset", "read_state", "state_path"]
 
-#: A number and its inverse differ in all bits.
-ALL_BITS = 2**64 - 1
 _CRC_BYTES = 4
 _LOOKS = 3
 _OFFSETS = NUMBER_OFFSETS | {
@@ -67,7 +66,7 @@ class SlotState:
     def __setitem__(self, name: str, value: int) -> None:
         offset = _OFFSETS[name]
         # Not `pack_into`, which zeroes the place first: a process killed just then would leave 0.
-        self.page[offset : offset + NUMBER.size] = NUMBER.pack(value, value ^ ALL_BITS)
+        self.page[offset : offset + NUMBER.size] = pack_number(value, ~value)
 
     def add_drop(self, reason: str, count: int) -> None:
         """Count `count` more facts as dropped for a reason of `REASONS`."""
@@ -118,7 +117,7 @@ class StateView:
         if offset + NUMBER.size > len(self._page):
             return None
         value, inverse = NUMBER.unpack_from(self._page, offset)
-        return int(value) if value ^ inverse == ALL_BITS else None
+        return int(value) if inverse == ~value else None
 
     @property
     def is_whole(self) -> bool:

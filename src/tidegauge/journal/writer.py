@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from tidegauge.journal.events import Batch, Record
+from tidegauge.journal.events import Batch, Record, decode_facts, encode
 from tidegauge.journal.layout import MAX_SEGMENT_SLOTS, step_code
 from tidegauge.journal.points import CLOSED, Here
 from tidegauge.journal.refusal import Cooldown, Refused, refusal_of
@@ -221,6 +221,11 @@ class JournalWriter:
         Raises:
             Refused: The journal cannot take it.
         """
+        payload = encode(("b", time_ns, vector, step, values))
+        return self.put_payload(payload, generation, len(values))
+
+    def put_payload(self, payload: bytes, generation: int, count: int) -> bool:
+        """The same for the payload of a batch with `count` values."""
         # `_alone`, written out: this is the hot path of a batch.
         with self.lock:
             if self._busy:
@@ -230,11 +235,13 @@ class JournalWriter:
                 return False
             self._busy = True
             try:
-                tenure.events.put(Batch(time_ns, vector, step, values))
+                tenure.events.put(payload, count)
             except _Deleted:
-                keys = tenure.keys_of(vector)
+                batch = decode_facts(payload)
+                assert isinstance(batch, Batch)
+                keys = tenure.keys_of(batch.vector)
                 self._begin_anew()
-                self._put_again((keys, Batch(time_ns, vector, step, values)))
+                self._put_again((keys, batch))
             finally:
                 self._busy = False
             return True
@@ -332,7 +339,7 @@ class JournalWriter:
         self, table: str, key: SeriesKey, time_ns: int, columns: dict[str, object]
     ) -> None:
         tenure = self._open()
-        tenure.events.put(Record(table, time_ns, tenure.series.id_of(key), columns))
+        tenure.events.put(encode(Record(table, time_ns, tenure.series.id_of(key), columns)))
 
     def _persistently(self, put: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Put a fact, into another slot if this one turns out to be deleted or worn out."""
@@ -415,8 +422,8 @@ class JournalWriter:
             self._put_event(event.table, key, event.time_ns, event.columns)
         else:
             assert isinstance(key, list)
-            vector = self._vector_id(key)
-            self._open().events.put(Batch(event.time_ns, vector, event.step, event.values))
+            again = Batch(event.time_ns, self._vector_id(key), event.step, event.values)
+            self._open().events.put(encode(again), len(event.values))
 
 
 class _Deleted(Refused):

@@ -27,7 +27,7 @@ from tidegauge.model.spec import MetricSpec
 from tidegauge.model.tables import POINTS
 from tidegauge.model.times import TimeLike, parse_time_ns
 from tidegauge.record.context import Context, current
-from tidegauge.record.hot import Caches, Hot, compile_hot
+from tidegauge.record.hot import Caches, Hot, compile_hot, payload_check
 
 __all__ = ["Recorder", "bounds"]
 
@@ -156,6 +156,8 @@ class Recorder:
 
     def number(self, name: str, value: object) -> float | None:
         """The value as a float; None if it is refused, which has been seen to."""
+        if isinstance(value, float):  # such as numpy.float64
+            return float(value)
         try:
             return check_value(self.resolve(name), value)
         except Exception as error:  # noqa: BLE001  (a metric must never hurt its program)
@@ -202,16 +204,16 @@ class Recorder:
             context = self.context()
             keys = [self.key_of(spec, context, {})[0] for _, spec, _ in checked]
             values = [value for _, _, value in checked]
-            limits = [bounds(spec) for _, spec, _ in checked]
             with self.writer.lock:
                 vector = self.writer.vector_id(keys)
                 generation = self.writer.generation
                 self.writer.put_batch(vector, generation, values, self.now_ns(), whole)
                 if len(checked) == len(metrics) and len(self.caches.batches) < _MOST_CACHED:
-                    known = self.caches.batches.setdefault(
-                        tuple(metrics), ([lo for lo, _ in limits], [hi for _, hi in limits], {})
-                    )
-                    known[2][context] = (vector, generation)
+                    names = tuple(metrics)
+                    if names not in self.caches.batches:
+                        limits = [bounds(spec) for _, spec, _ in checked]
+                        self.caches.batches[names] = (payload_check(limits), {})
+                    self.caches.batches[names][1][context] = (vector, generation)
         except Exception as error:  # noqa: BLE001  (a metric must never hurt its program)
             self.refuse(error, "a batch", count=len(metrics))
 
