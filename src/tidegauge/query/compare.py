@@ -79,7 +79,7 @@ def compare_table(
     a: str,
     b: str,
 ) -> pa.Table:
-    """Compute the table that `tidegauge.query.Query.compare` describes.
+    """Compute the table that `tidegauge.compare` describes.
 
     Args:
         connection: With views of `points` and `intervals`.

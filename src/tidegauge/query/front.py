@@ -41,7 +41,10 @@ def history(
     labels: Mapping[str, object] | None = None,
     **more_labels: object,
 ) -> duckdb.DuckDBPyRelation:
-    """Every single value of a metric, in the order of time.
+    """Every single value of a metric, in the order of time, then of step.
+
+    Values of handles with `aggregate=…` are not kept singly: see `stats`, or the table `intervals`
+    in `sql`.
 
     Args:
         name: A metric, a list of metrics, or a pattern such as `model:*`.
@@ -50,12 +53,13 @@ def history(
         start: Beginning of the range: a datetime, ISO 8601 text, or seconds since 1970.
         end: End of the range, not in it.
         limit: Only the newest so many.
-        lazy: Compute the rows when they are asked for; see `tidegauge.query.query.Query.sql`.
+        lazy: Compute the rows when they are asked for; see `sql`.
         labels: Labels that have the name of a parameter.
-        more_labels: Dimensions and labels to choose by.
+        more_labels: Dimensions and labels to choose by: a text or whole number, a list of which any
+            may be, or None for facts without it.
 
     Returns:
-        A DuckDB relation of `time`, `metric`, `value`, `step`, the dimensions, `labels` and
+        A DuckDB relation of `time`, `metric`, `value`, `step`, the six dimensions, `labels` and
         `metadata`: `.df()` gives pandas, `.pl()` polars, `.to_arrow_table()` Arrow.
 
     Raises:
@@ -93,20 +97,28 @@ def stats(
 ) -> pa.Table:
     """Count, mean, std, min, max, p50, p95, p99, first and last of a metric, or of each group.
 
+    Single values and the intervals of handles with `aggregate=…` count together. An interval
+    belongs to the range if its start does. Percentiles are exact where all values of a group are
+    kept singly; with intervals they come from a histogram, and `percentile_error` says how far off
+    they may be.
+
     Args:
         name: A metric, a list of metrics, or a pattern such as `model:*`.
         hours: Length of the range up to now.
         days: Length of the range up to now.
         start: Beginning of the range: a datetime, ISO 8601 text, or seconds since 1970.
         end: End of the range, not in it.
-        by: What groups are told apart by: dimensions, labels, `hour`, `day`.
+        by: What groups are told apart by: dimensions, labels (`label.x` where `x` means something
+            else), `hour`, `day`; always the metric, too.
         labels: Labels that have the name of a parameter.
-        more_labels: Dimensions and labels to choose by.
+        more_labels: Dimensions and labels to choose by, as for `history`.
 
     Returns:
-        An Arrow table with a row per metric and group. Without facts: a count of 0, and None for
-        all else. Percentiles are exact, or say how far off they may be; see
-        `tidegauge.query.query.Query.stats` for all columns.
+        An Arrow table: `metric`, the groups' columns, `count`, `mean`, `std` (of a sample; null for
+        one value), `min`, `max`, `p50`, `p95`, `p99`, `first`, `last`, `sum` and `rate_per_s` (both
+        for counters only), `percentiles` (`exact` or `histogram`) and `percentile_error`
+        (relative). Without `by` there is a row for every metric named, with count 0 and nulls if it
+        has no facts; a group without facts has no row.
 
     Raises:
         QueryError: The question makes no sense, such as a name that was never recorded.
@@ -132,6 +144,9 @@ def stats(
 def search(text: str = "", *, prefix: str = "", category: str = "", label: str = "") -> pa.Table:
     """Metrics that are declared, recorded, or both, and meet every condition given.
 
+    The first call of a process reads the metric, model and time of every fact, later calls only
+    those of new files. With `label`, all labels are read each time.
+
     Args:
         text: Words that must all occur in the name, the aliases or the description.
         prefix: What the full name, or the name without its category, begins with.
@@ -140,7 +155,7 @@ def search(text: str = "", *, prefix: str = "", category: str = "", label: str =
 
     Returns:
         An Arrow table, best match first: `metric`, `kind`, `unit`, `description`, `direction`,
-        `in_catalogue`, `count`, `first_seen`, `last_seen`, `models`.
+        `in_catalogue`, `count` (values stored), `first_seen`, `last_seen`, `models`.
 
     Example:
         >>> import tidegauge as tg
@@ -165,6 +180,11 @@ def compare(
 ) -> pa.Table:
     """Two runs, versions or models side by side, with the uncertainty of the difference.
 
+    A metric is compared by its mean, last value, sum or maximum, as the catalogue says its values
+    combine. The difference of two means has a standard error and Welch's interval; all intervals of
+    one answer hold together with 95 % (Bonferroni), and values that follow one another count for
+    fewer. What has no interval has a `reason`.
+
     Args:
         a: What is compared with: a run, a version, …
         b: What is compared.
@@ -175,15 +195,18 @@ def compare(
         start: Beginning of the range: a datetime, ISO 8601 text, or seconds since 1970.
         end: End of the range, not in it.
         labels: Labels that have the name of a parameter.
-        more_labels: Dimensions and labels to choose by.
+        more_labels: Dimensions and labels to choose by, as for `history`.
 
     Returns:
-        An Arrow table, a row per metric; its `verdict` on `b` is `better`, `worse`, `equal`,
-        `unclear`, `no direction`, or says which side lacks the metric. See
-        `tidegauge.query.query.Query.compare` for all columns.
+        An Arrow table, a row per metric: `metric`, `statistic`, `unit`, `direction`, `n_a`, `n_b`,
+        `a`, `b`, `difference` (b less a), `relative` (of a's magnitude), `standard_error`, `low`,
+        `high`, `verdict` and `reason`. The verdict is on b: `better`, `worse`, `equal`, `unclear`
+        (the interval covers zero, or there is none for a mean), `no direction`, `only in a`, `only
+        in b`, `in neither`.
 
     Raises:
-        QueryError: A side has no facts at all, or the question makes no sense.
+        QueryError: A side has no facts at all (it names the sides there are), or the question makes
+            no sense.
 
     Example:
         >>> import tidegauge as tg
@@ -215,18 +238,22 @@ def sql(
 ) -> duckdb.DuckDBPyRelation:
     """Ask in SQL, in DuckDB's dialect; see docs/reference/sql.md for tables and columns.
 
-    It can only read: the tables of the store, and `metrics`, the catalogue.
+    It can only read: the tables of the store as views of their names, and `metrics`, the catalogue.
+    `points.metric` and `intervals.metric` show the names metrics have today.
 
     Args:
         query: One statement.
         params: Values for `?` or `$1` in a list, or for `$name` in a mapping.
         timeout_s: Most seconds to compute for.
-        lazy: Compute the rows each time they are asked for, for results too large to hold; see
-            `tidegauge.query.query.Query.sql`.
+        lazy: Do not compute the rows now, but each time they are asked for, from the facts as they
+            are now and for as long as maintenance keeps their files. Good for results that should
+            not be held in memory; `.to_arrow_reader()` reads them in batches. Ctrl-C may then go
+            unheard by DuckDB, and what goes wrong is DuckDB's error, which
+            `tidegauge.query.errors.readable_errors` turns into ours.
 
     Returns:
         A DuckDB relation: `.df()` gives pandas, `.pl()` polars, `.to_arrow_table()` Arrow,
-        `.fetchall()` tuples.
+        `.fetchall()` tuples, and printing it a table.
 
     Raises:
         QueryError: The statement cannot be parsed, does more than read, names a column or table

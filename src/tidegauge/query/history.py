@@ -15,7 +15,7 @@ __all__ = ["history_sql"]
 def history_sql(
     connection: duckdb.DuckDBPyConnection, selection: Selection, limit: int | None
 ) -> str:
-    """The query for the relation that `tidegauge.query.query.Query.history` describes.
+    """The query for the relation that `tidegauge.history` describes.
 
     Facts of the same microsecond are in the order of their steps, else in the order of their rows,
     which is the one they were recorded in.

@@ -95,27 +95,7 @@ class Query:
         labels: Mapping[str, object] | None = None,
         **more_labels: object,
     ) -> duckdb.DuckDBPyRelation:
-        """Every single value of a metric, in the order of time, then of step.
-
-        Values of handles with `aggregate=…` are not kept singly: see `stats`, or the table
-        `intervals` in `sql`.
-
-        Args:
-            name: A metric, a list of metrics, or a pattern such as `model:*`.
-            hours: Length of the range up to now.
-            days: Length of the range up to now.
-            start: Beginning of the range.
-            end: End of the range, not in it.
-            limit: Only the newest so many.
-            lazy: Compute the rows when they are asked for; see `sql`.
-            labels: Labels, as keyword arguments are.
-            more_labels: Dimensions and labels to choose by.
-
-        Returns:
-            A DuckDB relation of `time`, `metric`, `value`, `step`, the six dimensions, `labels`
-            and `metadata`, which `.df()` turns into pandas, `.pl()` into polars and
-            `.to_arrow_table()` into Arrow.
-        """
+        """Every single value of a metric; see `tidegauge.history`."""
         chosen = self._select(
             name, labels, more_labels, hours=hours, days=days, start=start, end=end
         )
@@ -144,31 +124,7 @@ class Query:
         labels: Mapping[str, object] | None = None,
         **more_labels: object,
     ) -> pa.Table:
-        """Statistics of a metric: one row, or one for each group.
-
-        Single values and the intervals of handles with `aggregate=…` count together. An interval
-        belongs to the range if its start does. Percentiles are exact where all values of a group
-        are kept singly; with intervals they come from a histogram, and `percentile_error` says how
-        far off they may be.
-
-        Args:
-            name: A metric, a list of metrics, or a pattern such as `model:*`.
-            hours: Length of the range up to now.
-            days: Length of the range up to now.
-            start: Beginning of the range.
-            end: End of the range, not in it.
-            by: What groups are told apart by: dimensions, labels (`label.x` where `x` means
-                something else), `hour`, `day`; always the metric, too.
-            labels: Labels, as keyword arguments are.
-            more_labels: Dimensions and labels to choose by.
-
-        Returns:
-            An Arrow table: `metric`, the groups' columns, `count`, `mean`, `std` (of a sample; null
-            for one value), `min`, `max`, `p50`, `p95`, `p99`, `first`, `last`, `sum` and
-            `rate_per_s` (both for counters only), `percentiles` (`exact` or `histogram`) and
-            `percentile_error` (relative). Without `by` there is a row for every metric named, with
-            count 0 and nulls if it has no facts; a group without facts has no row.
-        """
+        """Statistics of a metric: one row, or one for each group; see `tidegauge.stats`."""
         chosen = self._select(
             name, labels, more_labels, hours=hours, days=days, start=start, end=end
         )
@@ -190,21 +146,7 @@ class Query:
     def search(
         self, text: str = "", *, prefix: str = "", category: str = "", label: str = ""
     ) -> pa.Table:
-        """Metrics that are declared, recorded, or both, and meet every condition given.
-
-        The first call of a process reads the metric, model and time of every fact, later calls
-        only those of new files. With `label`, all labels are read each time.
-
-        Args:
-            text: Words that must all occur in the name, the aliases or the description.
-            prefix: What the full name, or the name without its category, begins with.
-            category: The category.
-            label: A dimension or label that is declared or was recorded with the metric.
-
-        Returns:
-            An Arrow table, best match first: `metric`, `kind`, `unit`, `description`, `direction`,
-            `in_catalogue`, `count` (values stored), `first_seen`, `last_seen`, `models`.
-        """
+        """Metrics that are declared, recorded, or both; see `tidegauge.search`."""
         connection = self._engine.connect()
 
         def look() -> tuple[dict[str, Seen], frozenset[str]]:
@@ -241,35 +183,7 @@ class Query:
         labels: Mapping[str, object] | None = None,
         **more_labels: object,
     ) -> pa.Table:
-        """Two runs, versions or models side by side, with the uncertainty of the difference.
-
-        A metric is compared by its mean, last value, sum or maximum, as the catalogue says its
-        values combine. The difference of two means has a standard error and Welch's interval; all
-        intervals of one answer hold together with 95 % (Bonferroni), and values that follow one
-        another count for fewer. What has no interval has a `reason`.
-
-        Args:
-            a: What is compared with: a run, a version, …
-            b: What is compared.
-            by: The dimension or label that `a` and `b` are values of.
-            metrics: A metric, a list of metrics, or a pattern; all if None.
-            hours: Length of the range up to now.
-            days: Length of the range up to now.
-            start: Beginning of the range.
-            end: End of the range, not in it.
-            labels: Labels, as keyword arguments are.
-            more_labels: Dimensions and labels to choose by.
-
-        Returns:
-            An Arrow table, a row per metric: `metric`, `statistic`, `unit`, `direction`, `n_a`,
-            `n_b`, `a`, `b`, `difference` (b less a), `relative` (of a's magnitude),
-            `standard_error`, `low`, `high`, `verdict` and `reason`. The verdict is on b: `better`,
-            `worse`, `equal`, `unclear` (the interval covers zero, or there is none for a mean),
-            `no direction`, `only in a`, `only in b`, `in neither`.
-
-        Raises:
-            QueryError: Also if a side has no facts at all; it names the sides there are.
-        """
+        """Two runs, versions or models side by side; see `tidegauge.compare`."""
         if a == b:
             raise QueryError("both sides of the comparison are the same", got=a)
         if by in more_labels or by in (labels or {}):
@@ -302,29 +216,7 @@ class Query:
         timeout_s: float | None = None,
         lazy: bool = False,
     ) -> duckdb.DuckDBPyRelation:
-        """Ask in SQL, in DuckDB's dialect. See docs/reference/sql.md for tables and columns.
-
-        It can only read: the tables of the store as views of their names, and `metrics`, the
-        catalogue. `points.metric` and `intervals.metric` show the names metrics have today.
-
-        Args:
-            query: One statement.
-            params: Values for `?` or `$1` in a list, or for `$name` in a mapping.
-            timeout_s: Most seconds to compute for.
-            lazy: Do not compute the rows now, but each time they are asked for, from the facts as
-                they are now and for as long as maintenance keeps their files. Good for results
-                that should not be held in memory; `.to_arrow_reader()` reads them in batches.
-                Ctrl-C may then go unheard by DuckDB, and what goes wrong is DuckDB's error, which
-                `tidegauge.query.errors.readable_errors` turns into ours.
-
-        Returns:
-            A DuckDB relation: `.df()` gives pandas, `.pl()` polars, `.to_arrow_table()` Arrow,
-            `.fetchall()` tuples, and printing it a table.
-
-        Raises:
-            QueryError: The statement cannot be parsed, does more than read, names a column or
-                table that does not exist, or took longer than `timeout_s`.
-        """
+        """Ask in SQL, in DuckDB's dialect; see `tidegauge.sql`."""
         connection = self._engine.connect()
         statement = check_read_only(connection, query)
         named = [name for name in TABLES if name in statement.tables]

@@ -119,15 +119,15 @@ def search_table(
     label: str,
     with_label: frozenset[str],
 ) -> pa.Table:
-    """Compute the table that `tidegauge.query.Query.search` describes.
+    """Compute the table that `tidegauge.search` describes.
 
     Args:
         vocabulary: What is declared.
         seen: What is stored, by stored name.
-        text: As for `Query.search`.
-        prefix: As for `Query.search`.
-        category: As for `Query.search`.
-        label: As for `Query.search`.
+        text: As for `tidegauge.search`.
+        prefix: As for `tidegauge.search`.
+        category: As for `tidegauge.search`.
+        label: As for `tidegauge.search`.
         with_label: Stored names of metrics that have facts with the label.
     """
     today: dict[str, Seen] = {}

@@ -72,7 +72,7 @@ def stats_table(
     keys: dict[str, str],
     now_ns: int,
 ) -> pa.Table:
-    """Compute the table that `tidegauge.query.Query.stats` describes."""
+    """Compute the table that `tidegauge.stats` describes."""
     summaries = summarise(connection, selection, [selection.metric, *list(keys.values())[1:]])
     rows = [
         _row(dict(zip(keys, summary.key, strict=True)), summary, vocabulary, selection, now_ns)
