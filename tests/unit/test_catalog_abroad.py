@@ -14,6 +14,7 @@ from tidegauge.catalog import (
     export_names,
     mlflow_name,
 )
+from tidegauge.catalog.abroad import claim_names
 from tidegauge.model.errors import ConfigError
 from tidegauge.model.spec import Deprecation, Kind, MetricSpec, NamesAbroad
 
@@ -314,3 +315,14 @@ def test_mlflow_on_windows_refuses_colons() -> None:
         "allowed: letters, digits, '_', '-', '.', ' ' and '/'. Use the name style 'slash' or "
         "'underscore'."
     )
+
+
+def test_undeclared_metrics_with_one_name_are_found_by_who_exports_them() -> None:
+    """A catalogue does not know which names are in use; claiming those that are tells."""
+    catalog = builtin_catalog()
+    names = ("custom:a.b", "custom:a__b")
+    assert [catalog.prometheus_name(name) for name in names] == ["custom_a_b", "custom_a_b"]
+    with pytest.raises(
+        CatalogError, match=r"'custom:a\.b' and 'custom:a__b' have the same name in Prometheus"
+    ):
+        claim_names((catalog.resolve(name), catalog.exported(name)) for name in names)

@@ -8,7 +8,7 @@ import json
 from tidegauge.catalog import Catalog, builtin_catalog
 from tidegauge.export.mlflow_batch import Composer, Fact, Metric, RunNotes, RunRequests, Tag, packed
 from tidegauge.model.series import SeriesKey
-from tidegauge.model.spec import Direction, Kind, MetricSpec
+from tidegauge.model.spec import Deprecation, Direction, Kind, MetricSpec, NamesAbroad
 
 CATALOG = Catalog(
     [
@@ -167,6 +167,54 @@ def test_a_metric_that_would_share_a_key_with_another_has_none() -> None:
     ((refused, problem),) = requests.unnamed
     assert refused.series.metric == "model:latency.ms"
     assert "model_latency_ms" in problem
+
+
+def test_two_undeclared_metrics_never_share_a_key() -> None:
+    """The first has the name, in all windows of the run; the second is told of both."""
+    dotted, flat = fact(1.0, 10, metric="custom:a.b"), fact(100.0, 11, metric="custom:a_b")
+    first = compose(dotted, flat, name_style="underscore")
+    assert metrics(first) == [Metric("custom_a_b", 1.0, 10, 0)]
+    assert first.unnamed == [
+        (
+            flat,
+            (
+                "the metric 'custom:a_b' would have the same name in MLflow as 'custom:a.b', which "
+                "has it in this run; got 'custom_a_b'; allowed: a name of its own for each metric "
+                "of a run. Rename one of them, or declare one with another name for MLflow."
+            ),
+        )
+    ]
+    later = compose(flat, name_style="underscore", notes=first.notes)
+    assert (later.batches, len(later.unnamed)) == ([], 1)
+    assert metrics(compose(flat, name_style="underscore")) == [Metric("custom_a_b", 100.0, 11, 0)]
+
+
+def test_two_undeclared_metrics_are_apart_in_the_other_styles() -> None:
+    """The names as given and with a slash never meet."""
+    facts = fact(1.0, 10, metric="custom:a.b"), fact(2.0, 11, metric="custom:a_b")
+    for style in ("as_given", "slash"):
+        assert compose(*facts, name_style=style).unnamed == []
+
+
+def test_a_rename_keeps_the_name_it_has_in_a_run() -> None:
+    """Facts from before and after it are of one metric, so the heir may go by the old name."""
+    old, new = fact(1.0, 10, metric="custom:wait"), fact(2.0, 11, metric="custom:pause")
+    before = compose(old)
+    renamed = Catalog(
+        [
+            MetricSpec(
+                name="custom:wait",
+                description="Waiting",
+                deprecated=Deprecation(since="2", renamed_to="custom:pause"),
+            ),
+            MetricSpec(
+                name="custom:pause", description="Waiting", names=NamesAbroad(mlflow="custom:wait")
+            ),
+        ]
+    )
+    composer = Composer(renamed, name_style="as_given")
+    after = composer.compose([new], before.notes, now_ns=6)
+    assert metrics(after) == [Metric("custom:wait", 2.0, 11, 1)]
 
 
 def test_requests_keep_within_the_limits_of_mlflow() -> None:

@@ -30,7 +30,8 @@ def mlflow_name(full_name: str, style: MlflowStyle = "as_given") -> str:
 
     `slash` replaces the colon only; MLflow groups its charts by the part before the first slash.
     `underscore` replaces colon and dots, which gives a name that every tracker can sort and filter
-    by. `as_given` and `slash` never make two names equal; `underscore` can.
+    by. `as_given` and `slash` never make two names equal; `underscore` can. The catalogue refuses
+    that for declared metrics, the MLflow follower for any two metrics of one run.
 
     Raises:
         ConfigError: There is no such style.

@@ -187,6 +187,11 @@ class Catalog:
     def exported(self, name: str) -> ExportedNames:
         """The names a metric has in other systems, with unit and scale.
 
+        No declared metric shares a name with any other. Two that are not declared can share one
+        (`custom:a.b` and `custom:a_b` in Prometheus): a catalogue does not know which names are in
+        use. Who exports both finds out with `tidegauge.catalog.abroad.claim_names`; the MLflow
+        follower refuses the second one of a run.
+
         Raises:
             MetricValidationError: As `resolve`.
             CatalogError: The metric is not declared, and one that is has one of these names.

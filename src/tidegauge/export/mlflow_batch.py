@@ -93,11 +93,13 @@ class RunNotes(msgspec.Struct, frozen=True):
     Attributes:
         next_step: By key: the step of the next fact that comes without one.
         defined: By tag key: a hash of the definition that was sent.
+        owners: By MLflow name: the metric that has it in this run.
         used_ns: When something for the run was last delivered or refused.
     """
 
     next_step: dict[str, int] = {}
     defined: dict[str, str] = {}
+    owners: dict[str, str] = {}
     used_ns: int = 0
 
 
@@ -107,7 +109,7 @@ class RunRequests(msgspec.Struct, frozen=True):
     Attributes:
         batches: Metrics and tags of one request each.
         notes: The notes to keep once all of it has arrived.
-        unnamed: Facts that have no MLflow name, with the reason.
+        unnamed: Facts that have no MLflow name of their own, with the reason.
     """
 
     batches: list[list[Metric | Tag]]
@@ -136,8 +138,9 @@ class Composer:
 
         A fact without a step gets the one after the largest that its key has had; facts of one
         window are numbered by time, then lane, then order. The tags of a definition go out once.
+        A name belongs to the metric that has it first in the run; another one gets no name.
         """
-        next_step, defined = dict(notes.next_step), dict(notes.defined)
+        next_step, defined, owners = dict(notes.next_step), dict(notes.defined), dict(notes.owners)
         metrics: list[Metric | Tag] = []
         tags: dict[str, Tag] = {}
         latest: dict[str, Tag] = {}
@@ -146,7 +149,7 @@ class Composer:
         for fact in sorted(facts, key=lambda fact: (fact.time_ns, fact.lane, fact.order)):
             found = names.get(fact.series)
             if found is None:
-                found = names[fact.series] = self._names(fact.series)
+                found = names[fact.series] = self._names(fact.series, owners)
                 if isinstance(found, tuple):
                     tags.update((tag.key, tag) for tag in self._definitions(fact.series, *found))
             if isinstance(found, str):
@@ -162,11 +165,11 @@ class Composer:
         defined.update((tag.key, _digest(tag.value)) for tag in fresh)
         return RunRequests(
             batches=list(packed([*fresh, *latest.values(), *metrics])),
-            notes=RunNotes(next_step, defined, now_ns),
+            notes=RunNotes(next_step, defined, owners, now_ns),
             unnamed=unnamed,
         )
 
-    def _names(self, series: SeriesKey) -> tuple[str, str] | str:
+    def _names(self, series: SeriesKey, owners: dict[str, str]) -> tuple[str, str] | str:
         """The metric's MLflow name and the series' key, or why there is none."""
         try:
             name = self._catalog.mlflow_name(series.metric, self._style)
@@ -175,7 +178,19 @@ class Composer:
             name = mlflow_name(series.metric, self._style)
         except CatalogError as error:  # its name would be that of another metric
             return str(error)
+        # The catalogue keeps apart what is declared. Two names that are not may still become one.
+        metric = self._meaning(series.metric)
+        owner = self._meaning(owners.setdefault(name, metric))
+        if owner != metric:
+            return str(_same_name(owner, metric, name))
         return name, metric_key(name, self._labels(series), style=self._style)
+
+    def _meaning(self, metric: str) -> str:
+        """What the metric is called today, so that a rename does not make it another one."""
+        try:
+            return self._catalog.canonical(metric)
+        except MetricValidationError:
+            return metric
 
     def _labels(self, series: SeriesKey) -> list[tuple[str, str]]:
         chosen = [pair for pair in series.dimensions if pair[0] in self._key_dimensions]
@@ -204,6 +219,16 @@ def packed(entries: Iterable[Metric | Tag]) -> Iterator[list[Metric | Tag]]:
         size_bytes += entry.size_bytes
     if batch:
         yield batch
+
+
+def _same_name(owner: str, metric: str, name: str) -> CatalogError:
+    return CatalogError(
+        f"the metric {metric!r} would have the same name in MLflow as {owner!r}, which has it in "
+        "this run",
+        got=name,
+        allowed="a name of its own for each metric of a run",
+        fix="Rename one of them, or declare one with another name for MLflow.",
+    )
 
 
 def _definition(spec: MetricSpec) -> str:

@@ -281,6 +281,26 @@ def test_a_run_that_never_was_is_a_dead_letter(
     }
 
 
+def test_names_that_become_one_are_kept_apart(
+    store: Store, writer: JournalWriter, client: MlflowClient, history: History
+) -> None:
+    """The second metric of a run with a name is refused, whichever process delivers it."""
+    run_id = client.create_run("0").info.run_id
+    for metric, value in (("custom:a.b", 1.0), ("custom:a_b", 100.0)):
+        writer.put_point(in_run(metric, run_id), value, step=1)
+        # A follower of its own, as another process would have.
+        assert MlflowFollower(store, builtin_catalog(), name_style="underscore").wait(30)
+    assert history(run_id, "custom_a_b") == [(1, 1.0)]
+    assert store.state.counters("mlflow") == {
+        "delivered": 1,
+        "refused/no_name": 1,
+        "dead_letters/no_name": 1,
+    }
+    (letter,) = store.state.dead_letters("mlflow")
+    assert (letter.reason, json.loads(letter.payload_json)["key"]) == ("no_name", "custom:a_b")
+    assert "'custom:a_b' would have the same name in MLflow as 'custom:a.b'" in letter.detail
+
+
 def test_a_database_that_does_not_exist_is_waited_for(
     store: Store, writer: JournalWriter, tracking_uri: str, tmp_path: Path
 ) -> None:
