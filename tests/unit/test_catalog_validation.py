@@ -54,6 +54,26 @@ class Unshowable:
         raise RuntimeError
 
 
+class Broken:
+    """An object that fails when it is asked for its number."""
+
+    def item(self) -> object:
+        """Fail as no number does."""
+        raise LookupError
+
+
+class Lazy:
+    """An object whose attributes fail."""
+
+    @property
+    def shape(self) -> object:
+        """Fail as no array does."""
+        raise LookupError
+
+    def __float__(self) -> float:
+        raise LookupError
+
+
 @pytest.mark.parametrize(
     ("value", "number"),
     [
@@ -72,6 +92,7 @@ class Unshowable:
         (np.array(0.5), 0.5),
         (np.array([0.5]), 0.5),
         (np.array([[0.5]]), 0.5),
+        (np.ma.array([0.5], mask=[False]), 0.5),
         (Tensor(0.5), 0.5),
         (Loss(), 0.25),
     ],
@@ -107,10 +128,15 @@ def test_numbers(value: object, number: float) -> None:
         (Tensor(0.1, 0.2), "has the shape (2,)"),
         (Decimal("sNaN"), "is of type Decimal"),
         (Unshowable(), "is of type Unshowable"),
+        (np.ma.masked, "is masked"),
+        (np.ma.array([5.0], mask=[True]), "is masked"),
+        (np.ma.array(5.0, mask=True), "is masked"),
+        (Broken(), "is of type Broken"),
+        (Lazy(), "is of type Lazy"),
     ],
 )
 def test_what_is_no_number(value: object, problem: str) -> None:
-    """Bools, texts, None, complex numbers, dates and arrays of several elements are refused."""
+    """Bools, texts, None, dates, what is masked or fails, several elements: all are refused."""
     with pytest.raises(MetricValidationError) as caught:
         check_value(OPEN, value)
     assert caught.value.reason == "bad_value"
@@ -238,6 +264,9 @@ SHOP = MetricSpec(
         ("shop", Tier.GOLD, "gold"),
         ("shop", "Zürich", "Zürich"),
         ("shop", 7, "7"),
+        ("shop", np.int64(7), "7"),
+        ("shop", np.uint64(7), "7"),
+        ("shop", np.str_("a"), "a"),
         ("undeclared", "x", "x"),
         ("model_version", "2.0.1", "2.0.1"),
         ("userId", "x", "x"),
@@ -245,7 +274,7 @@ SHOP = MetricSpec(
     ],
 )
 def test_labels(name: str, value: object, text: str) -> None:
-    """Texts, members of a StrEnum and whole numbers are label values; open labels take any."""
+    """Texts, members of a StrEnum and whole numbers, NumPy's too; open labels take any."""
     checked = check_label(SHOP, name, value)
     assert type(checked) is str
     assert checked == text
@@ -258,6 +287,18 @@ def test_labels(name: str, value: object, text: str) -> None:
         ("shop", "", "label 'shop' of metric 'custom:orders' is empty"),
         ("shop", None, "label 'shop' of metric 'custom:orders' is None"),
         ("shop", True, "label 'shop' of metric 'custom:orders' is a bool"),
+        (
+            "shop",
+            np.timedelta64(5, "s"),
+            "label 'shop' of metric 'custom:orders' is of type timedelta64",
+        ),
+        ("shop", np.True_, "label 'shop' of metric 'custom:orders' is a bool"),
+        ("shop", np.uint64(2**63), "label 'shop' of metric 'custom:orders' is of type uint64"),
+        (
+            "shop",
+            np.array([True, False]),
+            "label 'shop' of metric 'custom:orders' is of type ndarray",
+        ),
         ("shop", 1.5, "label 'shop' of metric 'custom:orders' is of type float"),
         ("shop", 2**63, "label 'shop' of metric 'custom:orders' is of type int"),
         ("shop", b"x", "label 'shop' of metric 'custom:orders' is of type bytes"),

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import numbers
 import re
 from collections.abc import Mapping
+from typing import TypeGuard
 
 from tidegauge.model.errors import MetricValidationError
 from tidegauge.model.series import DIMENSIONS
@@ -18,6 +20,7 @@ __all__ = [
     "check_label",
     "check_label_name",
     "check_labels",
+    "is_bool",
 ]
 
 #: A label's name: what Prometheus takes without quoting, and Python takes as a keyword.
@@ -66,7 +69,8 @@ def check_label(spec: MetricSpec, name: str, value: object) -> str:
     Args:
         spec: The metric. A label it does not declare is open: it may hold any value.
         name: The label's name.
-        value: A text (a `StrEnum` member counts as its value) or a whole number of 64 bits.
+        value: A text (a `StrEnum` member counts as its value) or a whole number of 64 bits, also
+            one of NumPy's.
 
     Raises:
         MetricValidationError: The name is not allowed, or the value is empty, not in the closed
@@ -76,7 +80,7 @@ def check_label(spec: MetricSpec, name: str, value: object) -> str:
     check_label_name(name)
     if isinstance(value, str):
         text = str(value)
-    elif isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63:
+    elif _is_whole(value) and -(2**63) <= int(value) < 2**63:
         text = str(int(value))
     else:
         raise _wrong_type(spec, name, value)
@@ -140,10 +144,21 @@ def check_labels(spec: MetricSpec, labels: Mapping[str, object]) -> dict[str, st
     return checked
 
 
+def is_bool(value: object) -> bool:
+    """Whether a value is a bool, also one of NumPy's, or an array of them."""
+    return isinstance(value, bool) or getattr(getattr(value, "dtype", None), "kind", "") == "b"
+
+
+def _is_whole(value: object) -> TypeGuard[numbers.Integral]:
+    # NumPy's durations call themselves integers, but are not to be had as one.
+    whole = isinstance(value, numbers.Integral) and hasattr(value, "__index__")
+    return whole and not is_bool(value)
+
+
 def _wrong_type(spec: MetricSpec, name: str, value: object) -> MetricValidationError:
     if value is None:
         what, fix = "is None", "Leave the label out: an absent label means unknown."
-    elif isinstance(value, bool):
+    elif is_bool(value) and not getattr(value, "shape", ()):
         what, fix = "is a bool", f"Write {str(value).lower()!r}."
     else:
         what = f"is of type {type(value).__name__}"

@@ -13,7 +13,7 @@ import numbers
 import operator
 from decimal import Decimal
 
-from tidegauge.catalog.labels import check_label, check_labels
+from tidegauge.catalog.labels import check_label, check_labels, is_bool
 from tidegauge.catalog.units import check_unit
 from tidegauge.model.errors import MetricValidationError
 from tidegauge.model.spec import MetricSpec
@@ -53,9 +53,10 @@ def check_value(spec: MetricSpec, value: object) -> float:
             `__float__`.
 
     Raises:
-        MetricValidationError: The value is no number (a bool, text, None, complex, a date, an
-            array that has not exactly one element; reason `bad_value`), is NaN or infinite
-            (`not_finite`), or lies outside the metric's bounds (`out_of_range`).
+        MetricValidationError: The value is no number (a bool, text, None, complex, a date, a
+            masked element, an array that has not exactly one element, an object that fails when
+            asked for its number; reason `bad_value`), is NaN or infinite (`not_finite`), or lies
+            outside the metric's bounds (`out_of_range`).
 
     Example:
         >>> check_value(MetricSpec(name="custom:x", description="x"), 3)
@@ -91,7 +92,7 @@ def check_step(step: int) -> int:
         MetricValidationError: It is a bool, a float, text, or too large (reason `bad_step`).
     """
     number: int | None = None
-    if not _is_bool(step):
+    if not is_bool(step):
         try:
             number = operator.index(step)
         except TypeError:
@@ -117,28 +118,34 @@ def range_text(spec: MetricSpec) -> str:
 def _as_float(spec: MetricSpec, value: object) -> float:
     if type(value) is float:
         return value
+    try:
+        number = _read_float(value)
+    except Exception as error:  # a caller's object: whatever it raises, it is not a number
+        raise _no_number(spec, value, _sized(value)) from error
+    if isinstance(number, str):
+        raise _no_number(spec, value, number)
+    return number
+
+
+def _read_float(value: object) -> float | str:
+    """The number, or what the value is instead."""
     problem = _not_a_number(value)
     if problem is None and callable(item := getattr(value, "item", None)):
-        try:
-            value = item()
-        except (ValueError, RuntimeError, TypeError) as error:
-            raise _no_number(spec, value, _sized(value)) from error
+        value = item()
         problem = _not_a_number(value)
     if problem is not None:
-        raise _no_number(spec, value, problem)
+        return problem
     try:
         return float(value)  # type: ignore[arg-type]
     except OverflowError:
         return math.inf
-    except (TypeError, ValueError, ArithmeticError) as error:
-        raise _no_number(spec, value, _sized(value)) from error
 
 
 def _not_a_number(value: object) -> str | None:
     """Say what a value is if it is known not to be a number."""
     if value is None:
         return "is None"
-    if _is_bool(value):
+    if is_bool(value):
         return "is a bool"
     if isinstance(value, str | bytes | bytearray):
         return "is text"
@@ -147,6 +154,8 @@ def _not_a_number(value: object) -> str | None:
     kind = _NOT_NUMBER_KINDS.get(getattr(getattr(value, "dtype", None), "kind", ""))
     if kind is not None:
         return kind
+    if _is_masked(value):
+        return "is masked"
     if isinstance(value, numbers.Real | Decimal):
         return None
     if not hasattr(value, "item") and not hasattr(type(value), "__float__"):
@@ -154,12 +163,17 @@ def _not_a_number(value: object) -> str | None:
     return None
 
 
-def _is_bool(value: object) -> bool:
-    return isinstance(value, bool) or getattr(getattr(value, "dtype", None), "kind", "") == "b"
+def _is_masked(value: object) -> bool:
+    # Of NumPy's masked arrays, whose `item()` gives whatever number lies under the mask.
+    any_masked = getattr(getattr(value, "mask", None), "any", None)
+    return callable(any_masked) and bool(any_masked())
 
 
 def _sized(value: object) -> str:
-    shape = getattr(value, "shape", None)
+    try:
+        shape = getattr(value, "shape", None)
+    except Exception:  # noqa: BLE001 (as above)
+        shape = None
     if isinstance(shape, tuple):
         return f"has the shape {tuple(shape)}"
     return f"is of type {type(value).__name__}"
@@ -170,7 +184,7 @@ def _no_number(spec: MetricSpec, value: object, problem: str) -> MetricValidatio
         fix = "Record 1 or 0 if a count is meant, or the share of successes."
     elif problem == "is text":
         fix = "Convert it with float() where it comes from; text belongs into labels or metadata."
-    elif problem == "is None":
+    elif problem in ("is None", "is masked"):
         fix = "Leave the fact out: absence is not zero."
     elif problem.startswith("has the shape"):
         fix = "Record one number: a mean, a sum, or each element by itself."

@@ -7,6 +7,7 @@ Everything inside the package is nanoseconds since 1970 in UTC, or seconds for d
 from __future__ import annotations
 
 import datetime as dt
+import numbers
 import re
 
 import msgspec
@@ -19,6 +20,8 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _INT64_MAX = 2**63 - 1
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+# From 1980 to 2262: seconds since 1970 that a number of smaller units probably stands for.
+_RECENT_S = (315_532_800, 9_223_372_036)
 
 #: What `parse_time_ns` accepts.
 TimeLike = dt.datetime | dt.date | str | int | float
@@ -35,8 +38,9 @@ def parse_time_ns(time: TimeLike) -> int:
     """Read a point in time.
 
     Args:
-        time: An aware `datetime` (a naive one is taken as UTC), a `date` (its midnight UTC), an
-            ISO 8601 text, or seconds since 1970 as a number.
+        time: An aware `datetime` (a naive one is taken as UTC), a `date` (its midnight UTC), a
+            `datetime64` of NumPy (taken as UTC), an ISO 8601 text, or seconds since 1970 as a
+            number of any kind. All but whole numbers are read to the microsecond.
 
     Returns:
         Nanoseconds since 1970-01-01 UTC, 0 or more.
@@ -49,7 +53,7 @@ def parse_time_ns(time: TimeLike) -> int:
         nanoseconds = _read_ns(time)
     except (ValueError, OverflowError) as error:
         raise MetricValidationError(
-            "time cannot be read", reason="bad_time", got=time, allowed=allowed
+            "time cannot be read", reason="bad_time", got=time, allowed=allowed, fix=_fix(time)
         ) from error
     if nanoseconds is None or not 0 <= nanoseconds <= _INT64_MAX:
         raise MetricValidationError(
@@ -57,23 +61,40 @@ def parse_time_ns(time: TimeLike) -> int:
             reason="bad_time",
             got=time,
             allowed=f"{allowed}, between 1970 and 2262",
+            fix=_fix(time),
         )
     return nanoseconds
 
 
-def _read_ns(time: TimeLike) -> int | None:
+def _read_ns(time: object) -> int | None:
     if isinstance(time, str):
         time = dt.datetime.fromisoformat(time.strip())
+    elif getattr(getattr(time, "dtype", None), "kind", "") == "M":
+        # Known by what it can do, for NumPy is not imported here. Beyond the year 9999 this is a
+        # plain number, and for NaT it is None.
+        moment = time.astype("datetime64[us]").item()  # type: ignore[attr-defined]
+        time = moment if isinstance(moment, dt.datetime) else None
     if isinstance(time, dt.datetime):
         aware = time if time.tzinfo else time.replace(tzinfo=dt.UTC)
         return (aware - _EPOCH) // dt.timedelta(microseconds=1) * 1000
     if isinstance(time, dt.date):
         return (time - _EPOCH.date()).days * 86_400 * 10**9
-    if isinstance(time, bool) or not isinstance(time, int | float):
+    if isinstance(time, bool) or not isinstance(time, numbers.Real):
         return None
-    if isinstance(time, int):
-        return time * 10**9
-    return round(time * 1e6) * 1000
+    if isinstance(time, numbers.Integral):
+        # NumPy's durations call themselves integers, but are not to be had as one.
+        return int(time) * 10**9 if hasattr(time, "__index__") else None
+    return round(float(time) * 1e6) * 1000
+
+
+def _fix(time: object) -> str:
+    if isinstance(time, str):
+        return "Write it like 2024-01-15T10:30:00Z."
+    if isinstance(time, numbers.Real):
+        for unit, exponent in (("milliseconds", 3), ("microseconds", 6), ("nanoseconds", 9)):
+            if _RECENT_S[0] * 10**exponent <= time < _RECENT_S[1] * 10**exponent:
+                return f"These look like {unit}: divide by 1e{exponent}."
+    return "Pass a datetime, or seconds as time.time() gives them."
 
 
 def parse_duration_s(duration: str | float) -> float:
