@@ -7,18 +7,34 @@ The reference page docs/reference/settings.md is generated from here.
 from __future__ import annotations
 
 import difflib
+import math
 import os
+import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 
-from tidegauge.model.errors import ConfigError
+from tidegauge.catalog.labels import check_label
+from tidegauge.model.errors import ConfigError, MetricValidationError
+from tidegauge.model.spec import MetricSpec
 
 __all__ = ["Settings", "describe_settings", "read_settings"]
 
 _POSITIVE = ("fsync_interval_ms", "journal_budget_bytes", "segment_slots", "drain_after_points")
+_NOT_NEGATIVE = ("drain_after_s", "exit_wait_s", "retention_days")
+_DIMENSIONS = ("service", "environment")
+_ANY_METRIC = MetricSpec(name="custom:any", description="any")
+
+# What a value may be, by the type of its setting.
+_ALLOWED = {
+    str: "text",
+    bool: "true, false",
+    int: "a whole number",
+    float: "a number",
+    dict: "metric names with a number each",
+}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,19 +92,14 @@ def read_settings(given: Mapping[str, Any], environ: Mapping[str, str] = os.envi
     for name in given:
         if name not in known:
             raise _unknown(name, list(known))
-    values = {name: value for name, value in given.items() if value is not None}
+    values: dict[str, Any] = {}
     for name, field in known.items():
-        if name not in values and (text := environ.get(_variable(name))) is not None:
-            try:
-                values[name] = msgspec.convert(_parsed(text), field.type, strict=False)
-            except msgspec.DecodeError as error:
-                raise _unusable(_variable(name), text, error) from error
-        elif isinstance(value := values.get(name), Path):
-            values[name] = os.fspath(value)
-    try:
-        settings = msgspec.convert(values, Settings)
-    except msgspec.ValidationError as error:
-        raise _unusable("the settings", dict(given), error) from error
+        if (value := given.get(name)) is not None:
+            values[name] = _converted(field, os.fspath(value) if isinstance(value, Path) else value)
+        elif (text := environ.get(_variable(name))) is not None:
+            values[name] = _read(field, text)
+    settings = Settings(**values)
+    _check_texts(settings)
     _check_ranges(settings)
     if settings.strict is None:
         return msgspec.structs.replace(settings, strict="PYTEST_VERSION" in environ)
@@ -108,13 +119,73 @@ def describe_settings() -> list[tuple[str, str, str, str, str]]:
     return rows
 
 
+def _converted(field: msgspec.structs.FieldInfo, value: object) -> object:
+    try:
+        return msgspec.convert(value, field.type)
+    except msgspec.ValidationError as error:
+        what = f"the setting {field.name!r} cannot be used"
+        raise ConfigError(
+            what, got=value, allowed=_allowed(field), fix=_leave_out(field.name)
+        ) from error
+
+
+def _read(field: msgspec.structs.FieldInfo, text: str) -> object:
+    variable = _variable(field.name)
+    try:
+        return msgspec.convert(_parsed(text), field.type, strict=False)
+    except msgspec.DecodeError as error:
+        raise ConfigError(
+            f"the environment variable {variable} cannot be used",
+            got=text,
+            allowed=_allowed(field),
+            fix="Change it or unset it.",
+        ) from error
+
+
+def _allowed(field: msgspec.structs.FieldInfo) -> str:
+    kind, meaning = field.type.__origin__, field.type.__metadata__[0]
+    if isinstance(kind, types.UnionType):
+        kind = get_args(kind)[0]  # the other is None
+    if get_origin(kind) is Literal:
+        return ", ".join(get_args(kind))
+    if kind is bool:
+        return _ALLOWED[bool]
+    return f"{_ALLOWED[get_origin(kind) or kind]} ({meaning})"
+
+
+def _check_texts(settings: Settings) -> None:
+    for name in Settings.__struct_fields__:
+        value = getattr(settings, name)
+        if value == "" or (isinstance(value, str) and "\0" in value):
+            raise ConfigError(
+                f"the setting {name!r} is empty or has a null character",
+                got=value,
+                allowed="any other text",
+                fix=_leave_out(name),
+            )
+    for name in _DIMENSIONS:
+        if (value := getattr(settings, name)) is not None:
+            try:
+                check_label(_ANY_METRIC, name, value)
+            except MetricValidationError as error:
+                raise ConfigError(
+                    f"the setting {name!r} cannot be a label of the facts",
+                    got=value,
+                    allowed=error.allowed,
+                    fix=_leave_out(name),
+                ) from error
+
+
 def _check_ranges(settings: Settings) -> None:
     for name in _POSITIVE:
         if (value := getattr(settings, name)) <= 0:
-            raise ConfigError(f"{name} is not positive", got=value, allowed="more than 0")
-    for days in (settings.retention_days or 0.0, *settings.retention_metrics.values()):
-        if not days >= 0:
-            raise ConfigError("a retention is negative", got=days, allowed="0 days or more")
+            raise _out_of_range(name, value, "more than 0")
+    for name in _NOT_NEGATIVE:
+        if (value := getattr(settings, name)) is not None and not 0 <= value < math.inf:
+            raise _out_of_range(name, value, "0 or more")
+    for metric, days in settings.retention_metrics.items():
+        if not 0 <= days < math.inf:
+            raise _out_of_range("retention_metrics", {metric: days}, "0 days or more")
 
 
 def _variable(name: str) -> str:
@@ -137,5 +208,11 @@ def _unknown(name: str, known: list[str]) -> ConfigError:
     )
 
 
-def _unusable(what: str, got: object, error: Exception) -> ConfigError:
-    return ConfigError(f"{what} cannot be used ({error})", got=got)
+def _out_of_range(name: str, value: object, allowed: str) -> ConfigError:
+    what = f"the setting {name!r} is out of range"
+    return ConfigError(what, got=value, allowed=allowed, fix=_leave_out(name))
+
+
+def _leave_out(name: str) -> str:
+    default = getattr(Settings(), name)
+    return f"Change it, or leave it out for the default, {default!r}."
