@@ -103,6 +103,10 @@ def test_a_bad_part_is_refused_when_put_together() -> None:
         format_metric_name("usage", "Reply Rate")
     assert caught.value.reason == "bad_name"
     assert caught.value.got == "usage:Reply Rate"
+    for parts in ((3,), ("x", None), ("x", b"y")):
+        with pytest.raises(MetricValidationError, match="metric name is of type") as caught:
+            format_metric_name("model", *parts)
+        assert caught.value.reason == "bad_name"
 
 
 def test_the_error_says_what_to_write() -> None:

@@ -106,6 +106,24 @@ def test_catalogues_stack(tmp_path: Path) -> None:
     )
 
 
+def test_a_metric_of_the_vocabulary_can_be_renamed(tmp_path: Path) -> None:
+    """Saying `deprecated` is enough; the heir is declared as a metric of one's own."""
+    text = """
+    metrics:
+      usage:reply_rate: {deprecated: {since: 2, renamed_to: usage:answer_rate}}
+      usage:answer_rate: {description: Share of messages that got an answer, min: 0, max: 1}
+    """
+    path = write(tmp_path, text)
+    catalog = load_catalog(path)
+    assert catalog.canonical("reply_rate") == "usage:answer_rate"
+    assert catalog.stored_names("answer_rate") == ("usage:answer_rate", "usage:reply_rate")
+    assert catalog.source("usage:answer_rate") == str(path)
+    assert catalog.metrics["usage:reply_rate"].description == (
+        builtin_catalog().metrics["usage:reply_rate"].description
+    )
+    assert builtin_catalog().merged(catalog).renames == {"usage:reply_rate": "usage:answer_rate"}
+
+
 def test_unquoted_numbers_and_words_are_what_fields_want(tmp_path: Path) -> None:
     """Unit 1, the word no and a version stay text; YAML's guesses do not get in the way."""
     text = """
@@ -120,6 +138,20 @@ def test_unquoted_numbers_and_words_are_what_fields_want(tmp_path: Path) -> None
     assert (spec.description, spec.unit) == ("no", "1")
     assert spec.labels["tier"].values == ("1", "no", "2.0")
     assert spec.deprecated == Deprecation(since="1.10")
+
+
+def test_a_label_with_nothing_behind_it_is_open(tmp_path: Path) -> None:
+    """A label may be declared by its name alone."""
+    text = """
+    metrics:
+      custom:x:
+        description: x
+        labels:
+          tier:
+          region: {required: true}
+    """
+    spec = load_catalog(write(tmp_path, text)).metrics["custom:x"]
+    assert spec.labels == {"tier": LabelSpec(), "region": LabelSpec(required=True)}
 
 
 def test_anchors_are_understood(tmp_path: Path) -> None:
@@ -200,7 +232,25 @@ BAD_FILES = [
         (
             "shop.yaml declares the metric 'custom:x' wrongly: Expected `float | null`, got "
             "`str` - at "
-            "`$.min`. See docs/how-to/own-catalogue.md."
+            "`$.min`; got 'low'; allowed: a number. See docs/how-to/own-catalogue.md."
+        ),
+    ),
+    (
+        "unknown-kind",
+        "metrics: {custom:x: {description: x, kind: histogram}}",
+        (
+            "shop.yaml declares the metric 'custom:x' wrongly: Invalid enum value 'histogram' - at "
+            "`$.kind`; got 'histogram'; allowed: gauge, counter, distribution. "
+            "See docs/how-to/own-catalogue.md."
+        ),
+    ),
+    (
+        "label-body",
+        "metrics: {custom:x: {description: x, labels: {tier: [a]}}}",
+        (
+            "shop.yaml declares the metric 'custom:x' wrongly: Expected `object`, got `array` - at "
+            "`$.labels[...]`; got {'tier': ['a']}; allowed: label to {values: [text, …], "
+            "description: text, required: true or false}. See docs/how-to/own-catalogue.md."
         ),
     ),
     (
@@ -208,7 +258,7 @@ BAD_FILES = [
         "metrics: {custom:x: {unit: ms}}",
         (
             "shop.yaml declares the metric 'custom:x' wrongly: Object missing required field "
-            "`description`. See docs/how-to/own-catalogue.md."
+            "`description`; allowed: at least a description. See docs/how-to/own-catalogue.md."
         ),
     ),
     (
@@ -271,11 +321,20 @@ BAD_FILES = [
         ),
     ),
     (
+        "deprecated-and-nothing-else",
+        "metrics: {custom:x: {deprecated: {since: 1}}}",
+        (
+            "metric 'custom:x' in shop.yaml needs a description of one line; got ''; allowed: one "
+            "line of text. Change its declaration."
+        ),
+    ),
+    (
         "conflict",
         "metrics: {model:accuracy: {description: Ours}}",
         (
             "metric 'model:accuracy' is declared in the built-in vocabulary and differently in "
-            "shop.yaml; allowed: one declaration per metric. Rename or remove one of them."
+            "shop.yaml; allowed: one declaration per metric. Rename or remove one of them; the "
+            "second may say `deprecated`, and nothing else."
         ),
     ),
 ]
@@ -387,6 +446,49 @@ def test_bad_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, 
     with pytest.raises(CatalogError) as caught:
         load_catalog("shop.py")
     assert str(caught.value).startswith(error)
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("shop.json", "it is no YAML or Python file"),
+        ("folder/", "it is no YAML or Python file"),
+        ("none.json", "no catalogue file and no module is called so (No module named 'none')"),
+        ("none/shop.txt", "there is no such file"),
+        ("", "it is no YAML or Python file"),
+        ("\0", "there is no such file"),
+        (None, "it is not a path"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_catalogue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, problem: str
+) -> None:
+    """A file of another kind is not imported; the error says which kinds are read."""
+    write(tmp_path, "{}", "shop.json")
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CatalogError) as caught:
+        load_catalog(source)
+    assert str(caught.value) == (
+        f"catalogue {source} cannot be read: {problem}; allowed: a YAML file (.yaml, .yml), a "
+        "Python file (.py), or the name of a module. Check the path."
+    )
+
+
+def test_a_null_character_in_a_path_is_no_file() -> None:
+    """The error is one of the catalogue."""
+    with pytest.raises(CatalogError, match="cannot be read: embedded null byte"):
+        load_catalog("\0.yaml")
+
+
+def test_a_python_catalogue_that_misses_a_module(tmp_path: Path) -> None:
+    """What the file could not import is named."""
+    path = write(tmp_path, "import tidegauge_no_such_team", "shop.py")
+    with pytest.raises(
+        CatalogError, match="ModuleNotFoundError: No module named 'tidegauge_no_such_team'"
+    ):
+        load_catalog(path)
 
 
 def test_a_module_that_is_not_there() -> None:

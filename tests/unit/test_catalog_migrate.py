@@ -55,6 +55,13 @@ from tidegauge.model.spec import MetricSpec, NamesAbroad
         ("model_avg_precision", "model:auc_pr"),
         ("model/f1", "model:f1_score"),
         ("pipeline/processing-time", "pipeline:processing_time"),
+        # The word metric in front, which says nothing.
+        ("metric:reply_rate", "usage:reply_rate"),
+        ("metric:Reply Rate", "usage:reply_rate"),
+        ("metric/f1", "model:f1_score"),
+        ("metric:usage:reply_rate", "usage:reply_rate"),
+        ("metric:unheard_of", "custom:metric.unheard_of"),
+        ("metric_reply_rate", "custom:metric_reply_rate"),
         # A cut-off becomes a submetric.
         ("ndcg@10", "model:ndcg.at_10"),
         ("nDCG@10", "model:ndcg.at_10"),
@@ -126,6 +133,14 @@ def test_an_ambiguous_name_is_not_guessed() -> None:
     with pytest.raises(MetricValidationError, match="ambiguous") as caught:
         migrate_metric_name("Latency", catalog=catalog)
     assert caught.value.allowed == "api:latency, model:latency_ms"
+    with pytest.raises(MetricValidationError, match="ambiguous"):
+        migrate_metric_name("metric:latency", catalog=catalog)
+
+
+def test_a_category_called_metric_is_a_category() -> None:
+    """If somebody has it, the word in front says something."""
+    catalog = builtin_catalog().extended([], categories={"metric": "Of metrics"})
+    assert migrate_metric_name("metric:reply_rate", catalog=catalog) == "metric:reply_rate"
 
 
 def test_a_closed_catalogue_has_no_custom() -> None:

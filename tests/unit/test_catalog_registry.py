@@ -175,6 +175,18 @@ def test_a_rename_to_nothing_is_an_error() -> None:
     )
 
 
+@pytest.mark.parametrize("target", ["b", "model:short", "short", "custom:full"])
+def test_a_rename_wants_the_full_name(target: str) -> None:
+    """A bare name or an alias of the heir is not enough, and the error has the name to write."""
+    specs = [metric("model:a", renamed_to=target), metric("model:b", "short", "custom:full")]
+    with pytest.raises(CatalogError) as caught:
+        Catalog(specs, source="team.yaml")
+    assert str(caught.value) == (
+        "metric 'model:a' in team.yaml is renamed to a bare name or an alias; got "
+        f"'{target}'; allowed: the full name of a metric of the same catalogue. Write 'model:b'."
+    )
+
+
 def test_a_rename_keeps_unit_and_kind() -> None:
     """Milliseconds cannot be renamed to seconds: old and new values could not be read together."""
     with pytest.raises(CatalogError) as caught:
@@ -262,10 +274,43 @@ def test_a_conflict_names_both_sources() -> None:
         first.merged(second)
     assert str(caught.value) == (
         "metric 'model:a' is declared in first.yaml and differently in second.yaml; allowed: one "
-        "declaration per metric. Rename or remove one of them."
+        "declaration per metric. Rename or remove one of them; the second may say `deprecated`, "
+        "and nothing else."
     )
     with pytest.raises(CatalogError, match=r"in the built-in vocabulary and differently in my\.py"):
         builtin_catalog().extended([metric("model:accuracy")], source="my.py")
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_a_metric_of_the_base_can_be_given_up(repeated: bool) -> None:
+    """A declaration that only adds `deprecated` is no conflict, in short or repeated in full."""
+    base = Catalog([metric("model:a", "short")], source="base.yaml")
+    given_up = metric("model:a", "short", renamed_to="model:b")
+    if not repeated:
+        given_up = MetricSpec(name="model:a", description="", deprecated=given_up.deprecated)
+    catalog = base.extended([given_up, metric("model:b")], source="team.yaml")
+    assert catalog.metrics["model:a"] == metric("model:a", "short", renamed_to="model:b")
+    assert (catalog.canonical("a"), catalog.canonical("short")) == ("model:b", "model:b")
+    assert base.canonical("a") == "model:a"
+    for merged in (base.merged(catalog), catalog.merged(base)):
+        assert merged.renames == {"model:a": "model:b"}
+
+
+def test_a_metric_is_given_up_once() -> None:
+    """Two sources that rename a metric to different ones contradict each other."""
+    base = Catalog([metric("model:a"), metric("model:b"), metric("model:c")])
+    first = base.extended([metric("model:a", renamed_to="model:b")], source="first.yaml")
+    with pytest.raises(CatalogError, match=r"in first\.yaml and differently in second\.yaml"):
+        first.extended([metric("model:a", renamed_to="model:c")], source="second.yaml")
+
+
+@pytest.mark.parametrize("spec", [{"name": "model:a"}, None, "model:a"], ids=repr)
+def test_a_metric_is_a_spec(spec: object) -> None:
+    """Anything else is an error that says what to write."""
+    with pytest.raises(CatalogError) as caught:
+        Catalog([spec], source="team.py")  # type: ignore[list-item]
+    assert caught.value.what == "a metric in team.py is not a MetricSpec"
+    assert caught.value.fix == "Write MetricSpec(name=…, description=…)."
 
 
 def test_a_category_has_one_description() -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from tidegauge.catalog.grammar import SEGMENT_PATTERN
 from tidegauge.catalog.rules import sound_spec
 from tidegauge.model.errors import CatalogError
@@ -59,7 +61,15 @@ class Drafts:
         self.describe(categories)
         seen: set[str] = set()
         for spec in specs:
-            sound = sound_spec(spec, categories=self.categories, source=source)
+            if not isinstance(spec, MetricSpec):  # callers without types
+                raise CatalogError(
+                    f"a metric in {source} is not a MetricSpec",
+                    got=spec,
+                    allowed="MetricSpec objects",
+                    fix="Write MetricSpec(name=…, description=…).",
+                )
+            full = self._completed(spec)
+            sound = sound_spec(full, categories=self.categories, source=source)
             if sound.name in seen:
                 raise _declared_twice(sound.name, source, source)
             seen.add(sound.name)
@@ -95,18 +105,39 @@ class Drafts:
     def declare(self, spec: MetricSpec, source: str) -> None:
         """Add a metric that keeps the rules. The same declaration twice is no conflict.
 
+        Nor are two of which one adds that the metric is deprecated: it is, then.
+
         Raises:
             CatalogError: It is declared differently already.
         """
-        if self.metrics.setdefault(spec.name, spec) != spec:
+        known = self.metrics.get(spec.name)
+        if known is not None and not _agree(known, spec):
             raise _declared_twice(spec.name, self.sources[spec.name], source)
-        self.sources.setdefault(spec.name, source)
+        if known is None or (known.deprecated is None and spec.deprecated is not None):
+            self.metrics[spec.name] = spec
+            self.sources[spec.name] = source
+
+    def _completed(self, spec: MetricSpec) -> MetricSpec:
+        """A metric of another source, where all that is said is that it is deprecated."""
+        short = MetricSpec(name=spec.name, description="", deprecated=spec.deprecated)
+        if spec.deprecated is None or spec != short or spec.name not in self.metrics:
+            return spec
+        return msgspec.structs.replace(self.metrics[spec.name], deprecated=spec.deprecated)
+
+
+def _agree(one: MetricSpec, other: MetricSpec) -> bool:
+    if one.deprecated is not None and other.deprecated is not None:
+        return one == other
+    one, other = (msgspec.structs.replace(spec, deprecated=None) for spec in (one, other))
+    return one == other
 
 
 def _declared_twice(name: str, first: str, second: str) -> CatalogError:
-    where = f"twice in {first}" if first == second else f"in {first} and differently in {second}"
+    if first == second:
+        where, fix = f"twice in {first}", "Rename or remove one of them."
+    else:
+        where = f"in {first} and differently in {second}"
+        fix = "Rename or remove one of them; the second may say `deprecated`, and nothing else."
     return CatalogError(
-        f"metric {name!r} is declared {where}",
-        allowed="one declaration per metric",
-        fix="Rename or remove one of them.",
+        f"metric {name!r} is declared {where}", allowed="one declaration per metric", fix=fix
     )

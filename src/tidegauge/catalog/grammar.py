@@ -126,6 +126,9 @@ def format_metric_name(category: str | None, name: str, *submetrics: str) -> str
         >>> format_metric_name("model", "accuracy", "top_5")
         'model:accuracy.top_5'
     """
+    for part in (name, *submetrics):
+        if not isinstance(part, str):
+            raise _bad_name(part)
     return check_metric_name(str(MetricName(category, ".".join((name, *submetrics)))))
 
 

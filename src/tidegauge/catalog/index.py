@@ -7,7 +7,7 @@ known to fit the grammar.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from tidegauge.catalog.grammar import parse_metric_name
@@ -84,6 +84,7 @@ def _heir(spec: MetricSpec, metrics: Mapping[str, MetricSpec], sources: Mapping[
     while current.deprecated is not None and current.deprecated.renamed_to is not None:
         heir = metrics.get(current.deprecated.renamed_to)
         if heir is None:
+            _refuse_alias(current, current.deprecated.renamed_to, metrics, sources)
             raise CatalogError(
                 f"metric {current.name!r} in {sources[current.name]} is renamed to a metric that "
                 "does not exist",
@@ -109,6 +110,26 @@ def _heir(spec: MetricSpec, metrics: Mapping[str, MetricSpec], sources: Mapping[
         path.append(heir.name)
         current = heir
     return current.name
+
+
+def _refuse_alias(
+    spec: MetricSpec, target: str, metrics: Mapping[str, MetricSpec], sources: Mapping[str, str]
+) -> None:
+    others = (other for other in metrics.values() if other.name != spec.name)
+    owners = [other.name for other in others if target in _other_names(other)]
+    if owners:
+        raise CatalogError(
+            f"metric {spec.name!r} in {sources[spec.name]} is renamed to a bare name or an alias",
+            got=target,
+            allowed="the full name of a metric of the same catalogue",
+            fix=f"Write {' or '.join(map(repr, owners))}.",
+        )
+
+
+def _other_names(spec: MetricSpec) -> Iterator[str]:
+    for short in (spec.name.partition(":")[2], *spec.aliases):
+        yield short
+        yield f"{spec.category}:{short}"
 
 
 def _living(heirs: set[str], metrics: Mapping[str, MetricSpec]) -> tuple[str, ...]:

@@ -66,6 +66,8 @@ def load_catalog(
         CatalogError: The source cannot be read, has unknown keys, breaks a rule, or declares
             something that the base declares differently.
     """
+    if not isinstance(source, str | Path):
+        raise _unreadable(repr(source), "it is not a path")
     path = Path(source)
     if path.suffix in (".yaml", ".yml"):
         declared = _read(path, str(source))
@@ -91,15 +93,20 @@ def _read(path: Path, source: str) -> _Declared:
 
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # such as not UTF-8, or a null character in the path
         raise _unreadable(source, str(error)) from error
     return _Declared(*read_yaml_catalog(text, source))
 
 
 def _imported(source: str | Path, path: Path) -> ModuleType:
+    name = str(source)
+    is_module = all(part.isidentifier() for part in name.split("."))
+    if path.suffix != ".py" and (not is_module or path.is_file()):
+        problem = "it is no YAML or Python file" if path.exists() else "there is no such file"
+        raise _unreadable(name, problem)
     try:
         if path.suffix != ".py":
-            return importlib.import_module(str(source))
+            return importlib.import_module(name)
         spec = importlib.util.spec_from_file_location(f"tidegauge_catalog_{path.stem}", path)
         assert spec is not None  # because of the suffix
         assert spec.loader is not None
@@ -108,7 +115,10 @@ def _imported(source: str | Path, path: Path) -> ModuleType:
     except CatalogError:
         raise
     except Exception as error:  # the file is the user's; what it raises is passed on as the cause
-        raise _unreadable(str(source), f"{type(error).__name__}: {error}") from error
+        problem = f"{type(error).__name__}: {error}"
+        if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
+            problem = f"no catalogue file and no module is called so ({error})"
+        raise _unreadable(name, problem) from error
     return module
 
 

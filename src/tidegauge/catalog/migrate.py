@@ -28,7 +28,8 @@ def migrate_metric_name(legacy: str, *, catalog: Catalog | None = None) -> str:
     2. a name that another system has for a declared metric (`ml_model_inference_seconds`,
        `usage_reply_rate`);
     3. a category in front of a name or alias in it (`model_f1`);
-    4. a declared metric with something after it, which becomes a submetric (`ndcg@10` is
+    4. the word `metric` in front of a name or alias (`metric:reply_rate`);
+    5. a declared metric with something after it, which becomes a submetric (`ndcg@10` is
        `model:ndcg.at_10`).
 
     What is not found is made to fit the grammar: the part before the first separator is the
@@ -55,7 +56,7 @@ def migrate_metric_name(legacy: str, *, catalog: Catalog | None = None) -> str:
     if match is not None and match["category"] in catalog.categories:
         return catalog.canonical(legacy)
     spellings = list(dict.fromkeys(_spellings(legacy, catalog)))
-    for find in (_own, _abroad, _within, _submetric):
+    for find in (_own, _abroad, _within, _labelled, _submetric):
         for spelling in spellings:
             found = find(spelling, catalog)
             if found is not None:
@@ -94,6 +95,13 @@ def _within(name: str, catalog: Catalog) -> str | None:
             if found is not None:
                 return found.name
     return None
+
+
+def _labelled(name: str, catalog: Catalog) -> str | None:
+    rest = name.removeprefix("metric.")
+    if rest == name:
+        return None
+    return _own(rest, catalog) or _within(rest, catalog)
 
 
 def _submetric(name: str, catalog: Catalog) -> str | None:

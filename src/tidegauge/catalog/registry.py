@@ -251,7 +251,10 @@ class Catalog:
     ) -> Catalog:
         """This catalogue with more metrics and categories, which may refer to those it has.
 
-        The same declaration twice is no conflict. Arguments as for the class.
+        The same declaration twice is no conflict, and neither is one that differs by being
+        deprecated: a metric that the base declares can be given up, or renamed to one of these. A
+        spec with its name, an empty description and `deprecated` is enough for that. Arguments as
+        for the class.
 
         Raises:
             CatalogError: As the class; or a metric is declared, or a category described, in
@@ -264,7 +267,7 @@ class Catalog:
     def merged(self, *others: Catalog) -> Catalog:
         """A catalogue of the metrics and categories of all; closed if any of them is.
 
-        The same declaration twice is no conflict.
+        The same declaration twice is no conflict; a metric that one deprecates is deprecated.
 
         Raises:
             CatalogError: Two declare the same metric differently, describe a category

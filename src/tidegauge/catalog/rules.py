@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Container
 
 import msgspec
@@ -19,10 +20,26 @@ from tidegauge.catalog.units import check_unit
 from tidegauge.model.errors import CatalogError, MetricValidationError
 from tidegauge.model.spec import Combine, Direction, Kind, MetricSpec
 
-__all__ = ["TARGET_OPS", "TARGET_STATS", "sound_spec"]
+__all__ = ["TARGET_OPS", "TARGET_STATS", "allowed_in", "sound_spec"]
 
 TARGET_STATS = ("mean", "min", "max", "p50", "p95", "p99", "last", "rate")
 TARGET_OPS = ("<", "<=", ">", ">=")
+
+_SHAPES = {
+    "kind": ", ".join(Kind),
+    "direction": ", ".join(Direction),
+    "combine": ", ".join(Combine),
+    "min": "a number",
+    "max": "a number",
+    "labels": "label to {values: [text, …], description: text, required: true or false}",
+    "series_cap": "a whole number",
+    "buckets": "a list of numbers",
+    "targets": "a list of {stat: text, op: text, value: number}",
+    "aliases": "a list of names",
+    "deprecated": "{since: text, renamed_to: full name}",
+    "names": "{prometheus: text, otlp: text, mlflow: text}",
+}
+_FIELD = re.compile(r"`\$\.(?P<field>\w+)")
 
 _WORSE_OPS = {Direction.HIGHER: ("<", "<="), Direction.LOWER: (">", ">=")}
 
@@ -44,7 +61,9 @@ def sound_spec(spec: MetricSpec, *, categories: Container[str], source: str) -> 
     try:
         exact = msgspec.convert(msgspec.to_builtins(spec), MetricSpec)
     except (msgspec.ValidationError, TypeError) as error:
-        raise _broken(spec, source, f"has a field of the wrong type: {error}") from error
+        field, allowed = allowed_in(str(error))
+        wrong = f"has a field of the wrong type: {error}"
+        raise _broken(spec, source, wrong, getattr(spec, field, None), allowed) from error
     for rule in (
         _broken_text,
         _broken_unit,
@@ -64,6 +83,17 @@ def sound_spec(spec: MetricSpec, *, categories: Container[str], source: str) -> 
     if exact.kind is Kind.COUNTER and exact.min is None:
         exact = msgspec.structs.replace(exact, min=0.0)
     return exact
+
+
+def allowed_in(error: str) -> tuple[str, str]:
+    """Say which field an error of msgspec is about, and what that field may hold.
+
+    Both are empty if the error is not about one field.
+    """
+    match = _FIELD.search(error)
+    if match is None:
+        return "", ""
+    return match["field"], _SHAPES.get(match["field"], "text")
 
 
 # A broken rule is told as (what is wrong, what was got, what is allowed); None is sound.

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from tidegauge.catalog.rules import allowed_in
 from tidegauge.model.errors import CatalogError
 from tidegauge.model.spec import Deprecation, LabelSpec, MetricSpec, NamesAbroad, Target
 
@@ -114,12 +115,23 @@ def _spec(name: str, body: Any, source: str) -> MetricSpec:
     allowed = tuple(field for field in MetricSpec.__struct_fields__ if field != "name")
     if "name" in body:
         raise _unknown_key(source, "name", allowed, metric=name)
+    if "deprecated" in body:  # of a metric of another source, that may be all there is to say
+        body = {"description": "", **body}
+    if isinstance(labels := body.get("labels"), dict):
+        # `tier:` with nothing behind it is an open label.
+        body |= {"labels": {label: {} if held == "" else held for label, held in labels.items()}}
     try:
         return msgspec.convert({"name": name, **body}, MetricSpec, strict=False)
     except msgspec.ValidationError as error:
         unknown = _UNKNOWN.search(str(error))
         if unknown is None:
-            raise _wrong(source, f"declares the metric {name!r} wrongly: {error}") from error
+            field, shape = allowed_in(str(error))
+            raise _wrong(
+                source,
+                f"declares the metric {name!r} wrongly: {error}",
+                got=body.get(field),
+                allowed=shape or "at least a description",
+            ) from error
         if unknown["field"]:
             allowed = _NESTED[unknown["field"]].__struct_fields__
         raise _unknown_key(source, unknown["key"], allowed, metric=name) from error
