@@ -104,6 +104,13 @@ ONE_CHANGE: list[tuple[dict[str, Any], dict[str, Any], str, bool, str]] = [
         "label a of model:x is no longer required",
     ),
     (
+        {"labels": OPEN},
+        {"labels": {"a": LabelSpec(description="new")}},
+        "labels",
+        False,
+        "description of label a of model:x changed",
+    ),
+    (
         {},
         {"deprecated": Deprecation(since="2")},
         "deprecated",
@@ -183,16 +190,138 @@ def test_a_removed_metric_breaks() -> None:
     ]
 
 
-def test_a_rename_does_not_break() -> None:
-    """A renamed metric is still found by its old names, so nothing else is told of it."""
+def renamed(new: MetricSpec, old: str = "model:old") -> Catalog:
+    """A catalogue in which a metric has an heir."""
+    deprecated = Deprecation(since="2", renamed_to=new.name)
+    return Catalog([spec(old, unit=new.unit, aliases=("short",), deprecated=deprecated), new])
+
+
+def test_a_rename_breaks_who_uses_the_exported_names() -> None:
+    """Programs and queries still find the metric by its old names; a dashboard does not."""
     before = Catalog([spec("model:old", aliases=("short",))])
-    deprecated = Deprecation(since="2", renamed_to="model:new")
-    after = Catalog([spec("model:old", aliases=("short",), deprecated=deprecated),
-                     spec("model:new")])  # fmt: skip
-    assert changes(before, after) == [
+    assert changes(before, renamed(spec("model:new"))) == [
+        (
+            "exported",
+            "model:old",
+            True,
+            f"{system} of model:old, now model:new, changed from {was} to {now}",
+        )
+        for system, was, now in (
+            ("mlflow_as_given", "model:old", "model:new"),
+            ("mlflow_slash", "model/old", "model/new"),
+            ("mlflow_underscore", "model_old", "model_new"),
+            ("otlp", "model.old", "model.new"),
+            ("prometheus", "model_old", "model_new"),
+        )
+    ] + [
         ("added", "model:new", False, "model:new is new"),
         ("renamed", "model:old", False, "model:old is renamed to model:new"),
         ("resolution", "new", False, "new meant custom:new and now means model:new"),
+    ]
+
+
+def test_a_rename_that_keeps_the_exported_names_does_not_break() -> None:
+    """The heir takes them over."""
+    names = NamesAbroad(prometheus="old", otlp="old", mlflow="old")
+    before = Catalog([spec("model:old", aliases=("short",), names=names)])
+    assert changes(before, renamed(spec("model:new", names=names))) == [
+        ("added", "model:new", False, "model:new is new"),
+        ("renamed", "model:old", False, "model:old is renamed to model:new"),
+        ("resolution", "new", False, "new meant custom:new and now means model:new"),
+    ]
+
+
+def test_an_heir_that_accepts_less_breaks() -> None:
+    """What is recorded under the old name has to keep the heir's rules."""
+    names = NamesAbroad(prometheus="old", otlp="old", mlflow="old")
+    heir = spec(
+        "model:new",
+        names=names,
+        max=1,
+        direction=Direction.LOWER,
+        combine=Combine.SUM,
+        labels={"a": LabelSpec(values=("x",), required=True)},
+    )
+    before = Catalog([spec("model:old", aliases=("short",), names=names)])
+    assert [change for change in changes(before, renamed(heir)) if change[2]] == [
+        ("bounds", "model:old", True, "max of model:old, now model:new, narrowed from none to 1"),
+        (
+            "combine",
+            "model:old",
+            True,
+            "combine of model:old, now model:new, changed from mean to sum",
+        ),
+        (
+            "direction",
+            "model:old",
+            True,
+            "direction of model:old, now model:new, changed from none to lower",
+        ),
+        ("labels", "model:old", True, "label a of model:old, now model:new, is now closed"),
+        ("labels", "model:old", True, "label a of model:old, now model:new, is now required"),
+    ]
+
+
+def test_a_name_that_becomes_an_alias_is_compared_with_its_metric() -> None:
+    """It is not gone, but what it means now may be something else."""
+    before = Catalog([spec("custom:old", unit="s"), spec("custom:new", unit="ms")])
+    after = Catalog([spec("custom:new", unit="ms", aliases=("custom:old",))])
+    found = changes(before, after)
+    assert ("renamed", "custom:old", False, "custom:old is now an alias of custom:new") in found
+    assert (
+        "unit",
+        "custom:old",
+        True,
+        "unit of custom:old, now custom:new, changed from s to ms",
+    ) in found
+    assert {change[0] for change in found} == {"exported", "renamed", "unit"}
+
+
+def test_a_given_up_name_that_gets_another_heir_breaks() -> None:
+    """Also if it is taken into use again: what was recorded by it went to the heir."""
+    heirs = [spec("model:a"), spec("model:b")]
+    old = spec("model:old", deprecated=Deprecation(since="2", renamed_to="model:a"))
+    other = spec("model:old", deprecated=Deprecation(since="3", renamed_to="model:b"))
+    before = Catalog([*heirs, old])
+    assert changes(before, Catalog([*heirs, other])) == [
+        ("resolution", "model:old", True, "model:old meant model:a and now means model:b"),
+        ("resolution", "old", True, "old meant model:a and now means model:b"),
+        ("renamed", "model:old", False, "model:old is renamed to model:b"),
+    ]
+    assert changes(before, Catalog([*heirs, spec("model:old")])) == [
+        ("resolution", "model:old", True, "model:old meant model:a and now means model:old"),
+        ("resolution", "old", True, "old meant model:a and now means model:old"),
+        ("restored", "model:old", False, "model:old is no longer deprecated"),
+    ]
+    assert changes(before, Catalog(heirs)) == [
+        ("resolution", "model:old", True, "model:old meant model:a and now means model:old"),
+        ("resolution", "old", True, "old meant model:a and now means custom:old"),
+    ]
+
+
+def test_a_given_up_name_follows_its_heir() -> None:
+    """If the heir is renamed in turn, only that is told."""
+    names = NamesAbroad(prometheus="x", otlp="x", mlflow="x")
+    old = spec("model:old", deprecated=Deprecation(since="2", renamed_to="model:a"))
+    moved = spec("model:a", deprecated=Deprecation(since="3", renamed_to="model:b"))
+    before = Catalog([old, spec("model:a", names=names), spec("model:b")])
+    after = Catalog([old, moved, spec("model:b", names=names)])
+    found = changes(before, after)
+    assert ("renamed", "model:a", False, "model:a is renamed to model:b") in found
+    assert {metric for _, metric, _, _ in found} == {"model:a", "model:b"}
+
+
+def test_new_aliases_are_told() -> None:
+    """They break nothing: nobody had declared those names."""
+    after = Catalog([spec("custom:x", aliases=("custom:full", "short"))])
+    assert changes(Catalog([spec("custom:x")]), after) == [
+        (
+            "resolution",
+            "custom:full",
+            False,
+            "custom:full meant custom:full and now means custom:x",
+        ),
+        ("resolution", "short", False, "short meant custom:short and now means custom:x"),
     ]
 
 
@@ -233,4 +362,7 @@ def test_categories_and_closing() -> None:
     assert changes(large, small) == [
         ("category", "shop", True, "category shop is gone"),
         ("closed", "", False, "names that are not declared are now accepted"),
+    ]
+    assert changes(Catalog(categories={"shop": "a"}), Catalog(categories={"shop": "b"})) == [
+        ("category", "shop", False, "description of category shop changed"),
     ]

@@ -123,6 +123,12 @@ def test_a_full_alias_is_nobody_elses_name() -> None:
     )
 
 
+def test_a_bare_name_finds_a_full_alias_in_custom() -> None:
+    """Nobody had declared it, so it meant `custom:…`, which is the metric's alias now."""
+    catalog = Catalog([metric("shop:wait", "custom:pause")], categories={"shop": "Shop"})
+    assert catalog.canonical("pause") == catalog.canonical("custom:pause") == "shop:wait"
+
+
 def test_a_given_up_name_leads_to_its_heir() -> None:
     """Old full name, old bare name and old aliases all mean the new metric, over any chain."""
     catalog = Catalog(

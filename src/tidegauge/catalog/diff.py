@@ -3,7 +3,7 @@
 
 A change breaks when a fact that was accepted is refused, a name that was understood is not or
 means something else, stored values are read differently, or a dashboard or run that uses an
-exported name loses it.
+exported name loses it. A metric that was renamed is compared with its heir.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
             `restored`, `unit`, `kind`, `direction`, `combine`, `bounds`, `labels`, `buckets`,
             `series_cap`, `exported`, `resolution`, `description`, `owner`, `targets`, `category`,
             `closed`.
-        metric: Full name of the metric; the name looked up for `resolution`; the category for
-            `category`; empty for `closed`.
+        metric: Full name of the metric, the old one if it was renamed; the name looked up for
+            `resolution`; the category for `category`; empty for `closed`.
         breaking: Whether it can break a program, a query or a dashboard.
         text: One sentence for people.
     """
@@ -63,6 +63,9 @@ def _catalogue(before: Catalog, after: Catalog) -> Iterator[Change]:
         yield _breaking("category", category, f"category {category} is gone")
     for category in after.categories.keys() - before.categories.keys():
         yield _harmless("category", category, f"category {category} is new")
+    for category in before.categories.keys() & after.categories.keys():
+        if before.categories[category] != after.categories[category]:
+            yield _harmless("category", category, f"description of category {category} changed")
     if before.closed != after.closed:
         verb = "refused" if after.closed else "accepted"
         text = f"names that are not declared are now {verb}"
@@ -71,14 +74,20 @@ def _catalogue(before: Catalog, after: Catalog) -> Iterator[Change]:
 
 def _metrics(before: Catalog, after: Catalog) -> Iterator[Change]:
     for name, old in before.metrics.items():
-        new = after.metrics.get(name)
+        kept, new = after.metrics.get(name), _declared(after, name)
+        if kept is not None:
+            yield from _lifecycle(old, kept)
+            yield from _said(old, kept)
+        elif new is not None:
+            yield _harmless("renamed", name, f"{name} is now an alias of {new.name}")
+        # What a name that was given up before leads to is compared below, and is a resolution.
+        if name in before.renames:
+            continue
         if new is None:
             yield _breaking("removed", name, f"{name} is gone without a rename")
         else:
-            yield from _lifecycle(old, new)
             yield from _fields(old, new)
-            if name not in before.renames and name not in after.renames:
-                yield from _exported(name, before.exported(name), after.exported(name))
+            yield from _exported(old, new, before.exported(name), after.exported(new.name))
     for name in after.metrics.keys() - before.metrics.keys():
         yield _harmless("added", name, f"{name} is new")
 
@@ -96,8 +105,14 @@ def _lifecycle(old: MetricSpec, new: MetricSpec) -> Iterator[Change]:
         yield _harmless("deprecated", new.name, text)
 
 
+def _said(old: MetricSpec, new: MetricSpec) -> Iterator[Change]:
+    for field in _FREE:
+        if getattr(old, field) != getattr(new, field):
+            yield _harmless(field, old.name, f"{field} of {old.name} changed")
+
+
 def _fields(old: MetricSpec, new: MetricSpec) -> Iterator[Change]:
-    name = new.name
+    name, shown = old.name, _shown(old, new)
     for field, was, now in (
         ("unit", old.unit, new.unit),
         ("kind", old.kind, new.kind),
@@ -105,7 +120,7 @@ def _fields(old: MetricSpec, new: MetricSpec) -> Iterator[Change]:
         ("combine", old.combined_by, new.combined_by),
     ):
         if was != now:
-            yield _breaking(field, name, f"{field} of {name} changed from {was} to {now}")
+            yield _breaking(field, name, f"{field} of {shown} changed from {was} to {now}")
     for bound, was_bound, now_bound, sign in (
         ("min", old.min, new.min, 1),
         ("max", old.max, new.max, -1),
@@ -115,57 +130,64 @@ def _fields(old: MetricSpec, new: MetricSpec) -> Iterator[Change]:
                 was_bound is None or sign * now_bound > sign * was_bound
             )
             verb = "narrowed" if narrowed else "widened"
-            text = f"{bound} of {name} {verb} from {_bound(was_bound)} to {_bound(now_bound)}"
+            text = f"{bound} of {shown} {verb} from {_bound(was_bound)} to {_bound(now_bound)}"
             yield Change(kind="bounds", metric=name, breaking=narrowed, text=text)
-    yield from _labels(name, old.labels, new.labels)
+    yield from _labels(name, shown, old.labels, new.labels)
     if old.buckets != new.buckets:
-        text = f"buckets of {name} changed: histograms from before and after do not add up"
+        text = f"buckets of {shown} changed: histograms from before and after do not add up"
         yield _breaking("buckets", name, text)
     if old.series_cap != new.series_cap:
-        text = f"series_cap of {name} changed from {old.series_cap} to {new.series_cap}"
+        text = f"series_cap of {shown} changed from {old.series_cap} to {new.series_cap}"
         lowered = new.series_cap < old.series_cap
         yield Change(kind="series_cap", metric=name, breaking=lowered, text=text)
-    for field in _FREE:
-        if getattr(old, field) != getattr(new, field):
-            yield _harmless(field, name, f"{field} of {name} changed")
 
 
-def _labels(name: str, old: dict[str, LabelSpec], new: dict[str, LabelSpec]) -> Iterator[Change]:
+def _labels(
+    name: str, shown: str, old: dict[str, LabelSpec], new: dict[str, LabelSpec]
+) -> Iterator[Change]:
     # A label that is not declared is open and not required.
     undeclared = LabelSpec()
     for label in sorted(old.keys() | new.keys()):
         was, now = old.get(label, undeclared), new.get(label, undeclared)
         if now.required and not was.required:
-            yield _breaking("labels", name, f"label {label} of {name} is now required")
+            yield _breaking("labels", name, f"label {label} of {shown} is now required")
         elif was.required and not now.required:
-            yield _harmless("labels", name, f"label {label} of {name} is no longer required")
+            yield _harmless("labels", name, f"label {label} of {shown} is no longer required")
         if now.values and not was.values:
-            yield _breaking("labels", name, f"label {label} of {name} is now closed")
+            yield _breaking("labels", name, f"label {label} of {shown} is now closed")
         elif was.values and not now.values:
-            yield _harmless("labels", name, f"label {label} of {name} is now open")
+            yield _harmless("labels", name, f"label {label} of {shown} is now open")
         elif was.values != now.values:
             for value in sorted(set(was.values) - set(now.values)):
-                text = f"label {label} of {name} no longer takes {value!r}"
+                text = f"label {label} of {shown} no longer takes {value!r}"
                 yield _breaking("labels", name, text)
             for value in sorted(set(now.values) - set(was.values)):
-                text = f"label {label} of {name} now takes {value!r}"
+                text = f"label {label} of {shown} now takes {value!r}"
                 yield _harmless("labels", name, text)
         if label not in new:
-            yield _breaking("labels", name, f"label {label} of {name} is no longer declared")
+            yield _breaking("labels", name, f"label {label} of {shown} is no longer declared")
         elif label not in old:
-            yield _harmless("labels", name, f"label {label} of {name} is declared")
+            yield _harmless("labels", name, f"label {label} of {shown} is declared")
+        elif was.description != now.description:
+            yield _harmless("labels", name, f"description of label {label} of {shown} changed")
 
 
-def _exported(name: str, old: ExportedNames, new: ExportedNames) -> Iterator[Change]:
+def _exported(
+    old: MetricSpec, new: MetricSpec, before: ExportedNames, after: ExportedNames
+) -> Iterator[Change]:
     for field in ExportedNames.__struct_fields__:
-        was, now = getattr(old, field), getattr(new, field)
+        was, now = getattr(before, field), getattr(after, field)
         if was != now:
-            text = f"{field} of {name} changed from {was} to {now}"
-            yield _breaking("exported", name, text)
+            text = f"{field} of {_shown(old, new)} changed from {was} to {now}"
+            yield _breaking("exported", old.name, text)
+
+
+def _shown(old: MetricSpec, new: MetricSpec) -> str:
+    return old.name if old.name == new.name else f"{old.name}, now {new.name},"
 
 
 def _resolutions(before: Catalog, after: Catalog) -> Iterator[Change]:
-    """Bare names and aliases that are understood differently.
+    """Bare names, aliases and names given up before that are understood differently.
 
     It breaks what used a declared metric by that name. A name that led to `custom:…` because nobody
     had declared it, and leads to a metric now, is how metrics come to be.
@@ -174,13 +196,20 @@ def _resolutions(before: Catalog, after: Catalog) -> Iterator[Change]:
     for catalog in (before, after):
         for spec in catalog.metrics.values():
             names |= {parse_metric_name(spec.name).name, *spec.aliases}
-    for name in names - before.metrics.keys():
+    for name in (names - before.metrics.keys()) | before.renames.keys():
         was, now = _meaning(before, name), _meaning(after, name)
-        if was == now or (was is not None and _meaning(after, was) == now):
+        lost = was in before.metrics
+        if was == now or (lost and was is not None and _meaning(after, was) == now):
             continue
         text = f"{name} meant {was or 'nothing'} and now means {now or 'nothing'}"
-        lost = was in before.metrics
         yield Change(kind="resolution", metric=name, breaking=lost, text=text)
+
+
+def _declared(catalog: Catalog, name: str) -> MetricSpec | None:
+    try:
+        return catalog.declared(name)
+    except MetricValidationError:  # its category is gone too
+        return None
 
 
 def _meaning(catalog: Catalog, name: str) -> str | None:

@@ -35,9 +35,9 @@ class Catalog:
        is the heir.
     2. Any other full name in an existing category is an open gauge of unit `1`, without bounds.
     3. A bare name is the one metric that has it as its name or alias; an error if several have.
-    4. Any other bare name is `custom:<name>`.
+    4. Any other bare name is `custom:<name>`, whatever that means.
 
-    In a closed catalogue 2 and 4 are errors.
+    In a closed catalogue what is not declared is an error.
 
     Args:
         specs: The metrics. They are checked against the rules of `tidegauge.catalog.rules`.
@@ -167,7 +167,8 @@ class Catalog:
                 allowed=", ".join(candidates),
                 fix="Write the full name.",
             )
-        return self._metrics[candidates[0]] if candidates else None
+        found = candidates[0] if candidates else self._index.full.get(_custom(name))
+        return self._metrics[found] if found is not None else None
 
     def stored_names(self, name: str) -> tuple[str, ...]:
         """All full names that the history of a metric may be stored under.
@@ -307,7 +308,7 @@ class Catalog:
         return names
 
     def _open(self, parts: MetricName) -> MetricSpec:
-        full = str(MetricName(parts.category or MetricCategory.CUSTOM.value, parts.name))
+        full = _custom(parts.name) if parts.category is None else str(parts)
         parse_metric_name(full)  # the category may have made it too long
         if self._closed:
             raise self._not_declared(parts)
@@ -336,6 +337,10 @@ class Catalog:
             if close
             else "Declare the category in your catalogue, or use custom.",
         )
+
+
+def _custom(name: str) -> str:
+    return str(MetricName(MetricCategory.CUSTOM.value, name))
 
 
 def _close(word: str, words: Iterable[str], n: int) -> list[str]:
