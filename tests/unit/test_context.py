@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -65,6 +66,97 @@ def test_the_same_context_object_can_be_entered_again() -> None:
             tg.log_metric("x", 2)
         tg.log_metric("x", 3)
     assert [fact.labels for fact in captured.facts] == [{"model": "a"}, {"model": "a"}, {}]
+
+
+def test_tasks_share_a_context_object() -> None:
+    """One object entered by tasks that overlap gives each its labels, and takes them from each."""
+    shared = tg.context(model="m")
+
+    async def record(name: str, before: asyncio.Event, after: asyncio.Event) -> None:
+        with shared:
+            after.set()
+            await before.wait()
+            tg.log_metric("x", 1, task=name)
+        tg.log_metric("x", 2, task=name)
+
+    async def main() -> None:
+        first, second = asyncio.Event(), asyncio.Event()
+        await asyncio.gather(record("a", second, first), record("b", first, second))
+
+    with capture() as captured:
+        asyncio.run(main())
+    assert sorted((f.columns["value"], sorted(f.labels.items())) for f in captured.facts) == [
+        (1.0, [("model", "m"), ("task", "a")]),
+        (1.0, [("model", "m"), ("task", "b")]),
+        (2.0, [("task", "a")]),
+        (2.0, [("task", "b")]),
+    ]
+
+
+def test_threads_share_a_context_object() -> None:
+    """One object entered by eight threads at once gives each its labels, and takes them again."""
+    shared = tg.context(model="m")
+    barrier = threading.Barrier(8)
+
+    def record() -> None:
+        with shared:
+            barrier.wait(10)
+            tg.log_metric("x", 1)
+            barrier.wait(10)
+        tg.log_metric("x", 2)
+
+    with capture() as captured:
+        threads = [threading.Thread(target=record) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert [f.labels for f in captured.facts if f.columns["value"] == 1.0] == [{"model": "m"}] * 8
+    assert [f.labels for f in captured.facts if f.columns["value"] == 2.0] == [{}] * 8
+
+
+def test_block_closed_in_another_task_changes_nothing_there() -> None:
+    """An async generator may be closed by another task, as web frameworks do: nothing is raised,
+    and the labels of that task stay.
+    """
+
+    async def dependency() -> AsyncIterator[int]:
+        with tg.context(model="inner"):
+            yield 1
+
+    async def main() -> None:
+        running = dependency()
+        await asyncio.create_task(running.__anext__())  # type: ignore[arg-type]
+        with tg.context(model="outer"):
+            await running.aclose()  # type: ignore[attr-defined]
+            tg.log_metric("x", 1)
+        tg.log_metric("x", 2)
+
+    with capture() as captured:
+        asyncio.run(main())
+    assert [fact.labels for fact in captured.facts] == [{"model": "outer"}, {}]
+
+
+def test_blocks_may_end_in_another_order_than_they_began() -> None:
+    """A generator that holds a block, closed inside a later one, takes away its own labels only."""
+
+    def held() -> Iterator[None]:
+        with tg.context(model="a", split="val"):
+            yield
+
+    with capture() as captured:
+        running = held()
+        next(running)
+        with tg.context(model="b"):
+            tg.log_metric("x", 1)
+            running.close()  # type: ignore[attr-defined]
+            tg.log_metric("x", 2)
+        tg.log_metric("x", 3)
+    assert [fact.labels for fact in captured.facts] == [
+        {"model": "b", "split": "val"},
+        {"model": "b"},
+        {},
+    ]
 
 
 def test_threads_do_not_see_each_other() -> None:

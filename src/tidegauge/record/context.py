@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from types import TracebackType
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 __all__ = ["Context", "context", "current"]
@@ -56,17 +57,13 @@ class context:  # noqa: N801  (used like a function)
         ...     tg.log_metric("model:latency_ms", 12.3)
     """
 
-    __slots__ = ("_labels", "_tokens")
+    __slots__ = ("_labels",)
 
     def __init__(self, **labels: object) -> None:
         self._labels = labels
-        self._tokens: list[Token[Context | None]] = []
 
     def __enter__(self) -> None:
-        outer = current()
-        labels = {**outer.labels, **self._labels} if outer else self._labels
-        labels = {name: value for name, value in labels.items() if value is not None}
-        self._tokens.append(_current.set(Context.of(labels)))
+        _enter(_inside(self, self._labels, _block.get()))
 
     def __exit__(
         self,
@@ -74,4 +71,50 @@ class context:  # noqa: N801  (used like a function)
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        _current.reset(self._tokens.pop())
+        _enter(_without(self, _block.get()))
+
+
+class _Block(NamedTuple):
+    """A block that was entered and not left.
+
+    Attributes:
+        owner: Whose block.
+        labels: What it was given.
+        inside: What is in force in it.
+        outer: The block around it.
+    """
+
+    owner: context
+    labels: dict[str, object]
+    inside: Context
+    outer: _Block | None
+
+
+# Not tokens on the object: those are good for one thread or task, and only in their order.
+_block: ContextVar[_Block | None] = ContextVar("tidegauge_block", default=None)
+
+
+def _enter(block: _Block | None) -> None:
+    _block.set(block)
+    _current.set(block.inside if block else None)
+
+
+def _inside(owner: context, labels: dict[str, object], outer: _Block | None) -> _Block:
+    merged = {**outer.inside.labels, **labels} if outer else labels
+    merged = {name: value for name, value in merged.items() if value is not None}
+    return _Block(owner, labels, Context.of(merged), outer)
+
+
+def _without(owner: context, innermost: _Block | None) -> _Block | None:
+    """The blocks that are left when the owner leaves its innermost one."""
+    above = []
+    block = innermost
+    while block is not None and block.owner is not owner:
+        above.append(block)
+        block = block.outer
+    if block is None:  # entered in another thread or task
+        return innermost
+    left = block.outer
+    for each in reversed(above):
+        left = _inside(each.owner, each.labels, left)
+    return left
