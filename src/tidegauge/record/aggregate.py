@@ -7,23 +7,46 @@ process loses the interval that is open, never one that is closed.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Mapping
+from typing import NamedTuple
+from weakref import WeakSet
 
 from tidegauge.catalog.validation import check_value
-from tidegauge.model.errors import MetricValidationError
+from tidegauge.model.errors import ConfigError, MetricValidationError, QueryError
+from tidegauge.model.series import SeriesKey
+from tidegauge.model.spec import MetricSpec
 from tidegauge.model.tables import INTERVALS
-from tidegauge.model.times import TimeLike
+from tidegauge.model.times import TimeLike, parse_duration_s
 from tidegauge.record.recorder import Recorder, bounds
-from tidegauge.record.timing import Timer, per_second
+from tidegauge.record.timing import Timer
 from tidegauge.statistics.accumulator import Accumulator
 
 __all__ = ["IntervalMetric", "flush_intervals"]
 
+_SHORTEST_S, _LONGEST_S = 0.001, 365 * 86_400.0
 _MOST_WAITING = 4096
+_MOST_CONTEXTS = 1000
 #: Handles with an open interval; held here, so that none is lost with a handle nobody keeps.
 _open: set[IntervalMetric] = set()
+_all: WeakSet[IntervalMetric] = WeakSet()
+#: Whether the end of this process, if it is a child of `multiprocessing`, is taken care of.
+_sees_its_end = False
+
+
+class _Series(NamedTuple):
+    """One series in the open interval.
+
+    Attributes:
+        waiting: Values that nobody had time to sort into buckets yet; `append` and `popleft` are
+            atomic, so recording takes no lock.
+        total: The others.
+    """
+
+    waiting: deque[float]
+    total: Accumulator
 
 
 class IntervalMetric:
@@ -31,38 +54,45 @@ class IntervalMetric:
 
     Intervals are aligned to the epoch, so those of several processes coincide. Thread-safe.
 
+    Args:
+        recorder: Records it.
+        name: The metric, looked up with the first value.
+        labels: Its labels.
+        interval: Length of an interval: seconds, or a text such as `10s`; 1 ms to 365 days.
+
     Attributes:
         name: The metric's name as it was given.
         labels: The bound labels.
         interval_s: Length of an interval in seconds.
+
+    Raises:
+        ConfigError: The interval cannot be used.
     """
 
     def __init__(
-        self, recorder: Recorder, name: str, labels: Mapping[str, object], interval_s: float
+        self, recorder: Recorder, name: str, labels: Mapping[str, object], interval: str | float
     ) -> None:
         self._recorder = recorder
         self.name = name
         self.labels = dict(labels)
-        self.interval_s = interval_s
-        self._interval_ns = round(interval_s * 1e9)
-        self._lock = threading.RLock()
-        # Values wait here until somebody has time to sort them into buckets; `append` and
-        # `popleft` are atomic, so recording takes no lock.
-        self._waiting: dict[object, deque[float]] = {}
-        self._sums: dict[object, Accumulator] = {}
-        self._start_ns = self._end_ns = 0
+        self.interval_s = _seconds(interval)
+        self._interval_ns = round(self.interval_s * 1e9)
+        self._begin_empty()
+        _all.add(self)
 
     def record(self, value: float, step: int | None = None, time: TimeLike | None = None) -> None:
         """Add one value to the open interval; checked as by `tidegauge.log_metric`.
 
         Raises:
-            MetricValidationError: In strict mode, as `tidegauge.log_metric`; and always if a step
-                or time is given, for which an interval has no place.
+            MetricValidationError: In strict mode, as `tidegauge.log_metric`, or if a step or time
+                is given, for which an interval has no place. In lenient mode the value is dropped,
+                counted and logged instead.
         """
         recorder = self._recorder
         try:
-            _refuse_place(self.name, step, time)
             spec = recorder.resolve(self.name)
+            if step is not None or time is not None:
+                _refuse_place(self.name, step)
             lo, hi = bounds(spec)
             if not ((value.__class__ is float or value.__class__ is int) and lo <= value <= hi):
                 value = check_value(spec, value)
@@ -70,20 +100,22 @@ class IntervalMetric:
             if not self._start_ns <= now_ns < self._end_ns:
                 self._begin(now_ns)
             context = recorder.context()
-            waiting = self._waiting.get(context)
+            here = self._waiting
+            waiting = here.get(context)
             if waiting is None:
-                recorder.key_of(spec, context, self.labels)  # refuses what is not allowed
-                waiting = self._waiting.setdefault(context, deque())
+                here, waiting = self._find(spec, context)
             waiting.append(value)
             _open.add(self)  # after the value, so that no flush in between leaves it behind
-            if len(waiting) >= _MOST_WAITING:
+            if self._waiting is not here:
+                self._rescue(spec, context, waiting)
+            elif len(waiting) >= _MOST_WAITING:
                 self._sum_up()
         except Exception as error:  # noqa: BLE001  (a metric must never hurt its program)
             recorder.refuse(error, self.name)
 
     def timer(self) -> Timer:
         """Time a block, or every call of a function; see `tidegauge.timer`."""
-        return Timer(self.record, per_second(self._recorder, self.name))
+        return Timer(self._recorder, self.name, self.record)
 
     def flush(self, *, due_only: bool = False) -> None:
         """Record what has been summed up so far; if `due_only`, only an interval that is over."""
@@ -94,33 +126,61 @@ class IntervalMetric:
 
     def after_fork(self) -> None:
         """In a forked child: leave what the parent has gathered to the parent."""
+        self._begin_empty()
+
+    def _begin_empty(self) -> None:
         self._lock = threading.RLock()
-        self._waiting, self._sums = {}, {}
+        self._series: dict[SeriesKey, _Series] = {}
+        # By context, for several contexts may be one series: labels of the handle replace theirs,
+        # and beyond the metric's cap all are one. Replaced with each interval, never kept.
+        self._waiting: dict[object, deque[float]] = {}
+        self._start_ns = self._end_ns = 0
 
     def _begin(self, now_ns: int) -> None:
+        _see_the_end()
         with self._lock:
             if not self._start_ns <= now_ns < self._end_ns:
                 self._write()
                 self._start_ns = now_ns // self._interval_ns * self._interval_ns
                 self._end_ns = self._start_ns + self._interval_ns
 
+    def _find(
+        self, spec: MetricSpec, context: object
+    ) -> tuple[dict[object, deque[float]], deque[float]]:
+        """Where the values of a context wait, and the dict that says so."""
+        key, _ = self._recorder.key_of(spec, context, self.labels)  # refuses what is not allowed
+        with self._lock:
+            series = self._series.get(key)
+            if series is None:
+                series = self._series[key] = _Series(deque(), Accumulator())
+            if len(self._waiting) >= _MOST_CONTEXTS:
+                self._waiting.clear()
+            self._waiting[context] = series.waiting
+            return self._waiting, series.waiting
+
+    def _rescue(self, spec: MetricSpec, context: object, waiting: deque[float]) -> None:
+        """Take what came too late for an interval that was being written over into the next."""
+        with self._lock:  # so that it has been written
+            if values := _taken(waiting):
+                self._find(spec, context)[1].extend(values)
+                _open.add(self)
+
     def _sum_up(self) -> None:
         with self._lock:
-            for context, waiting in list(self._waiting.items()):
-                values = [waiting.popleft() for _ in range(len(waiting))]
-                if values:
-                    self._sums.setdefault(context, Accumulator()).add_many(values)
+            for waiting, total in self._series.values():
+                total.add_many(_taken(waiting))
 
     def _write(self) -> None:
         _open.discard(self)
-        self._sum_up()
-        sums, self._sums = self._sums, {}
+        written, self._series = self._series, {}
+        self._waiting = {}  # before the values are taken, see `record`
         recorder = self._recorder
-        for context, total in sums.items():
+        for key, (waiting, total) in written.items():
             try:
-                key, _ = recorder.key_of(recorder.resolve(self.name), context, self.labels)
-                columns = total.columns(self.interval_s)
-                recorder.writer.put_event(INTERVALS.name, key, self._start_ns, columns)
+                total.add_many(_taken(waiting))
+                if total.count:
+                    columns = total.columns(self.interval_s)
+                    recorder.writer.put_event(INTERVALS.name, key, self._start_ns, columns)
             except Exception as error:  # noqa: BLE001  (a metric must never hurt its program)
                 recorder.refuse(error, self.name)
 
@@ -133,16 +193,54 @@ def flush_intervals(*, due_only: bool = False) -> None:
 
 def after_fork() -> None:
     """In a forked child: see `IntervalMetric.after_fork`."""
-    for handle in list(_open):
+    global _sees_its_end  # noqa: PLW0603  (one per process)
+    _sees_its_end = False
+    for handle in list(_all):  # also one that another thread of the parent was just writing
         handle.after_fork()
     _open.clear()
 
 
-def _refuse_place(name: str, step: int | None, time: TimeLike | None) -> None:
-    if step is not None or time is not None:
-        raise MetricValidationError(
-            f"metric {name!r} is recorded per interval, which has no step or time of its own",
-            reason="bad_step",
-            allowed="a value alone",
-            fix="Use a handle without aggregate=… for facts with a step or time.",
+def _see_the_end() -> None:
+    """In a child of `multiprocessing`, have the open intervals recorded at its end.
+
+    Such a child often ends without what `atexit` knows of. Other programs never import it here.
+    """
+    global _sees_its_end  # noqa: PLW0603  (one per process)
+    if _sees_its_end:
+        return
+    _sees_its_end = True
+    if "multiprocessing.util" in sys.modules:
+        from multiprocessing import process, util
+
+        if process.parent_process() is not None:
+            # After the program's own finalizers, which may record.
+            util.Finalize(None, flush_intervals, exitpriority=-100)
+
+
+def _taken(waiting: deque[float]) -> list[float]:
+    return [waiting.popleft() for _ in range(len(waiting))]
+
+
+def _seconds(interval: str | float) -> float:
+    try:
+        seconds = parse_duration_s(interval)
+    except (QueryError, TypeError, ValueError, OverflowError):
+        seconds = 0.0
+    if not _SHORTEST_S <= seconds <= _LONGEST_S:
+        raise ConfigError(
+            "the length of an interval cannot be used",
+            got=interval,
+            allowed="a number of seconds, or a text such as '250ms', '10s', '5m', '1h'; from 1 ms "
+            "to 365 days",
+            fix="Write for example aggregate='10s'.",
         )
+    return seconds
+
+
+def _refuse_place(name: str, step: int | None) -> None:
+    raise MetricValidationError(
+        f"metric {name!r} is recorded per interval, which has no step or time of its own",
+        reason="bad_time" if step is None else "bad_step",
+        allowed="a value alone",
+        fix="Use a handle without aggregate=… for facts with a step or time.",
+    )

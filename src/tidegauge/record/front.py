@@ -9,7 +9,6 @@ from typing import overload
 
 from tidegauge.catalog import format_metric_name, parse_metric_name
 from tidegauge.model.errors import MetricValidationError
-from tidegauge.model.times import parse_duration_s
 from tidegauge.record.aggregate import IntervalMetric
 from tidegauge.record.handle import Metric
 from tidegauge.record.recorder import Recorder
@@ -90,12 +89,15 @@ def metric(
     Args:
         name: As for `log_metric`.
         aggregate: Record a count, sum, smallest, largest and histogram per interval of this
-            length (`"10s"`, or seconds) instead of every value. Killing the process then loses
-            the open interval.
+            length (`"10s"`, or seconds; 1 ms to 365 days) instead of every value. Killing the
+            process then loses the open interval.
         labels: As for `log_metric`.
 
     Returns:
         A handle with `record(value)` and `timer()`.
+
+    Raises:
+        ConfigError: `aggregate` is no length of an interval.
 
     Example:
         >>> import tidegauge as tg
@@ -104,16 +106,21 @@ def metric(
     """
     if aggregate is None:
         return Metric(recorder, name, labels)
-    return IntervalMetric(recorder, name, labels, parse_duration_s(aggregate))
+    return IntervalMetric(recorder, name, labels, aggregate)
 
 
 def timer(name: str, **labels: object) -> Timer:
     """Record how long a block or each call of a function takes, in the metric's own unit.
 
-    Works on plain functions, coroutines and generators, and records what raised as well.
+    Works on plain functions, coroutines and generators, and records what raised as well. May be
+    made before `configure`, such as at the top of a module; the metric is looked up when something
+    was timed. The unit of a metric that is not declared is what its name ends in
+    (`custom:load_ms`), else seconds.
 
     Raises:
-        MetricValidationError: The metric's unit is not a unit of time.
+        MetricValidationError: In strict mode, at the end of a block or call, as `log_metric`, or if
+            the metric's unit is not a unit of time. In lenient mode the fact is dropped, counted
+            and logged instead.
 
     Example:
         >>> import tidegauge as tg

@@ -4,16 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
 
 from tidegauge.model.times import TimeLike
 from tidegauge.record.hot import Record
 from tidegauge.record.recorder import Recorder
-from tidegauge.record.timing import Timer, per_second
+from tidegauge.record.timing import Timer
 
 __all__ = ["Metric"]
-
-F = TypeVar("F")
 
 
 class Metric:
@@ -41,7 +38,7 @@ class Metric:
 
     def timer(self) -> Timer:
         """Time a block, or every call of a function; see `tidegauge.timer`."""
-        return Timer(self.record, per_second(self._recorder, self.name))
+        return Timer(self._recorder, self.name, self.record)
 
     def _careful(self, value: float, step: int | None = None, time: TimeLike | None = None) -> None:
         if value.__class__ is not float and value.__class__ is not int:
