@@ -8,6 +8,7 @@ shutdown, fork and exit.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import threading
@@ -19,7 +20,7 @@ from tidegauge.catalog import builtin_catalog, load_catalog
 from tidegauge.journal.follow import FollowerThread, OutwardFollower
 from tidegauge.journal.segment import Refused
 from tidegauge.journal.slot import slot_directories
-from tidegauge.model.errors import StoreError
+from tidegauge.model.errors import ConfigError, StoreError
 from tidegauge.model.tables import TABLES
 from tidegauge.query.front import reader
 from tidegauge.record import aggregate
@@ -112,8 +113,16 @@ class Parts:
         """A follower that delivers to MLflow. From now on the journal waits for it.
 
         Raises:
+            ConfigError: Neither the settings nor an earlier process want one. The journal would
+                wait for it for ever.
             MissingExtraError: MLflow is not installed.
         """
+        if not (self.settings.mlflow or "mlflow" in self.store.state.followers()):
+            raise ConfigError(
+                "facts of this store do not go to MLflow",
+                got=str(self.root),
+                fix="If they are to, set mlflow=True, or TIDEGAUGE_MLFLOW=1.",
+            )
         from tidegauge.export.mlflow import MlflowFollower
 
         return MlflowFollower(
@@ -146,12 +155,14 @@ class _Process(Parts):
     def stop(self, deadline_s: float) -> None:
         """Stop it, each after the piece of work in hand.
 
-        What leaves the machine may hang in a request: past the deadline it is left behind.
+        What leaves the machine may hang in a request: past the deadline it is left behind. Killed
+        there, it has lost nothing, as everywhere.
         """
         if self.ticker is not None:
             self.ticker.stop()
+        remote_tables = "://" in (self.settings.tables_uri or "")
         for thread in self.threads:
-            outward = isinstance(thread.follower, OutwardFollower)
+            outward = remote_tables or isinstance(thread.follower, OutwardFollower)
             thread.stop(max(deadline_s - time.monotonic(), 0.0) if outward else None)
         self.threads = []
 
@@ -208,6 +219,8 @@ class _LateDrain:
 _lock = threading.RLock()
 _process: _Process | None = None
 _reading: Parts | None = None
+#: What `configure` was given last, for recording again after a shutdown.
+_given: dict[str, Any] = {}
 
 
 def configure(**given: Any) -> Settings:
@@ -237,6 +250,8 @@ def configure(**given: Any) -> Settings:
     catalog = _vocabulary(chosen)
     with _lock:
         process = _apply(chosen, catalog)
+        _given.clear()
+        _given.update(given)
         try:
             recorder.writer.open()
         except Refused as refusal:  # a full disk may have room again later; recording counts it
@@ -263,8 +278,8 @@ def flush(timeout_s: float = 30.0) -> bool:
 def shutdown(timeout_s: float | None = None) -> bool:
     """Close open intervals, wait for MLflow, stop the background threads and give the slot back.
 
-    Recording afterwards starts everything again. At the end of the process this happens by
-    itself, except that the operating system gives the slot back.
+    Recording afterwards starts everything again, as it was configured. At the end of the process
+    this happens by itself, except that the operating system gives the slot back.
 
     Args:
         timeout_s: Most seconds to wait for delivery to MLflow; the setting `exit_wait_s` if None.
@@ -281,6 +296,13 @@ def shutdown(timeout_s: float | None = None) -> bool:
         return delivered
 
 
+def start_over() -> None:
+    """Shut down, and be as if nothing had been configured."""
+    with _lock:
+        shutdown()
+        _given.clear()
+
+
 def parts() -> Parts:
     """The parts of this process: as configured, or as the environment says. Starts nothing."""
     global _reading  # noqa: PLW0603  (one per process, like the recorder)
@@ -288,7 +310,7 @@ def parts() -> Parts:
         if _process is not None:
             return _process
         if _reading is None:
-            _reading = assemble()
+            _reading = assemble(**_given)
         return _reading
 
 
@@ -314,10 +336,10 @@ def _vocabulary(chosen: Settings) -> Catalog:
 
 
 def _prepare() -> None:
-    """Apply the environment and the defaults. Called with the first fact of a process."""
+    """Apply the settings. Called with the first fact of a process or after a shutdown."""
     with _lock:
         if _process is None:
-            chosen = read_settings({})
+            chosen = read_settings(_given)
             _apply(chosen, _vocabulary(chosen))
 
 
@@ -397,6 +419,9 @@ def _end(process: _Process, timeout_s: float | None) -> bool:
     outward = [each for each in process.threads if isinstance(each.follower, OutwardFollower)]
     delivered = all(_caught_up(thread, deadline_s) for thread in outward)
     process.stop(deadline_s)
+    # Once more after the last fact, so that the slot's page tells how many there are.
+    with contextlib.suppress(OSError, StoreError):
+        recorder.writer.tick()
     return delivered
 
 

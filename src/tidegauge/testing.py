@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from tidegauge.config import configure, shutdown
+from tidegauge.config import configure, start_over
 from tidegauge.journal.follow import Follower
 from tidegauge.journal.layout import NO_STEP
 from tidegauge.journal.reader import Journal
@@ -147,7 +147,7 @@ def capture(*, strict: bool = True, **settings: object) -> Iterator[Captured]:
             yield captured
         finally:
             captured.freeze()
-            shutdown()
+            start_over()
 
 
 class FollowerSuite:

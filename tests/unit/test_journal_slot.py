@@ -7,12 +7,20 @@ import fcntl
 import os
 import shutil
 import threading
+import uuid
 from pathlib import Path
 
 import pytest
 
 from tidegauge.journal.layout import STATE_BYTES
-from tidegauge.journal.slot import Slot, journal_id, owner_of, slot_bytes, slot_directories
+from tidegauge.journal.slot import (
+    Slot,
+    boot_number,
+    journal_id,
+    owner_of,
+    slot_bytes,
+    slot_directories,
+)
 from tidegauge.journal.state import SlotState, read_state, state_path
 
 
@@ -249,3 +257,12 @@ def test_descriptors_are_given_back(root: Path) -> None:
 def _made(root: Path) -> Path:
     Slot.take(root).release()
     return root
+
+
+@pytest.mark.parametrize("boot_id", [uuid.UUID(int=0), uuid.UUID(int=2**128 - 1)])
+def test_every_start_of_the_machine_fits_into_the_page(boot_id: uuid.UUID, root: Path) -> None:
+    """Whatever the identity that the system gives it."""
+    slot = Slot.take(root)
+    slot.state["boot"] = boot_number(boot_id)
+    assert read_state(state_path(slot.directory)).number("boot") == boot_number(boot_id)
+    slot.release()

@@ -124,9 +124,16 @@ def test_nothing_is_made_before_the_first_fact(root: Path) -> None:
     writer = JournalWriter(root)
     writer.tick()
     writer.sync()
-    writer.count_drop("bad_name")
     writer.close()
     assert not root.exists()
+
+
+def test_drops_alone_take_a_slot(root: Path) -> None:
+    """A process that records nothing that is allowed is seen, too."""
+    writer = JournalWriter(root)
+    writer.count_drop("bad_name", 2)
+    assert slot_of(root).drops() == {"bad_name": 2}
+    writer.close()
 
 
 def test_owner_goes_on_where_the_last_one_stopped(root: Path) -> None:

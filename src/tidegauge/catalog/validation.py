@@ -12,6 +12,7 @@ import math
 import numbers
 import operator
 from decimal import Decimal
+from typing import SupportsFloat
 
 from tidegauge.catalog.labels import check_label, check_labels, is_bool
 from tidegauge.catalog.units import check_unit
@@ -118,6 +119,8 @@ def range_text(spec: MetricSpec) -> str:
 def _as_float(spec: MetricSpec, value: object) -> float:
     if type(value) is float:
         return value
+    if type(value) is int:
+        return _converted(value)
     try:
         number = _read_float(value)
     except Exception as error:  # a caller's object: whatever it raises, it is not a number
@@ -135,8 +138,12 @@ def _read_float(value: object) -> float | str:
         problem = _not_a_number(value)
     if problem is not None:
         return problem
+    return _converted(value)  # type: ignore[arg-type]
+
+
+def _converted(value: SupportsFloat) -> float:
     try:
-        return float(value)  # type: ignore[arg-type]
+        return float(value)
     except OverflowError:
         return math.inf
 

@@ -100,6 +100,10 @@ def status_blocks(seen: Status, *, now_ns: int, verbose: bool = False) -> Iterat
     )
     if dropped:
         yield _dropped(balance)
+    if fixed := sum(slot.fixed_names for slot in seen.slots):
+        yield Lines(
+            f"{fixed:,} facts came under names that do not fit, and were given one that does."
+        )
     yield Table(
         [
             Column("name", "follower"),

@@ -102,7 +102,7 @@ SERIES_CHECK_SEED = 0x5A
 #: The page of a slot: magic and journal id; a CRC-32 of these follows. Then its numbers.
 STATE_BYTES = 4096
 IDENTITY = struct.Struct("<8s16s")
-#: A number of the page, and its bits inverted.
+#: A number of the page, below 2**63, and its bits inverted.
 NUMBER = struct.Struct("<qq")
 #: Encodes one: `pack_number(value, ~value)`.
 pack_number = _native(NUMBER, "@ll").pack
@@ -119,6 +119,7 @@ NUMBER_OFFSETS = {
             "events_end",
             "events_facts",
             "series_end",
+            "fixed_names",
         )
     )
 }

@@ -7,10 +7,11 @@ mapping, so a file that shrinks or vanishes is an error here and not a signal.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -24,7 +25,13 @@ from tidegauge.journal.decode import (
 )
 from tidegauge.journal.events import Batch, Record, decode_facts, facts_in
 from tidegauge.journal.frames import Frame, scan_frames
-from tidegauge.journal.layout import EVENTS_MAGIC, HEADER_BYTES, POINT_BYTES, POINTS_MAGIC
+from tidegauge.journal.layout import (
+    EVENTS_MAGIC,
+    HEADER_BYTES,
+    POINT_BYTES,
+    POINTS_MAGIC,
+    unpack_header,
+)
 from tidegauge.journal.segment import SegmentFile, lane_segments
 from tidegauge.journal.series import Vector
 from tidegauge.journal.series_reader import SeriesReader
@@ -145,7 +152,10 @@ class SlotReader:
                     return joined_points(start, parts)
                 stamped, slots = read
                 newest = file is files[-1]
-                used = _touched(slots) if newest else len(slots)
+                used = len(slots)
+                if newest:
+                    least = 0 if file.intact else min(used, max(settled_end - end, 0))
+                    used = max(_touched(slots), least)
                 holes = np.flatnonzero(~stamped[:used])
                 # A call that never returned, or one that has not returned yet?
                 holes = holes[holes >= settled_end - end]
@@ -154,13 +164,24 @@ class SlotReader:
                 parts.append(_decode(file, end, stamped[:used], slots[:used]))
                 if used == len(slots) < count and not newest and not file.intact:
                     parts.append(lost_points(end + used, end + count))  # the file was cut
-                if parts[-1].end < end + count:
-                    return joined_points(start, parts)
+                is_last = parts[-1].end < end + count
                 end = parts[-1].end
+                if is_last and (file.intact or not newest):
+                    return joined_points(start, parts)
+                if is_last:
+                    break
+        if end < min(settled_end, stop) and not (files and files[-1].intact):
+            # The newest file was cut or deleted. What was settled was in it.
+            parts.append(lost_points(end, min(settled_end, stop)))
         return joined_points(start, parts)
 
     def events(
-        self, start: int, *, facts_before: int | None = None, limit_bytes: int = 4 << 20
+        self,
+        start: int,
+        *,
+        facts_before: int | None = None,
+        limit_bytes: int = 4 << 20,
+        stop: int | None = None,
     ) -> EventsBatch:
         """Read events from byte position `start` on, about `limit_bytes` at most.
 
@@ -169,7 +190,11 @@ class SlotReader:
             facts_before: Facts written to this lane before `start`, the `ordinal` of the batch
                 that ended there; without it, facts damaged right after `start` go uncounted.
             limit_bytes: Where to stop, after at least one event.
+            stop: Position at which a batch ended before; this one goes no further. Bytes before
+                it that do not check out any more are passed over.
         """
+        # Read before any frame: what had been counted by then shows in the frames.
+        counted = read_state(state_path(self.directory)).number("events_facts") or 0
         end, ordinal, damaged, taken_bytes = start, facts_before, 0, 0
         records: list[Event] = []
         files = lane_segments(self.directory, "events", EVENTS_MAGIC)
@@ -182,9 +207,11 @@ class SlotReader:
             shift = HEADER_BYTES - file.first_position
             frames = _frames(file.path, end + shift)
             if frames is None:  # freed in this moment: the caller starts again
-                break
+                return EventsBatch(start, end, records, damaged, ordinal)
             begin = end
             for frame in frames:
+                if stop is not None and begin + frame.end > stop:
+                    return EventsBatch(start, stop, records, damaged, ordinal)
                 fact = decode_facts(frame.payload)
                 if fact is None:  # the next one tells how many facts these were
                     continue
@@ -197,6 +224,10 @@ class SlotReader:
                     return EventsBatch(start, end, records, damaged, ordinal)
             if not newest:
                 end = file.end_position
+            if stop is not None and end >= stop:
+                return EventsBatch(start, stop, records, damaged, ordinal)
+        if ordinal is not None and ordinal < counted:  # the end of the newest file is lost
+            damaged, ordinal = damaged + counted - ordinal, counted
         return EventsBatch(start, end, records, damaged, ordinal)
 
     def series(self, identifier: int) -> SeriesKey | None:
@@ -226,9 +257,26 @@ class SlotReader:
             position = batch.end
         return position
 
+    def created_ns(self, lane: Literal["points", "events"], position: int) -> int:
+        """When the file was made that has a position of a lane; 0 if nothing tells.
+
+        No fact at this position or behind it was recorded earlier, whatever its time.
+        """
+        magic = POINTS_MAGIC if lane == "points" else EVENTS_MAGIC
+        for file in lane_segments(self.directory, lane, magic):
+            if position < file.end_position:
+                with contextlib.suppress(FileNotFoundError):
+                    header = unpack_header(_head(file.path), magic)
+                    return 0 if header is None else header.created_ns
+        return 0
+
     def drops(self) -> Counter[str]:
         """Facts refused, by reason, in the life of the slot."""
         return read_state(state_path(self.directory)).drops()
+
+    def fixed_names(self) -> int:
+        """Facts whose names were fixed, in the life of the slot."""
+        return read_state(state_path(self.directory)).number("fixed_names") or 0
 
     def size_bytes(self) -> int:
         """Room that the slot's files take on the disk."""
@@ -289,6 +337,11 @@ class SlotReader:
             )
             for index, (series, value) in enumerate(zip(members, fact.values, strict=True))
         ]
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as source:
+        return source.read(HEADER_BYTES)
 
 
 def _read_slots(file: SegmentFile, position: int, count: int) -> tuple[Any, Any] | None:

@@ -16,7 +16,15 @@ from tidegauge.journal.state import SlotState, read_state, state_path
 from tidegauge.model.clock import SYSTEM_CLOCK
 from tidegauge.model.errors import StorePermissionError
 
-__all__ = ["Slot", "journal_id", "owner_of", "slot_bytes", "slot_directories", "sync_slot"]
+__all__ = [
+    "Slot",
+    "boot_number",
+    "journal_id",
+    "owner_of",
+    "slot_bytes",
+    "slot_directories",
+    "sync_slot",
+]
 
 _ID_FILE = "id"
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -248,9 +256,14 @@ def _leads_to(directory: Path, descriptor: int) -> bool:
         return False
 
 
+def boot_number(boot_id: uuid.UUID) -> int:
+    """The first 63 bits, which a number of the page has room for."""
+    return boot_id.int >> 65
+
+
 def _boot() -> int:
     """A number that every start of the machine has anew; 0 if the system does not tell."""
     try:
-        return uuid.UUID(_BOOT_FILE.read_text(encoding="ascii").strip()).int >> 64
+        return boot_number(uuid.UUID(_BOOT_FILE.read_text(encoding="ascii").strip()))
     except (OSError, ValueError):
         return 0

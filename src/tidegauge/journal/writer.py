@@ -7,6 +7,7 @@ one after a fork or when the directory was deleted.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
@@ -247,7 +248,7 @@ class JournalWriter:
             return True
 
     def count_drop(self, reason: str, count: int = 1) -> None:
-        """Count facts as dropped; in memory until there is a slot to write it to."""
+        """Count facts as dropped; in memory for as long as no slot can be had."""
         with self.lock:
             self._drops[reason] += count
             if not self._busy:
@@ -256,6 +257,12 @@ class JournalWriter:
                     self._count_drops()
                 finally:
                     self._busy = False
+
+    def count_fixed(self, count: int = 1) -> None:
+        """Count facts, just written, whose names were fixed."""
+        with self.lock:
+            if count and self._tenure is not None:
+                self._tenure.slot.state["fixed_names"] += count
 
     @_alone
     def tick(self) -> None:
@@ -350,6 +357,9 @@ class JournalWriter:
             return put(*args, **kwargs)
 
     def _count_drops(self) -> None:
+        if self._tenure is None and any(self._drops.values()):
+            with contextlib.suppress(StoreError):
+                self._open()  # which counts them
         if self._tenure is not None:
             for reason, count in self._drops.items():
                 if count:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import overload
 
-from tidegauge.catalog import format_metric_name, parse_metric_name
 from tidegauge.model.errors import MetricValidationError
 from tidegauge.record.aggregate import IntervalMetric
 from tidegauge.record.handle import Metric
@@ -61,17 +60,17 @@ def log_metric_with_metadata(
 
 def log_usage_metrics(metrics: Mapping[str, float], step: int | None = None) -> None:
     """Record a batch of metrics of the category `usage`; names may leave the category out."""
-    log_metrics(_prefixed("usage", metrics), step)
+    _log_category("usage", metrics, step)
 
 
 def log_model_metrics(metrics: Mapping[str, float], step: int | None = None) -> None:
     """Record a batch of metrics of the category `model`; names may leave the category out."""
-    log_metrics(_prefixed("model", metrics), step)
+    _log_category("model", metrics, step)
 
 
 def log_pipeline_metrics(metrics: Mapping[str, float], step: int | None = None) -> None:
     """Record a batch of metrics of the category `pipeline`; names may leave the category out."""
-    log_metrics(_prefixed("pipeline", metrics), step)
+    _log_category("pipeline", metrics, step)
 
 
 @overload
@@ -133,21 +132,23 @@ def timer(name: str, **labels: object) -> Timer:
     return Metric(recorder, name, labels).timer()
 
 
-def _prefixed(category: str, metrics: Mapping[str, float]) -> dict[str, float]:
-    """Put a category before every name that has none; refuse names that have another."""
-    named = {}
+def _log_category(category: str, metrics: object, step: int | None) -> None:
+    """Record a batch after putting the category before every name that has none."""
+    if not isinstance(metrics, Mapping):
+        recorder.many(metrics, step)  # which says what is wrong
+        return
+    pairs = []
     for name, value in metrics.items():
-        try:
-            given = parse_metric_name(name).category
-            if given is None:
-                named[format_metric_name(category, name)] = value
-            elif given == category:
-                named[name] = value
-            else:
-                raise _of_another(category, name)
-        except MetricValidationError as error:
-            recorder.refuse(error, name)
-    return named
+        given, colon, _ = str(name).partition(":")
+        if colon and given != category:
+            recorder.refuse(_of_another(category, name), name)
+        else:
+            pairs.append((name if colon else f"{category}:{name}", value))
+    named = dict(pairs)
+    if len(named) == len(pairs):
+        log_metrics(named, step)
+    else:  # one metric twice, with and without its category
+        recorder.many(pairs, step)
 
 
 def _of_another(category: str, name: str) -> MetricValidationError:

@@ -28,12 +28,26 @@ from tidegauge.journal.events import encode
 from tidegauge.journal.layout import ALL_BITS, STEP_FACTOR, STEP_OFFSET, pack_point
 from tidegauge.journal.points import packs_points
 from tidegauge.journal.writer import JournalWriter
+from tidegauge.model.errors import StoreError
 from tidegauge.model.times import TimeLike
 
 __all__ = ["Binding", "Caches", "Hot", "Record", "SlowPath", "compile_hot", "payload_check"]
 
+#: What encoding and checking a batch may raise, and the journal. Not every exception: one that a
+#: signal handler raises in the middle is for the program, and what was written is not repeated.
+NOT_PLAIN = (
+    AttributeError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    UnicodeError,
+    msgspec.MsgspecError,
+    StoreError,
+)
 _INFINITY = float("inf")
 _MOST_KNOWN = 100_000
+_MOST_KNOWN_TO_A_HANDLE = 1_000
 _NOWHERE: Iterator[int] = iter(())
 
 
@@ -68,22 +82,40 @@ class Caches:
         found: tuple[float, float, int],
     ) -> None:
         """Remember min, max and id of a series. Called under the writer's lock."""
-        if self._size >= _MOST_KNOWN:
-            self.known.clear()
-            self._size = 0
+        self._make_room()
         node = self.known.setdefault(name, {})
         for label, value in labels.items():
             node = node.setdefault(label, {}).setdefault(value, {})
         node[context] = found
         self._size += 1
 
+    def learn_batch(
+        self,
+        names: tuple[str, ...],
+        limits: Sequence[tuple[float, float]],
+        context: object,
+        found: tuple[int, int],
+    ) -> None:
+        """Remember the vector of a batch and its generation. Called under the writer's lock."""
+        self._make_room()
+        if names not in self.batches:
+            self.batches[names] = payload_check(limits), {}
+        self.batches[names][1][context] = found
+        self._size += 1
+
     def clear(self) -> None:
         """Forget everything. Called under the writer's lock."""
         self.known.clear()
-        self._size = 0
         self.batches.clear()
+        self._size = 0
         for forget in list(self.bound.values()):
             forget()
+
+    def _make_room(self) -> None:
+        if self._size >= _MOST_KNOWN:
+            self.known.clear()
+            self.batches.clear()
+            self._size = 0
 
 
 class SlowPath(Protocol):
@@ -277,12 +309,16 @@ def compile_hot(  # noqa: C901, PLR0915  (one closure per kind of call)
             check, vectors = batches[tuple(metrics)]
             vector, generation = vectors[context()]
             values = [*metrics.values()]
+            # An Enum's member is encoded as its value, but cannot be added up.
+            sum(values)
+            if step is not None and step.__class__ is not int:
+                raise TypeError
             payload = encode(("b", now(), vector, step, values))
             check(payload)
             if writer.put_payload(payload, generation, len(values)):
                 return
-        except Exception:  # noqa: BLE001, S110  (whatever it is, the slow path finds out and tells)
-            pass
+        except NOT_PLAIN:
+            pass  # the slow path finds out what it is and tells
         slow.many(metrics, step)
 
     def bind(careful: Record) -> Binding:
@@ -320,6 +356,8 @@ def compile_hot(  # noqa: C901, PLR0915  (one closure per kind of call)
         def learn(new_lo: float, new_hi: float, context: object, series: int) -> None:
             nonlocal lo, hi
             lo, hi = new_lo, new_hi
+            if len(ids) >= _MOST_KNOWN_TO_A_HANDLE:
+                ids.clear()
             ids[context] = series
 
         def forget() -> None:

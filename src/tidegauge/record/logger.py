@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-import logging
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
-from tidegauge.catalog import migrate_metric_name
 from tidegauge.catalog.validation import check_value
-from tidegauge.model.errors import MetricValidationError
+from tidegauge.model.spec import MetricSpec
+from tidegauge.model.times import TimeLike
 from tidegauge.record import front
-from tidegauge.record.recorder import Recorder
+from tidegauge.record.recorder import Rules
 
 __all__ = ["MetricLogger"]
-
-_log = logging.getLogger("tidegauge")
 
 
 class MetricLogger:
@@ -40,24 +37,23 @@ class MetricLogger:
         self.allow_legacy_names = allow_legacy_names
         self.raise_on_error = raise_on_error
 
-    @property
-    def _recorder(self) -> Recorder:
-        return front.recorder
-
     def log_metric(
         self,
         name: str,
         value: float,
         step: int | None = None,
         *,
+        time: TimeLike | None = None,
         raise_on_error: bool | None = None,
+        **labels: object,
     ) -> None:
         """Record one value; see `tidegauge.log_metric`.
 
         Raises:
             MetricValidationError: It is not allowed, and `raise_on_error`, here or of the logger.
         """
-        self.log_metrics({name: value}, step, raise_on_error=raise_on_error)
+        rules = self._rules(raises=raise_on_error)
+        front.recorder.record(name, value, step, time, labels, rules=rules)
 
     def log_metrics(
         self,
@@ -71,18 +67,7 @@ class MetricLogger:
         Raises:
             MetricValidationError: One is not allowed, and `raise_on_error`; none was recorded then.
         """
-        raising = self.raise_on_error if raise_on_error is None else raise_on_error
-        good = {}
-        for name, value in metrics.items():
-            try:
-                good.update(self._checked(name, value))
-            except MetricValidationError as error:
-                if raising:
-                    raise
-                self._recorder.writer.count_drop(error.reason)
-                _log.warning("dropped %r (%s): %s", name, error.reason, error)
-        if good:
-            front.log_metrics(good, step)
+        front.recorder.many(metrics, step, rules=self._rules(raises=raise_on_error))
 
     def log_metric_with_metadata(
         self,
@@ -90,17 +75,16 @@ class MetricLogger:
         value: float,
         metadata: Mapping[str, object],
         step: int | None = None,
+        *,
+        raise_on_error: bool | None = None,
     ) -> None:
-        """Record one value with metadata; see `tidegauge.log_metric_with_metadata`."""
-        try:
-            ((accepted, number),) = self._checked(name, value).items()
-        except MetricValidationError as error:
-            if self.raise_on_error:
-                raise
-            self._recorder.writer.count_drop(error.reason)
-            _log.warning("dropped %r (%s): %s", name, error.reason, error)
-        else:
-            front.log_metric_with_metadata(accepted, number, metadata, step)
+        """Record one value with metadata; see `tidegauge.log_metric_with_metadata`.
+
+        Raises:
+            MetricValidationError: It is not allowed, and `raise_on_error`, here or of the logger.
+        """
+        rules = self._rules(raises=raise_on_error)
+        front.recorder.with_metadata(name, value, metadata, step, rules=rules)
 
     def get_metrics_by_prefix(
         self, metrics: Mapping[str, float] | str, prefix: str
@@ -122,22 +106,23 @@ class MetricLogger:
 
         A run that lacks a metric does not count for it.
         """
-        names = dict.fromkeys(name for metrics in metrics_list for name in metrics)
-        summaries = {}
-        for name in names:
-            values = [metrics[name] for metrics in metrics_list if name in metrics]
-            summaries[name] = {
-                "mean": statistics.fmean(values),
-                "min": min(values),
-                "max": max(values),
-                "median": statistics.median(values),
-                "count": len(values),
+        values: dict[str, list[float]] = {}
+        for metrics in metrics_list:
+            for name, value in metrics.items():
+                values.setdefault(name, []).append(
+                    check_value(MetricSpec(name=name, description=name), value)
+                )
+        return {
+            name: {
+                "mean": statistics.fmean(each),
+                "min": min(each),
+                "max": max(each),
+                "median": statistics.median(each),
+                "count": len(each),
             }
-        return summaries
+            for name, each in values.items()
+        }
 
-    def _checked(self, name: str, value: float) -> dict[str, float]:
-        catalog = self._recorder.catalog
-        if self.allow_legacy_names:
-            name = migrate_metric_name(name, catalog=catalog)
-        spec = catalog.resolve(name)
-        return {spec.name: check_value(spec, value)}
+    def _rules(self, *, raises: bool | None) -> Rules:
+        raises = self.raise_on_error if raises is None else raises
+        return Rules(raises=raises, fixes_names=self.allow_legacy_names)

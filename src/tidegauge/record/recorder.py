@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import logging
 import time as _time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -27,14 +26,44 @@ from tidegauge.model.spec import MetricSpec
 from tidegauge.model.tables import POINTS
 from tidegauge.model.times import TimeLike, parse_time_ns
 from tidegauge.record.context import Context, current
-from tidegauge.record.hot import Caches, Hot, compile_hot, payload_check
+from tidegauge.record.hot import Caches, Hot, compile_hot
 
-__all__ = ["Recorder", "bounds"]
+__all__ = ["BY_MODE", "FAULTS", "Recorder", "Rules", "bounds"]
 
+#: What may go wrong with a fact without hurting the program. Not every exception: one of the
+#: program's own, which a signal handler raises in the middle of a call, is for the program.
+FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    msgspec.MsgspecError,
+)
 _log = logging.getLogger("tidegauge")
 _LOG_EVERY_S = 60.0
-_MOST_CACHED = 100_000
 _MAX_FLOAT = 1.7976931348623157e308
+
+
+class Rules(NamedTuple):
+    """What becomes of a fact that is not allowed; None is for the mode to say, strict or lenient.
+
+    Attributes:
+        raises: Whether it raises. If not, it is dropped, counted and logged.
+        fixes_names: Whether a name that can be fixed is.
+    """
+
+    raises: bool | None = None
+    fixes_names: bool | None = None
+
+
+BY_MODE = Rules()
 
 
 class Recorder:
@@ -54,7 +83,6 @@ class Recorder:
         hot: The compiled functions.
         context: Tells the context in force.
         now_ns: Wall clock in nanoseconds.
-        fixed: Names that were fixed in lenient mode, with how often.
     """
 
     def __init__(
@@ -77,7 +105,6 @@ class Recorder:
         self._logged_s: dict[str, float] = {}
         self.strict = strict
         self.defaults = dict(defaults or {})
-        self.fixed: Counter[str] = Counter()
         self.caches = Caches()
         self.writer = JournalWriter(
             root,
@@ -125,12 +152,24 @@ class Recorder:
     @property
     def catalog(self) -> Catalog:
         """The vocabulary in use."""
-        prepare, self._prepare = self._prepare, None
-        if prepare is not None:
-            prepare()
+        self.get_ready()
         if self._catalog is None:
             self._catalog = builtin_catalog()
         return self._catalog
+
+    def get_ready(self) -> None:
+        """Apply the settings if that is still to be done, so that the mode and the place are known.
+
+        Raises:
+            ConfigError: They cannot be used; the next call tries again.
+        """
+        prepare, self._prepare = self._prepare, None
+        if prepare is not None:
+            try:
+                prepare()
+            except BaseException:
+                self._prepare = prepare
+                raise
 
     def one(
         self,
@@ -160,95 +199,140 @@ class Recorder:
             return float(value)
         try:
             return check_value(self.resolve(name), value)
-        except Exception as error:  # noqa: BLE001  (a metric must never hurt its program)
+        except FAULTS as error:
             self.refuse(error, name)
             return None
 
     def record(
         self,
         name: str,
-        value: float,
+        value: object,
         step: int | None,
         time: TimeLike | None,
         labels: Mapping[str, object],
-        learn: Callable[[float, float, object, int], None],
+        learn: Callable[[float, float, object, int], None] = lambda *_: None,
+        *,
+        rules: Rules = BY_MODE,
     ) -> None:
         """Check and record one fact, then tell `learn` what the hot path needs for the next."""
         try:
+            self.get_ready()
             context = self.context()
-            spec = self.resolve(name)
+            spec, is_fixed = self._find(name, rules)
             number = check_value(spec, value)
             whole = None if step is None else check_step(step)
             time_ns = None if time is None else parse_time_ns(time)
-            key, capped = self.key_of(spec, context, labels)
+            key, is_capped = self.key_of(spec, context, labels)
             with self.writer.lock:
                 self.writer.put_point(key, number, time_ns=time_ns, step=whole)
-                if not capped and name not in self.fixed:
+                if is_fixed:
+                    self.writer.count_fixed()
+                elif not is_capped:
                     learn(*bounds(spec), context, self.writer.series_id(key))
-        except Exception as error:  # noqa: BLE001  (a metric must never hurt its program)
-            self.refuse(error, name)
+        except FAULTS as error:
+            self.refuse(error, name, rules=rules)
 
-    def many(self, metrics: Mapping[str, object], step: int | None) -> None:
-        """Record a batch the careful way; see `tidegauge.record.hot.SlowPath`."""
+    def many(
+        self,
+        metrics: object,
+        step: int | None,
+        *,
+        rules: Rules = BY_MODE,
+    ) -> None:
+        """Record a batch, a dict or a list of pairs, the careful way; see `SlowPath` in `hot`."""
+        left = 1  # neither recorded nor refused
         try:
+            self.get_ready()
+            pairs = _pairs(metrics)
+            left = len(pairs)
             whole = None if step is None else check_step(step)
-            checked = []
-            for name, value in metrics.items():
+            context = self.context()
+            checked: list[tuple[MetricSpec, float, SeriesKey]] = []
+            is_plain = True
+            n_fixed = 0
+            for name, value in pairs:
                 try:
-                    spec = self.resolve(name)
-                    checked.append((name, spec, check_value(spec, value)))
-                except MetricValidationError as error:
-                    self.refuse(error, name)
+                    spec, is_fixed = self._find(name, rules)
+                    number = check_value(spec, value)
+                    key, is_capped = self.key_of(spec, context, {})
+                except FAULTS as error:  # and the others are recorded
+                    self.refuse(error, name, rules=rules)
+                    left, is_plain = left - 1, False
+                else:
+                    checked.append((spec, number, key))
+                    n_fixed += is_fixed
+                    is_plain &= not (is_fixed or is_capped)
             if not checked:
                 return
-            context = self.context()
-            keys = [self.key_of(spec, context, {})[0] for _, spec, _ in checked]
-            values = [value for _, _, value in checked]
             with self.writer.lock:
-                vector = self.writer.vector_id(keys)
-                generation = self.writer.generation
-                self.writer.put_batch(vector, generation, values, self.now_ns(), whole)
-                if len(checked) == len(metrics) and len(self.caches.batches) < _MOST_CACHED:
-                    names = tuple(metrics)
-                    if names not in self.caches.batches:
-                        limits = [bounds(spec) for _, spec, _ in checked]
-                        self.caches.batches[names] = (payload_check(limits), {})
-                    self.caches.batches[names][1][context] = (vector, generation)
-        except Exception as error:  # noqa: BLE001  (a metric must never hurt its program)
-            self.refuse(error, "a batch", count=len(metrics))
+                keys = [key for _, _, key in checked]
+                values = [number for _, number, _ in checked]
+                is_written = False
+                while not is_written:  # again, if a signal handler gave the slot back in between
+                    vector = self.writer.vector_id(keys)
+                    generation = self.writer.generation
+                    is_written = self.writer.put_batch(
+                        vector, generation, values, self.now_ns(), whole
+                    )
+                left = 0
+                self.writer.count_fixed(n_fixed)
+                if is_plain:
+                    limits = [bounds(spec) for spec, _, _ in checked]
+                    names = tuple(name for name, _ in pairs)
+                    self.caches.learn_batch(names, limits, context, (vector, generation))
+        except FAULTS as error:
+            self.refuse(error, "a batch", count=left, rules=rules)
 
     def with_metadata(
-        self, name: str, value: object, metadata: Mapping[str, Any], step: int | None
+        self,
+        name: str,
+        value: object,
+        metadata: Mapping[str, Any],
+        step: int | None,
+        *,
+        rules: Rules = BY_MODE,
     ) -> None:
         """Record one fact with metadata; see `tidegauge.log_metric_with_metadata`."""
         try:
+            self.get_ready()
             text = _json(metadata)
-            spec = self.resolve(name)
+            spec, is_fixed = self._find(name, rules)
             number = check_value(spec, value)
             whole = None if step is None else check_step(step)
             time = metadata.get("timestamp")
             time_ns = self.now_ns() if time is None else parse_time_ns(time)
-            labels = {label: metadata[label] for label in DIMENSIONS if metadata.get(label)}
+            given = {label: metadata.get(label) for label in DIMENSIONS}
+            # A version is a number to many people, and a text to a label.
+            labels = {
+                label: str(each) if isinstance(each, float) else each
+                for label, each in given.items()
+                if each is not None and each != ""
+            }
             key, _ = self.key_of(spec, self.context(), labels)
             columns: dict[str, object] = {"value": number, "step": whole, "metadata": text}
             self.writer.put_event(POINTS.name, key, time_ns, columns)
-        except Exception as error:  # noqa: BLE001  (a metric must never hurt its program)
-            self.refuse(error, name)
+            self.writer.count_fixed(int(is_fixed))
+        except FAULTS as error:
+            self.refuse(error, name, rules=rules)
 
     def resolve(self, name: str) -> MetricSpec:
         """Find the metric a name stands for; in lenient mode, also for a name that can be fixed."""
+        return self._find(name, BY_MODE)[0]
+
+    def _find(self, name: str, rules: Rules) -> tuple[MetricSpec, bool]:
+        """The metric, and whether its name was fixed."""
         try:
-            return self.catalog.resolve(name)
+            return self.catalog.resolve(name), False
         except MetricValidationError as error:
-            if self.strict or error.reason != "bad_name" or not isinstance(name, str):
+            fixes = not self.strict if rules.fixes_names is None else rules.fixes_names
+            if not fixes or error.reason != "bad_name" or not isinstance(name, str):
                 raise
             try:
                 spec = self.catalog.resolve(migrate_metric_name(name, catalog=self.catalog))
             except MetricValidationError:
                 raise error from None
-            self.fixed[name] += 1
-            self._say(f"fixed {name}", f"metric name {name!r} was recorded as {spec.name!r}")
-            return spec
+            self._say("fixed", f"metric name {name!r} was recorded as {spec.name!r}")
+            return spec, True
 
     def key_of(
         self, spec: MetricSpec, context: object, labels: Mapping[str, object]
@@ -274,13 +358,23 @@ class Recorder:
         )
         return SeriesKey.of(spec.name, {**self.defaults, "overflow": "true"}), True
 
-    def refuse(self, error: Exception, name: object, *, count: int = 1) -> None:
-        """Raise in strict mode; else count the fact as dropped and log it at most once a minute."""
+    def refuse(
+        self, error: Exception, name: object, *, count: int = 1, rules: Rules = BY_MODE
+    ) -> None:
+        """Raise in strict mode; else count the fact as dropped and log it at most once a minute.
+
+        Args:
+            error: Why.
+            name: What is refused, for the log.
+            count: How many facts.
+            rules: Whether to raise, if not as the mode says.
+        """
         if isinstance(error, MetricValidationError | Refused):
             reason = error.reason
         else:
             reason = "unavailable" if isinstance(error, StoreError) else "internal"
-        if self.strict and not isinstance(error, StoreError):
+        raises = self.strict if rules.raises is None else rules.raises
+        if raises and not isinstance(error, StoreError):
             raise error
         self.writer.count_drop(reason, count)
         self._say(reason, f"dropped {name!r} ({reason}): {error}", traceback=reason == "internal")
@@ -301,9 +395,19 @@ def bounds(spec: MetricSpec) -> tuple[float, float]:
     )
 
 
+def _pairs(metrics: object) -> list[tuple[str, object]]:
+    if isinstance(metrics, Mapping):
+        return list(metrics.items())
+    if isinstance(metrics, list) and all(isinstance(each, tuple) for each in metrics):
+        return metrics
+    raise _not_a_dict("metrics", metrics, reason="bad_value")
+
+
 def _json(metadata: Mapping[str, object]) -> str:
+    if not isinstance(metadata, Mapping):
+        raise _not_a_dict("metadata", metadata, reason="bad_metadata")
     try:
-        return _encode(metadata).decode()
+        return _encode(dict(metadata)).decode()
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise MetricValidationError(
             f"metadata cannot be written as JSON ({error})",
@@ -314,4 +418,20 @@ def _json(metadata: Mapping[str, object]) -> str:
         ) from error
 
 
-_encode = msgspec.json.Encoder(enc_hook=str).encode
+def _plain(value: object) -> object:
+    """What JSON can carry of a value that it does not know: numbers of arrays, or its text."""
+    tolist = getattr(value, "tolist", None)  # NumPy and PyTorch
+    return tolist() if callable(tolist) else str(value)
+
+
+def _not_a_dict(what: str, got: object, *, reason: str) -> MetricValidationError:
+    return MetricValidationError(
+        f"{what} are not a dict" if what.endswith("s") else f"{what} is not a dict",
+        reason=reason,
+        got="None" if got is None else got,
+        allowed="a dict from name to value",
+        fix="Give the names as keys.",
+    )
+
+
+_encode = msgspec.json.Encoder(enc_hook=_plain).encode

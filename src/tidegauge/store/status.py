@@ -19,7 +19,7 @@ from tidegauge.model.tables import POINTS, TABLES
 from tidegauge.store.cursors import SlotCursor, read_cursors, transaction_names
 from tidegauge.store.lag import Lag, lag_of
 from tidegauge.store.leader import holder
-from tidegauge.store.reading import consistently, event_batches, point_batches
+from tidegauge.store.reading import are_known, consistently, event_batches, point_batches
 from tidegauge.store.rows import Rows
 from tidegauge.store.store import Store
 from tidegauge.store.stored_table import NO_TABLE, TableView
@@ -32,7 +32,7 @@ class Balance(msgspec.Struct, frozen=True):
 
     Attributes:
         recorded: Facts handed over, refused ones included.
-        stored: Rows committed to tables, retired ones included.
+        stored: Rows committed to tables, retired ones included, those that were given up not.
         pending: Facts that are in the journal only.
         dropped: Facts that will never be stored, by reason; see `tidegauge.model.reasons`.
     """
@@ -64,7 +64,13 @@ class SlotStatus(msgspec.Struct, frozen=True):
         owner_alive: Whether a living process records into it.
         balance: Where its facts are.
         unacknowledged: Records that were begun and never finished, because the process died.
-        oldest_pending_ns: Time of the oldest fact that is not stored; None if all are.
+        fixed_names: Facts recorded under another name than was given, because that one did not fit.
+        given_up: Rows, counted as dropped, that were stored in files which were damaged or lost since
+            and taken out of the tables.
+        unreadable: Facts, counted as dropped, whose series cannot be read now and that no drain has
+            passed yet.
+        oldest_pending_ns: Since when the oldest pending fact waits, as in `Lag`; None if all are
+            stored.
         size_bytes: Room on the disk.
     """
 
@@ -72,6 +78,9 @@ class SlotStatus(msgspec.Struct, frozen=True):
     owner_alive: bool
     balance: Balance
     unacknowledged: int
+    fixed_names: int
+    given_up: int
+    unreadable: int
     oldest_pending_ns: int | None
     size_bytes: int
 
@@ -156,8 +165,10 @@ def _look(store: Store) -> tuple[Status, bool, int]:
         stored = store.tables.open(table)
         views[table] = NO_TABLE if stored is None else stored.view(wanted)
         cursors[table] = read_cursors(views[table].transactions, journal_id, names)
+    caught_up_ns = store.state.caught_up_ns("store")
     seen = [
-        _slot(slot, {table: each[slot.name] for table, each in cursors.items()}) for slot in slots
+        _slot(slot, {table: each[slot.name] for table, each in cursors.items()}, caught_up_ns)
+        for slot in slots
     ]
     anchor = cursors[POINTS.name]
     is_whole = all(
@@ -179,28 +190,35 @@ def _look(store: Store) -> tuple[Status, bool, int]:
     return status, is_whole, views[POINTS.name].version
 
 
-def _slot(slot: SlotReader, cursors: Mapping[str, SlotCursor]) -> SlotStatus:
+def _slot(slot: SlotReader, cursors: Mapping[str, SlotCursor], caught_up_ns: int) -> SlotStatus:
     anchor = cursors[POINTS.name]
     end, unacknowledged = anchor.points, anchor.unacknowledged
-    facts, damaged = anchor.events_facts, anchor.points_damaged + anchor.events_damaged
-    pending, times_ns = 0, list[int]()
+    given_up = sum(each.given_up for each in cursors.values())
+    facts, damaged = anchor.events_facts, anchor.points_damaged + anchor.events_damaged + given_up
+    pending, unreadable, since_ns = 0, 0, list[int]()
+    least_ns = max(caught_up_ns, slot.created_ns("points", anchor.points))
     for points in point_batches(slot, anchor.points):
         end, unacknowledged = points.end, unacknowledged + points.unacknowledged
         damaged += points.damaged
-        pending += len(points.time_ns)
-        if len(points.time_ns):
-            times_ns.append(int(points.time_ns.min()))
+        times_ns = points.time_ns[are_known(slot, points)]
+        pending += len(times_ns)
+        unreadable += len(points.time_ns) - len(times_ns)
+        if len(times_ns):
+            since_ns.append(max(least_ns, int(times_ns.min())))
+    least_ns = max(caught_up_ns, slot.created_ns("events", anchor.events))
     for events in event_batches(slot, anchor.events, facts_before=anchor.events_facts):
         facts = facts if events.ordinal is None else events.ordinal
         damaged += events.damaged
         waiting = [event for event in events.records if not _is_stored(slot, event, cursors)]
-        pending += len(waiting)
-        times_ns += [event.time_ns for event in waiting]
+        known = [event for event in waiting if slot.series(event.series) is not None]
+        pending += len(known)
+        unreadable += len(waiting) - len(known)
+        since_ns += [max(least_ns, event.time_ns) for event in known]
     refused = slot.drops()
-    dropped = Counter(refused) + Counter({"damaged": damaged})
+    dropped = Counter(refused) + Counter({"damaged": damaged + unreadable})
     balance = Balance(
         recorded=end - unacknowledged + facts + refused.total(),
-        stored=anchor.points_rows + sum(each.events_rows for each in cursors.values()),
+        stored=anchor.points_rows + sum(each.events_rows for each in cursors.values()) - given_up,
         pending=pending,
         dropped=dict(dropped),
     )
@@ -209,7 +227,10 @@ def _slot(slot: SlotReader, cursors: Mapping[str, SlotCursor]) -> SlotStatus:
         owner_alive=slot.owner_alive(),
         balance=balance,
         unacknowledged=unacknowledged,
-        oldest_pending_ns=min(times_ns, default=None),
+        fixed_names=slot.fixed_names(),
+        given_up=given_up,
+        unreadable=unreadable,
+        oldest_pending_ns=min(since_ns, default=None),
         size_bytes=slot.size_bytes(),
     )
 
@@ -236,6 +257,6 @@ def _followers(
     found = [FollowerStatus("store", lag, store.state.counters("store"))]
     for name in store.state.followers():
         if name != "store":
-            lag = lag_of(slots, store.state.cursors(name))
+            lag = lag_of(slots, store.state.cursors(name), store.state.caught_up_ns(name))
             found.append(FollowerStatus(name, lag, store.state.counters(name)))
     return found
