@@ -174,7 +174,8 @@ TABLE = {
     "full segment cut in its header": Case(cut(P0, 50), POINTS[8:], 8),
     "full segment cut to nothing": Case(cut(P0, 0), POINTS[8:], 8),
     "full segment deleted": Case(delete(P0), POINTS[8:], 8),
-    # At the end of a journal nothing tells how much there was.
+    # At the end of a journal the page tells how much there was, up to what was settled: here, where
+    # the writer had no second of peace, nothing.
     "newest segment cut in a slot": Case(cut(P1, in_slot(5, 1)), POINTS[:9]),
     "newest segment cut to nothing": Case(cut(P1, 0), POINTS[:8]),
     "newest segment deleted": Case(delete(P1), POINTS[:8]),
@@ -197,11 +198,13 @@ TABLE = {
     "first event zeroed": Case(
         fill(E0, HEADER_BYTES, HEADER_BYTES + 40), events=EVENTS[1:], damaged_events=1
     ),
-    "events cut in the first frame": Case(cut(E0, HEADER_BYTES + 30), events=[]),
-    "events cut in the header": Case(cut(E0, 30), events=[]),
-    "events cut to nothing": Case(cut(E0, 0), events=[]),
-    "events deleted": Case(delete(E0), events=[]),
-    "all segments deleted": Case(delete("000/*.seg"), [], events=[]),
+    # The page tells how many there were.
+    "last event": Case(flip(E0, HEADER_BYTES + 200), events=EVENTS[:3], damaged_events=1),
+    "events cut in the first frame": Case(cut(E0, HEADER_BYTES + 30), events=[], damaged_events=4),
+    "events cut in the header": Case(cut(E0, 30), events=[], damaged_events=4),
+    "events cut to nothing": Case(cut(E0, 0), events=[], damaged_events=4),
+    "events deleted": Case(delete(E0), events=[], damaged_events=4),
+    "all segments deleted": Case(delete("000/*.seg"), [], events=[], damaged_events=4),
     # Series: an entry that is lost takes its facts with it, and gives them to no other series.
     "entry of a series": Case(flip(SERIES, 16 + 40), B_ONLY[0], events=B_ONLY[1]),
     "length of an entry": Case(flip(SERIES, 16 + 4), B_ONLY[0], events=B_ONLY[1]),
@@ -232,8 +235,8 @@ TABLE = {
     "id cut to nothing": Case(cut("id", 0)),
     "id flipped": Case(flip("id", 5)),
     "foreign files": Case(add_foreign_files),
-    "slot deleted": Case(delete("000"), [], events=[]),
-    "all but the page deleted": Case(delete("000", "id"), [], events=[]),
+    "slot deleted": Case(delete("000"), [], events=[], damaged_events=4),
+    "all but the page deleted": Case(delete("000", "id"), [], events=[], damaged_events=4),
     "page and a segment deleted": Case(delete(STATE, P0), POINTS[8:], 8, dropped=0),
 }
 

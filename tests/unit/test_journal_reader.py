@@ -18,6 +18,7 @@ from tidegauge.journal.slot import Slot
 from tidegauge.journal.state import read_state, state_path
 from tidegauge.journal.writer import JournalWriter
 from tidegauge.model.series import SeriesKey
+from tidegauge.testing import FakeClock
 
 A = SeriesKey.of("custom:a", {})
 
@@ -257,6 +258,61 @@ def test_missing_segment_is_passed_and_counted(
         values += batch.value.tolist()
         damaged += batch.damaged
     assert (values, damaged) == (kept, 4)
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "left"), [(4096 + 100, 2), (4096 + 40, 1), (4096, 0), (30, 0), (None, 0)]
+)
+def test_settled_points_at_the_end_that_are_lost_are_counted(
+    writer: JournalWriter, slot: SlotReader, size_bytes: int | None, left: int
+) -> None:
+    """The newest file is cut or deleted: the page tells how far it had come."""
+    put(writer, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
+    writer.tick()
+    writer.close()
+    path = slot.directory / "points-00000000000000000004.seg"
+    if size_bytes is None:
+        path.unlink()
+    else:
+        with path.open("r+b") as file:
+            file.truncate(size_bytes)
+    for settled in (True, False):
+        values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0][: 4 + left]
+        assert counts(slot, settled=settled) == (7, values, 0, 3 - left)
+    assert slot.points(0, 6).end == 6
+    assert counts(slot, 6) == (7, [], 0, 1)
+    assert slot.end_points() == 7
+
+
+def test_unfinished_points_of_a_file_that_was_cut_are_no_damage(
+    writer: JournalWriter, slot: SlotReader
+) -> None:
+    """What is there of the file and was never filled stays that."""
+    put(writer, 1.0)
+    leave_a_hole(writer)
+    writer.tick()
+    writer.close()
+    with (slot.directory / "points-00000000000000000000.seg").open("r+b") as file:
+        file.truncate(HEADER_BYTES + 3 * POINT_BYTES)
+    assert counts(slot) == (2, [1.0], 1, 0)
+
+
+def test_a_position_is_no_older_than_its_file(root: Path, slot: SlotReader) -> None:
+    """Whatever the time of the fact there says; 0 where nothing tells."""
+    clock = FakeClock(1_000_000_000)
+    writer = JournalWriter(root, segment_slots=4, clock=clock)
+    put(writer, 1.0, 2.0, 3.0, 4.0)
+    clock.advance(5)
+    put(writer, 5.0)
+    writer.close()
+    assert [slot.created_ns("points", position) for position in (0, 3, 4, 7, 8)] == [
+        1_000_000_000,
+        1_000_000_000,
+        6_000_000_000,
+        6_000_000_000,
+        0,
+    ]
+    assert slot.created_ns("events", 0) == 0
 
 
 def test_freed_segments_are_gone_and_the_newest_stays(

@@ -30,7 +30,6 @@ def test_progress_is_kept(state: State) -> None:
         journal="journal",
         main=Way(at={"000/points": 50}, end={"000/points": 70}),
         aside={"r1": Way(at={"000/points": 20}, attempts=3, since_ns=5, error="broken")},
-        target="http://mlflow:5000",
     )
     Ledger(state).save(progress)
     assert Ledger(state).progress("journal") == progress
@@ -56,9 +55,11 @@ def test_the_journal_waits_for_the_run_that_is_farthest_behind(state: State) -> 
 
 def test_positions_of_a_deleted_journal_mean_nothing(state: State) -> None:
     """A journal begun anew is read from its beginning; where the runs are is still known."""
-    progress = Progress(journal="journal", main=Way(at={"000/points": 50}), target="http://x")
-    Ledger(state).save(progress)
-    assert Ledger(state).progress("another") == Progress(journal="another", target="http://x")
+    ledger = Ledger(state)
+    ledger.save(Progress(journal="journal", main=Way(at={"000/points": 50})))
+    ledger.set_target("http://x")
+    assert ledger.progress("another") == Progress(journal="another")
+    assert ledger.target() == "http://x"
 
 
 def test_refused_facts_are_counted_and_told_once(state: State) -> None:

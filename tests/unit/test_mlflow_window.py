@@ -11,6 +11,8 @@ import pytest
 from tidegauge.catalog import Catalog
 from tidegauge.export.mlflow_batch import Fact
 from tidegauge.export.mlflow_window import WindowReader
+from tidegauge.journal.frames import scan_frames
+from tidegauge.journal.layout import HEADER_BYTES
 from tidegauge.journal.reader import Journal
 from tidegauge.journal.writer import JournalWriter
 from tidegauge.model.series import SeriesKey
@@ -143,6 +145,52 @@ def test_a_window_read_again_is_the_same_window(
         return sorted(facts, key=lambda fact: (fact.time_ns, fact.lane, fact.order))
 
     assert as_sent(again.facts) == as_sent(first.facts)
+
+
+def damage_event(store_dir: Path, number: int) -> None:
+    """Change a byte in the payload of one event of the first slot."""
+    (path,) = (store_dir / "journal" / "000").glob("events-*.seg")
+    data = bytearray(path.read_bytes())
+    offset = [frame.offset for frame in scan_frames(bytes(data), HEADER_BYTES)][number]
+    data[offset + 30] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("when", ["before", "between"])
+@pytest.mark.parametrize("number", [0, 2, 4])
+def test_a_window_read_again_ends_where_it_did_although_an_event_is_damaged(
+    writers: list[JournalWriter], reader: WindowReader, store_dir: Path, number: int, when: str
+) -> None:
+    """What comes after is in the next window, and in no other: it would be doubled in MLflow."""
+    for value in range(5):
+        writers[0].put_event("points", IN_RUN, 10, {"value": float(value)})
+    if when == "before":
+        damage_event(store_dir, number)
+    first = reader.next({}, everyone)
+    if when == "between":
+        damage_event(store_dir, number)
+    for value in range(5, 8):
+        writers[0].put_event("points", IN_RUN, 10, {"value": float(value)})
+    again = reader.again({}, first.end, everyone)
+    assert again is not None
+    assert values(again.facts) == [float(each) for each in range(5) if each != number]
+    rest = reader.next(again.end, everyone)
+    assert values(rest.facts) == [5.0, 6.0, 7.0]
+    aside = reader.next({}, "r1".__eq__, limit=first.end)
+    assert values(aside.facts) == [float(each) for each in range(5) if each != number]
+
+
+def test_a_window_whose_last_event_is_lost_holds_up_nothing(
+    writers: list[JournalWriter], reader: WindowReader, store_dir: Path
+) -> None:
+    """Even if nothing comes after it."""
+    for value in range(3):
+        writers[0].put_event("points", IN_RUN, 10, {"value": float(value)})
+    first = reader.next({}, everyone)
+    damage_event(store_dir, 2)
+    again = reader.again({}, first.end, everyone)
+    assert again is not None
+    assert (values(again.facts), again.end) == ([0.0, 1.0], first.end)
 
 
 def test_a_window_can_be_read_for_some_runs_up_to_a_limit(

@@ -112,6 +112,7 @@ class MlflowFollower:
         self._retry_s = clock.monotonic_s()
         self._forget_s = clock.monotonic_s()
         store.state.register_follower(FOLLOWER)
+        self._remember_target()
 
     @property
     def name(self) -> str:
@@ -168,6 +169,7 @@ class MlflowFollower:
             Whether all of it has been delivered, or refused for good.
         """
         until_s = self._clock.monotonic_s() + timeout_s
+        self._remember_target()
         goal = {
             lane: end
             for slot, points, events in self._positions(self._progress())
@@ -209,17 +211,21 @@ class MlflowFollower:
             )
 
     def _advance(self, budget: Budget, *, force: bool, hurry: bool = False) -> bool:
+        self._remember_target()
         if not force and self._clock.monotonic_s() < self._retry_s:
             return False
         with exclusive(self._store.root / "mlflow.lock") as is_our_turn:
             if not is_our_turn:
                 return False
+            begun_ns = self._clock.wall_ns()
             try:
                 more = self._courier.work(self._reach, budget, hurry=hurry)
             except Exception as error:
                 self._failed(error)
                 raise
             self._failures, self._error = 0, ""
+            if not (more or self._progress().aside):
+                self._ledger.caught_up(begun_ns)
             self._forget_old_runs()
             return more
 
@@ -237,23 +243,34 @@ class MlflowFollower:
                 unused_since_ns=self._clock.wall_ns() - round(_FORGET_RUNS_S * 1e9)
             )
 
-    def _reach(self, progress: Progress) -> Destination:
-        """The destination, which the progress then remembers."""
-        uri = self._uri(progress)
+    def _reach(self) -> Destination:
+        """The destination."""
+        uri = self._told() or self._ledger.target() or _default_uri()
+        if "***" in uri:
+            raise Failed(
+                f"the runs are at {uri}, and the password is not kept",
+                fix="Set the tracking URI of the runs: MLFLOW_TRACKING_URI or mlflow_tracking_uri.",
+            )
         identity = (uri, os.getpid())
         if self._destination is None or self._destination[0] != identity:
             self._destination = (identity, _destination(uri))
-        if urlsplit(uri).password is None:
-            progress.target = uri
         return self._destination[1]
 
-    def _uri(self, progress: Progress) -> str:
-        mlflow = _mlflow()
+    def _remember_target(self) -> None:
+        """Keep where the runs are for the next process, before anything is sent there."""
+        uri, known = self._told(), self._ledger.target()
+        if not (uri or known):
+            # A database that does not exist has no runs; whoever looks elsewhere may have it.
+            path = _sqlite_path(_default_uri())
+            uri = "" if path is not None and not path.exists() else _default_uri()
+        if uri and _without_password(uri) != known:
+            self._ledger.set_target(_without_password(uri))
+
+    def _told(self) -> str:
+        """The tracking URI that this program was given; empty if none."""
         if self._tracking_uri is not None:
             return _absolute(self._tracking_uri)
-        if mlflow.is_tracking_uri_set() or not progress.target:
-            return _absolute(str(mlflow.get_tracking_uri()))
-        return progress.target
+        return _default_uri() if _mlflow().is_tracking_uri_set() else ""
 
 
 class _Server:
@@ -428,6 +445,16 @@ def _destination(uri: str) -> Destination:
         # connections of its parent; SQLAlchemy drops them so.
         store.engine.dispose(close=False)
     return _Database(store)
+
+
+def _default_uri() -> str:
+    """What MLflow was told, or what it uses if it was told nothing."""
+    return _absolute(str(_mlflow().get_tracking_uri()))
+
+
+def _without_password(uri: str) -> str:
+    password = urlsplit(uri).password
+    return uri if password is None else uri.replace(f":{password}@", ":***@")
 
 
 def _absolute(uri: str) -> str:

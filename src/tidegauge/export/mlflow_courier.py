@@ -99,7 +99,7 @@ class Courier:
 
     def work(
         self,
-        reach: Callable[[Progress], Destination],
+        reach: Callable[[], Destination],
         budget: Budget,
         *,
         hurry: bool = False,
@@ -136,12 +136,12 @@ class Courier:
         return sorted((run_id for run_id in due_s if due_s[run_id] <= now_s), key=due_s.__getitem__)
 
     def _follow_main(
-        self, progress: Progress, reach: Callable[[Progress], Destination], budget: Budget
+        self, progress: Progress, reach: Callable[[], Destination], budget: Budget
     ) -> bool:
         while True:
             current = self._current(progress, "")
             if current.delivery is not None:
-                self._send(current.delivery, reach(progress), budget)
+                self._send(current.delivery, reach(), budget)
                 self._set_aside(progress, current.delivery)
                 if current.delivery.is_done:
                     self._arrived(progress, "", current.delivery)
@@ -154,7 +154,7 @@ class Courier:
         self,
         progress: Progress,
         run_id: str,
-        reach: Callable[[Progress], Destination],
+        reach: Callable[[], Destination],
         budget: Budget,
     ) -> bool:
         way = progress.aside[run_id]
@@ -166,7 +166,7 @@ class Courier:
                 continue
             failing_s = (self._clock.wall_ns() - way.since_ns) / 1e9
             give_up = way.attempts > 1 and failing_s >= self._patience.give_up_run_s
-            self._send(current.delivery, reach(progress), budget, give_up=give_up)
+            self._send(current.delivery, reach(), budget, give_up=give_up)
             if (failure := current.delivery.failed.get(run_id)) is not None:
                 way.attempts += 1
                 way.error = failure.what

@@ -50,13 +50,11 @@ class Progress(msgspec.Struct):
         journal: Id of the journal that the positions belong to.
         main: The way of all runs that are not set aside.
         aside: The ways of runs that failed while others did not, by run.
-        target: Where the runs live: MLflow's tracking URI, unless it holds a password.
     """
 
     journal: str = ""
     main: Way = msgspec.field(default_factory=Way)
     aside: dict[str, Way] = {}
-    target: str = ""
 
     def passed(self) -> Positions:
         """The positions that all runs have passed: what the journal may forget."""
@@ -69,6 +67,7 @@ class Ledger:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._saved = False
 
     def progress(self, journal_id: str) -> Progress:
         """How far the follower has come in this journal."""
@@ -77,7 +76,16 @@ class Ledger:
         if progress.journal == journal_id:
             return progress
         # The old journal was deleted: its positions mean nothing in this one.
-        return Progress(journal=journal_id, target=progress.target)
+        return Progress(journal=journal_id)
+
+    def target(self) -> str:
+        """Where the runs are: MLflow's tracking URI, a password as `***`; empty if not known."""
+        return self._state.value(FOLLOWER, "target") or ""
+
+    def set_target(self, uri: str) -> None:
+        """Remember where the runs are."""
+        with self._state.transaction() as transaction:
+            transaction.set_value(FOLLOWER, "target", uri)
 
     def notes(self, run_id: str) -> RunNotes:
         """What is remembered of a run."""
@@ -117,6 +125,14 @@ class Ledger:
                 slot, _, kind = lane.partition("/")
                 transaction.set_cursor(FOLLOWER, slot, cast("Lane", kind), position)
             transaction.set_value(FOLLOWER, "progress", msgspec.json.encode(progress).decode())
+        self._saved = True
+
+    def caught_up(self, time_ns: int) -> None:
+        """Remember that all was delivered that had been recorded by then, if anything was since."""
+        if self._saved:
+            with self._state.transaction() as transaction:
+                transaction.set_caught_up(FOLLOWER, time_ns)
+            self._saved = False
 
     def forget_runs(self, *, unused_since_ns: int) -> None:
         """Forget the notes on runs for which nothing came since then."""

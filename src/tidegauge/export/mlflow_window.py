@@ -133,13 +133,13 @@ class _Lane:
         """Read a chunk, at most up to position `stop`; False if there was nothing to read."""
         begin = self.position
         if stop is None or stop > begin:
-            self._read(None if stop is None else stop - begin)
+            self._read(stop)
         return self.position > begin
 
     def _first(self, slot: SlotReader) -> int:
         raise NotImplementedError
 
-    def _read(self, room: int | None) -> None:
+    def _read(self, stop: int | None) -> None:
         raise NotImplementedError
 
     def _wanted_run(self, series: SeriesKey) -> str | None:
@@ -169,10 +169,9 @@ class _PointsLane(_Lane):
     def _first(self, slot: SlotReader) -> int:
         return slot.first_points()
 
-    def _read(self, room: int | None) -> None:
-        batch = self._slot.points(
-            self.position, min(self._chunk_points, room or self._chunk_points)
-        )
+    def _read(self, stop: int | None) -> None:
+        room = self._chunk_points if stop is None else stop - self.position
+        batch = self._slot.points(self.position, min(self._chunk_points, room))
         self.position = batch.end
         identifiers = batch.series.tolist()
         wanted: dict[int, tuple[str, SeriesKey]] = {}
@@ -196,10 +195,11 @@ class _EventsLane(_Lane):
     def _first(self, slot: SlotReader) -> int:
         return slot.first_events()
 
-    def _read(self, room: int | None) -> None:
-        size_bytes = min(_CHUNK_BYTES, room or _CHUNK_BYTES)
-        batch = self._slot.events(self.position, limit_bytes=size_bytes)
-        self.position = batch.end
+    def _read(self, stop: int | None) -> None:
+        batch = self._slot.events(self.position, limit_bytes=_CHUNK_BYTES, stop=stop)
+        # What was there once and is not there now is lost, and must not hold up the rest.
+        found = batch.end > self.position
+        self.position = batch.end if found or stop is None else stop
         for event in batch.records:
             if event.table not in (POINTS.name, INTERVALS.name):
                 continue

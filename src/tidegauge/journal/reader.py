@@ -170,8 +170,7 @@ class SlotReader:
                     return joined_points(start, parts)
                 if is_last:
                     break
-        if end < min(settled_end, stop) and not (files and files[-1].intact):
-            # The newest file was cut or deleted. What was settled was in it.
+        if end < min(settled_end, stop):  # the newest file was cut or deleted
             parts.append(lost_points(end, min(settled_end, stop)))
         return joined_points(start, parts)
 

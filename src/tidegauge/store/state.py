@@ -32,6 +32,8 @@ DEAD_LETTERS_KEPT = 10_000
 
 _BUSY_TIMEOUT_S = 10.0
 
+_CAUGHT_UP = "caught_up_ns"
+
 #: Name and statements of each migration, in order. Append, never change.
 _MIGRATIONS = {
     "followers": """
@@ -151,6 +153,10 @@ class State:
             "select value from settings where namespace = ? and key = ?", (namespace, key)
         )
         return rows[0][0] if rows else None
+
+    def caught_up_ns(self, follower: str) -> int:
+        """When everything recorded so far had arrived at a follower last; 0 if it never had."""
+        return int(self.value(follower, _CAUGHT_UP) or 0)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[StateTransaction]:
@@ -278,6 +284,10 @@ class StateTransaction:
                 " where follower = ? order by id desc limit 1 offset ?)",
                 (follower, DEAD_LETTERS_KEPT),
             )
+
+    def set_caught_up(self, follower: str, time_ns: int) -> None:
+        """Note that everything recorded before that time has arrived at a follower."""
+        self.set_value(follower, _CAUGHT_UP, str(time_ns))
 
     def set_value(self, namespace: str, key: str, text: str) -> None:
         """Keep a text."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from tests.fault.mlflow.conftest import PASS, Answer, Proxy, Request, Setting, counted
@@ -73,4 +74,23 @@ def test_a_program_waits_for_a_server_that_comes_back(setting: Setting, proxy: P
     run_id = setting.new_run()
     proxy.rule = lambda _: Answer(503) if len(proxy.seen) < 4 else PASS
     end_of_program(setting, run_id, 40.0)
+    assert setting.history(run_id) == counted(20)
+
+
+def test_a_program_that_does_not_wait_still_tells_where_its_runs_are(
+    setting: Setting, proxy: Proxy, tmp_path: Path
+) -> None:
+    """`tidegauge drain`, which was told nothing, delivers there, not to MLflow's default."""
+    run_id = setting.new_run()
+    proxy.rule = lambda _: Answer(503)
+    end_of_program(setting, run_id, 0.0)
+    proxy.rule = lambda _: PASS
+    environ = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    drain = subprocess.run(
+        [*(sys.executable, "-m", "tidegauge.cli"), "--store", str(setting.store.root), "drain"],
+        env=environ,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert drain.returncode == 0
     assert setting.history(run_id) == counted(20)

@@ -315,6 +315,37 @@ def test_a_database_that_does_not_exist_is_waited_for(
     assert MlflowFollower(store, builtin_catalog()).wait(30)
 
 
+def test_where_the_runs_are_is_kept_before_anything_was_sent(
+    store: Store, writer: JournalWriter, tracking_uri: str
+) -> None:
+    """A program that ends while MLflow is down leaves its facts to a process that knows nothing."""
+    run_id = mlflow.MlflowClient().create_run("0").info.run_id
+    writer.put_point(in_run("model:accuracy", run_id), 0.5)
+    down = "http://127.0.0.1:9"
+    assert not MlflowFollower(store, builtin_catalog(), tracking_uri=down).wait(0)
+    mlflow.set_tracking_uri("")
+    another = MlflowFollower(store, builtin_catalog())
+    assert not another.wait(0.1)
+    assert "127.0.0.1" in another.pending().error
+    assert store.state.dead_letters("mlflow") == []
+
+
+def test_a_password_is_not_kept_and_no_other_place_taken_instead(
+    store: Store, writer: JournalWriter, tracking_uri: str
+) -> None:
+    """A process that was not told the address waits; MLflow's default would refuse the facts."""
+    run_id = mlflow.MlflowClient().create_run("0").info.run_id
+    writer.put_point(in_run("model:accuracy", run_id), 0.5)
+    MlflowFollower(store, builtin_catalog(), tracking_uri="http://me:secret@127.0.0.1:9/x")
+    mlflow.set_tracking_uri("")
+    another = MlflowFollower(store, builtin_catalog())
+    assert not another.wait(0.1)
+    assert another.pending().error == (
+        "the runs are at http://me:***@127.0.0.1:9/x, and the password is not kept"
+    )
+    assert b"secret" not in store.state.path.read_bytes()
+
+
 def test_a_process_without_an_address_delivers_where_others_did(
     store: Store, writer: JournalWriter, follower: MlflowFollower, history: History
 ) -> None:

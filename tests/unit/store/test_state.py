@@ -23,6 +23,15 @@ def state(tmp_path: Path) -> State:
     return State(tmp_path / "store" / "state.db", journal_id=lambda: "j1")
 
 
+def test_when_a_follower_had_everything_is_kept(tmp_path: Path) -> None:
+    """0 until it is said."""
+    state = State(tmp_path / "state.db")
+    assert state.caught_up_ns("mlflow") == 0
+    with state.transaction() as transaction:
+        transaction.set_caught_up("mlflow", 1_700_000_000_000_000_000)
+    assert State(state.path).caught_up_ns("mlflow") == 1_700_000_000_000_000_000
+
+
 def test_reading_creates_nothing(state: State) -> None:
     """What is not there yet is empty."""
     assert state.followers() == []
