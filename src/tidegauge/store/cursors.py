@@ -30,6 +30,8 @@ class SlotCursor(msgspec.Struct, frozen=True):
         events_facts: Facts written to that lane before that byte, of whatever table.
         events_rows: Rows stored from it in this table.
         events_damaged: Facts passed that were damaged or cannot be understood. Anchor only.
+        given_up: Rows of either lane that were stored, in a file that was damaged or lost since
+            and was taken out of this table.
     """
 
     points: int = 0
@@ -40,6 +42,7 @@ class SlotCursor(msgspec.Struct, frozen=True):
     events_facts: int = 0
     events_rows: int = 0
     events_damaged: int = 0
+    given_up: int = 0
 
 
 _NAMES = {
@@ -51,6 +54,7 @@ _NAMES = {
     "events_facts": "events/facts",
     "events_rows": "events/rows",
     "events_damaged": "events/damaged",
+    "given_up": "given_up",
 }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from tidegauge.journal.layout import EVENTS_MAGIC, POINTS_MAGIC
 from tidegauge.journal.permissions import is_shared
 from tidegauge.journal.segment import lane_segments
+from tidegauge.journal.series import SERIES_FILE
 from tidegauge.journal.slot import slot_directories
 from tidegauge.model.errors import StoreError
 from tidegauge.store.findings import Finding
@@ -111,17 +112,18 @@ def _check_state(store: Store) -> Iterator[Finding]:
         )
         return
     for name in ("store", *store.state.followers()):
-        letters = sum(
-            count
-            for reason, count in store.state.counters(name).items()
-            if reason.startswith("dead_letters/")
+        counted = store.state.counters(name).items()
+        # A letter may stand for many facts, which are counted where that is so.
+        refused, letters = (
+            sum(count for reason, count in counted if reason.startswith(kind))
+            for kind in ("refused/", "dead_letters/")
         )
         if letters:
             yield Finding(
                 "warning",
                 "dead_letters",
                 name,
-                f"{letters} facts could not be delivered",
+                f"{max(refused, letters)} facts could not be delivered",
                 "See them with `tidegauge status --dead-letters`; the newest are kept.",
             )
 
@@ -147,8 +149,10 @@ def _check_journal(store: Store) -> Iterator[Finding]:
                         "segment_damaged",
                         str(file.path),
                         "a file of the journal is cut or its first page is damaged",
-                        "Nothing. What can be read of it is stored, the rest is counted as "
-                        "damaged. Check the disk.",
+                        "Nothing. What can be read of it is stored. The rest is counted as "
+                        "damaged, as far as the page of the slot tells how much there was; what "
+                        "was recorded in the second before a process was killed it may not tell. "
+                        "Check the disk.",
                     )
 
 
@@ -158,7 +162,19 @@ def _check_balance(store: Store) -> Iterator[Finding]:
     except StoreError:  # found by another check
         return
     for slot in status.slots:
-        if damaged := slot.balance.dropped.get("damaged", 0):
+        if slot.unreadable:
+            yield Finding(
+                "error",
+                "series_damaged",
+                str(store.journal.root / slot.name / SERIES_FILE),
+                f"{slot.unreadable} facts that are not stored yet have no series any more: the "
+                "file that describes it is damaged or gone",
+                "Stop the programs that record or drain and restore the file from a backup. The "
+                "next drain passes these facts for good.",
+                rows=slot.unreadable,
+            )
+        damaged = slot.balance.dropped.get("damaged", 0) - slot.given_up - slot.unreadable
+        if damaged:
             yield Finding(
                 "warning",
                 "facts_damaged",
@@ -188,7 +204,7 @@ def _check_lag(status: Status, now_ns: int) -> Iterator[Finding]:
                 "warning",
                 "behind",
                 follower.name,
-                f"{follower.lag.facts} facts wait, the oldest for "
+                f"{follower.lag.facts} facts wait, the oldest for about "
                 f"{(now_ns - oldest_ns) / 3.6e12:.1f} hours",
                 "Run `tidegauge drain`. If the follower is not wanted any more, forget it, so that "
                 "the journal need not wait for it.",

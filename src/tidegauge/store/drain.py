@@ -44,7 +44,7 @@ class DrainFollower:
     Args:
         store: The store.
         due_points: Facts waiting in one slot that make a pass due.
-        due_s: Age in seconds of the oldest waiting fact that makes one due.
+        due_s: Seconds after which a waiting fact makes one due.
         pass_rows: Most rows of one pass, about.
     """
 
@@ -97,7 +97,8 @@ class DrainFollower:
     def lag(self) -> Lag:
         """What waits to be stored."""
         journal_id, slots = self._store.slots()
-        return lag_of(slots, self._stored(journal_id, slots))
+        stored = self._stored(journal_id, slots)
+        return lag_of(slots, stored, self._store.state.caught_up_ns(self.name))
 
     def _noted(self) -> dict[tuple[str, Lane], int]:
         """The cursors as last noted in the state; too low after a crash, never too high."""
@@ -118,6 +119,7 @@ class DrainFollower:
         self._turn = (self._turn + 1) % len(slots)
         slots = slots[self._turn :] + slots[: self._turn]
         cursors = Cursors(self._tables, journal_id, [slot.name for slot in slots])
+        begun_ns = self._store.clock.wall_ns()
         gathered = gather(slots, journal_id, cursors, self._pass_rows)
         if self._store.journal.id != journal_id:  # deleted and begun anew meanwhile
             return True
@@ -135,7 +137,7 @@ class DrainFollower:
             _log.info("drain: %s", error)
             return False
         self._due.passed()
-        self._settle(slots, gathered.after)
+        self._settle(slots, gathered.after, None if gathered.more else begun_ns)
         return gathered.more
 
     def _commit(self, name: str, gathered: Gathered, cursors: Cursors) -> None:
@@ -145,7 +147,8 @@ class DrainFollower:
         for slot, anchor in gathered.after.items():
             after = anchor
             if name != POINTS.name:
-                after = SlotCursor(
+                after = msgspec.structs.replace(
+                    before[slot],
                     events=anchor.events,
                     events_facts=anchor.events_facts,
                     events_rows=before[slot].events_rows + rows.added[slot],
@@ -176,12 +179,19 @@ class DrainFollower:
                     key=f"{gathered.journal_id}/{each.slot}/{each.event.ordinal}",
                 )
 
-    def _settle(self, slots: Sequence[SlotReader], after: Mapping[str, SlotCursor]) -> None:
+    def _settle(
+        self,
+        slots: Sequence[SlotReader],
+        after: Mapping[str, SlotCursor],
+        caught_up_ns: int | None,
+    ) -> None:
         """Note how far the tables are, and delete the segments that every follower has passed."""
         positions = _positions(after)
         with self._store.state.transaction() as transaction:
             for (slot_name, lane), position in positions.items():
                 transaction.set_cursor(self.name, slot_name, lane, position)
+            if caught_up_ns is not None:
+                transaction.set_caught_up(self.name, caught_up_ns)
         others = [
             self._store.state.cursors(follower)
             for follower in self._store.state.followers()

@@ -29,7 +29,7 @@ class Due:
     Args:
         clock: Where the time comes from.
         points: Points waiting in one slot that are enough.
-        age_s: Age in seconds of the oldest waiting fact that is enough.
+        age_s: Seconds for which a fact may wait.
     """
 
     def __init__(self, clock: Clock, *, points: int, age_s: float) -> None:
@@ -51,8 +51,9 @@ class Due:
     def is_due(self, slots: Sequence[SlotReader], cursors: Mapping[tuple[str, Lane], int]) -> bool:
         """Whether enough waits behind the cursors, or has waited long enough.
 
-        Facts left behind by an earlier process count from their own time. That holds until the
-        first pass only: a program that records last year's facts must not cause a commit a second.
+        Facts left behind by an earlier process count from their own time, but not from before
+        their file was made. That holds until the first pass only: a program that records last
+        year's facts must not cause a commit a second.
         """
         places: dict[_Place, SlotReader] = {}
         for slot in slots:
@@ -85,13 +86,17 @@ class Due:
         return is_old or waited_s >= self._age_s or self._is_much(place, slot, facts)
 
     def _oldest_ns(self, place: _Place, slot: SlotReader, facts: int | None) -> int | None:
-        """The time of the first fact at a place; None if there is none."""
+        """Since when the first fact at a place may have waited; None if there is none."""
         _, points, events = place
-        times_ns = [int(each) for each in slot.points(points, 64, settled=False).time_ns[:1]]
+        since_ns = [
+            max(int(each), slot.created_ns("points", points))
+            for each in slot.points(points, 64, settled=False).time_ns[:1]
+        ]
         if self._may_have_changed(self._no_event, place, facts):
             records = slot.events(events, limit_bytes=1).records
-            times_ns += [event.time_ns for event in records[:1]]
-        return min(times_ns, default=None)
+            least_ns = slot.created_ns("events", events)
+            since_ns += [max(event.time_ns, least_ns) for event in records[:1]]
+        return min(since_ns, default=None)
 
     def _is_much(self, place: _Place, slot: SlotReader, facts: int | None) -> bool:
         _, points, events = place

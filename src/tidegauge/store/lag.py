@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from tidegauge.journal.reader import SlotReader
-from tidegauge.store.reading import event_batches, point_batches
+from tidegauge.store.reading import are_known, event_batches, point_batches
 from tidegauge.store.state import Lane
 
 __all__ = ["Lag", "is_waiting", "lag_of"]
@@ -21,7 +21,9 @@ class Lag(msgspec.Struct, frozen=True):
 
     Attributes:
         facts: Facts behind its cursors.
-        oldest_ns: Time of the oldest of them; None if nothing waits.
+        oldest_ns: Since when the oldest of them waits, None if nothing does: its time, but not
+            before the follower had everything last, nor before the file that it is in was made.
+            The time of a fact is its program's word, and may be of any year.
     """
 
     facts: int = 0
@@ -32,9 +34,19 @@ class Lag(msgspec.Struct, frozen=True):
         return Lag(self.facts + other.facts, min(times_ns, default=None))
 
 
-def lag_of(slots: Sequence[SlotReader], cursors: Mapping[tuple[str, Lane], int]) -> Lag:
-    """Count what lies behind a follower's cursors, by reading it."""
-    return sum((_lag_of(slot, cursors) for slot in slots), Lag())
+def lag_of(
+    slots: Sequence[SlotReader], cursors: Mapping[tuple[str, Lane], int], caught_up_ns: int = 0
+) -> Lag:
+    """Count what lies behind a follower's cursors, by reading it.
+
+    Facts whose series cannot be read do not count: there is nothing to deliver.
+
+    Args:
+        slots: The slots.
+        cursors: Where the follower is.
+        caught_up_ns: When it had everything last.
+    """
+    return sum((_lag_of(slot, cursors, caught_up_ns) for slot in slots), Lag())
 
 
 def is_waiting(slot: SlotReader, cursors: Mapping[tuple[str, Lane], int]) -> bool:
@@ -48,15 +60,19 @@ def is_waiting(slot: SlotReader, cursors: Mapping[tuple[str, Lane], int]) -> boo
     )
 
 
-def _lag_of(slot: SlotReader, cursors: Mapping[tuple[str, Lane], int]) -> Lag:
+def _lag_of(slot: SlotReader, cursors: Mapping[tuple[str, Lane], int], caught_up_ns: int) -> Lag:
     lag = Lag()
     # Behind the oldest file there is nothing to wait for, even if a cursor says so.
     start = max(cursors.get((slot.name, "points"), 0), slot.first_points())
+    least_ns = max(caught_up_ns, slot.created_ns("points", start))
     for points in point_batches(slot, start):
-        if len(points.time_ns):
-            lag += Lag(len(points.time_ns), int(points.time_ns.min()))
+        times_ns = points.time_ns[are_known(slot, points)]
+        if len(times_ns):
+            lag += Lag(len(times_ns), max(least_ns, int(times_ns.min())))
     start = max(cursors.get((slot.name, "events"), 0), slot.first_events())
+    least_ns = max(caught_up_ns, slot.created_ns("events", start))
     for events in event_batches(slot, start):
-        if events.records:
-            lag += Lag(len(events.records), min(each.time_ns for each in events.records))
+        times = [each.time_ns for each in events.records if slot.series(each.series) is not None]
+        if times:
+            lag += Lag(len(times), max(least_ns, min(times)))
     return lag

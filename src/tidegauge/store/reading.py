@@ -6,11 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from tidegauge.journal.reader import EventsBatch, PointsBatch, SlotReader
 from tidegauge.journal.state import read_state, state_path
 from tidegauge.model.errors import StoreError
+from tidegauge.store.series_rows import UNKNOWN, SeriesRows
 
-__all__ = ["consistently", "event_batches", "may_have_events", "point_batches"]
+__all__ = ["are_known", "consistently", "event_batches", "may_have_events", "point_batches"]
 
 Result = TypeVar("Result")
 
@@ -44,6 +48,11 @@ def consistently(look: Callable[[], tuple[Result, bool, int]]) -> Result:
         got=f"{_ATTEMPTS} attempts",
         fix="Try again.",
     )
+
+
+def are_known(slot: SlotReader, points: PointsBatch) -> npt.NDArray[np.bool_]:
+    """Whether the series of each point can be read, bool of shape (n_points,)."""
+    return SeriesRows().numbers(slot.name, points.series, slot.series) != UNKNOWN
 
 
 def may_have_events(slot: SlotReader, stored_facts: int) -> bool:

@@ -14,12 +14,13 @@ import numpy as np
 from tidegauge.journal.permissions import create_directory, share
 from tidegauge.model.errors import StoreError
 from tidegauge.model.tables import TABLES
+from tidegauge.store.cursors import moved, read_cursors, transaction_names
 from tidegauge.store.doctor import examine
 from tidegauge.store.findings import Finding
 from tidegauge.store.log_check import damage_of
 from tidegauge.store.rewrite import MAINTENANCE, RETIRED, drop_files
 from tidegauge.store.store import Store
-from tidegauge.store.table_check import damaged_files
+from tidegauge.store.table_check import damaged_files, rows_by_slot
 
 __all__ = ["QUARANTINE", "Repaired", "repair"]
 
@@ -127,12 +128,23 @@ def _drop_unreadable(store: Store, name: str) -> Iterator[Repaired]:
     stored = store.tables.open(name)
     if stored is None or name not in TABLES:
         return
-    view = stored.view((MAINTENANCE, RETIRED))
+    journal_id, slots = store.journal.id, [slot.name for slot in store.journal.slots()]
+    view = stored.view([*transaction_names(journal_id, slots), MAINTENANCE, RETIRED])
     problems = damaged_files(stored, view, TABLES[name])
     if not problems:
         return
     bad = view.files.chosen(np.array([path in problems for path in view.files.paths], bool))
-    drop_files(stored, view, bad)
+    given_up: dict[str, int] = {}
+    whole = rows_by_slot(stored, [path for path in view.files.paths if path not in problems])
+    lost = int(bad.rows.sum())
+    for slot, cursor in read_cursors(view.transactions, journal_id, slots).items():
+        kept = cursor.points_rows + cursor.events_rows - cursor.given_up
+        # What was retired is missing, too. Then only the sum over the slots is certain.
+        rows = min(lost, max(kept - whole[f"{journal_id}/{slot}"], 0))
+        after = msgspec.structs.replace(cursor, given_up=cursor.given_up + rows)
+        given_up |= moved(cursor, after, journal_id, slot)
+        lost -= rows
+    drop_files(stored, view, bad, given_up=given_up)
     for path, rows in zip(bad.paths, bad.rows, strict=True):
         done = f"taken out of the table: {problems[path]}"
         if stored.location.directory is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -88,9 +88,23 @@ def rewrite_files(
     return _replace(stored, view, files, added, retired)
 
 
-def drop_files(stored: StoredTable, view: TableView, files: FileList) -> Rewritten:
-    """Remove files with all their rows; see `rewrite_files`."""
-    return _replace(stored, view, files, [], int(files.rows.sum()))
+def drop_files(
+    stored: StoredTable,
+    view: TableView,
+    files: FileList,
+    *,
+    given_up: Mapping[str, int] | None = None,
+) -> Rewritten:
+    """Remove files with all their rows; see `rewrite_files`.
+
+    Args:
+        stored: The table.
+        view: The version that `files` are from.
+        files: The files.
+        given_up: Where the rows are not retired but lost: application transactions, which `view`
+            was asked for, that say so.
+    """
+    return _replace(stored, view, files, [], int(files.rows.sum()), given_up=given_up)
 
 
 def _replace(
@@ -98,16 +112,20 @@ def _replace(
     view: TableView,
     files: FileList,
     added: Sequence[AddAction],
-    retired: int,
+    gone: int,
+    *,
+    given_up: Mapping[str, int] | None = None,
 ) -> Rewritten:
     for action in added:
-        action.data_change = retired > 0
+        action.data_change = gone > 0
     transactions = {MAINTENANCE: view.transactions.get(MAINTENANCE, 0) + 1}
+    retired = gone if given_up is None else 0
     if retired:
         transactions[RETIRED] = view.transactions.get(RETIRED, 0) + retired
+    transactions |= given_up or {}
     stored.commit(
         added,
-        removed=[_removal(files, at, data_change=retired > 0) for at in range(len(files))],
+        removed=[_removal(files, at, data_change=gone > 0) for at in range(len(files))],
         transactions=transactions,
         base=view.transactions,
     )

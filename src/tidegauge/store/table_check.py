@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +26,7 @@ from tidegauge.store.schema import DICTIONARY, PARTITION, dictionary_schema
 from tidegauge.store.store import Store
 from tidegauge.store.stored_table import StoredTable, TableView
 
-__all__ = ["check_tables", "damaged_files"]
+__all__ = ["check_tables", "damaged_files", "rows_by_slot"]
 
 _ORPHAN_S = 2 * 86_400.0
 _MARK = b"PAR1"
@@ -101,6 +101,18 @@ def _checksum(location: Location, path: str) -> int:
     return checksum
 
 
+def rows_by_slot(stored: StoredTable, paths: Iterable[str]) -> Counter[str]:
+    """How many rows of each slot, as `<journal id>/<slot>`, are in some files."""
+    present: Counter[str] = Counter()
+    column = pa.schema([("slot", DICTIONARY)])
+    for path in paths:
+        for chunk in read_file(stored.location, path, column)["slot"].chunks:
+            texts = chunk.dictionary.to_pylist()
+            counts = np.bincount(to_numpy(chunk.indices), minlength=len(texts))
+            present.update(dict(zip(texts, counts.tolist(), strict=True)))
+    return present
+
+
 def _check_rows(
     store: Store, stored: StoredTable, view: TableView, slots: list[str]
 ) -> Iterator[Finding]:
@@ -108,15 +120,9 @@ def _check_rows(
     journal_id = store.journal.id
     cursors = read_cursors(view.transactions, journal_id, slots)
     retired = view.transactions.get(RETIRED, 0)
-    present: Counter[str] = Counter()
-    column = pa.schema([("slot", DICTIONARY)])
-    for path in view.files.paths:
-        for chunk in read_file(stored.location, path, column)["slot"].chunks:
-            texts = chunk.dictionary.to_pylist()
-            counts = np.bincount(to_numpy(chunk.indices), minlength=len(texts))
-            present.update(dict(zip(texts, counts.tolist(), strict=True)))
+    present = rows_by_slot(stored, view.files.paths)
     for slot, cursor in cursors.items():
-        stored_rows = cursor.points_rows + cursor.events_rows
+        stored_rows = cursor.points_rows + cursor.events_rows - cursor.given_up
         found = present[f"{journal_id}/{slot}"]
         if found > stored_rows or (not retired and found < stored_rows):
             yield Finding(

@@ -26,7 +26,7 @@ from tidegauge.store.doctor import examine
 from tidegauge.store.drain import DrainFollower
 from tidegauge.store.repair import repair
 from tidegauge.store.snapshot import snapshot
-from tidegauge.store.status import status_of
+from tidegauge.store.status import Balance, status_of
 from tidegauge.store.store import Store
 from tidegauge.store.table_check import damaged_files
 from tidegauge.testing import FakeClock
@@ -304,6 +304,9 @@ def test_damage(name: str, tmp_path: Path) -> None:
         assert place.values() == damage.given_up
         assert lost == len(ALL) - len(damage.given_up)
         assert examine(place.store(), deep=True) == []
+        place.drain()
+        balance = status_of(place.store()).balance
+        assert balance == Balance(45, len(damage.given_up), 0, {"damaged": lost})
 
 
 def test_every_flipped_bit_of_data_is_found_by_a_deep_examination(tmp_path: Path) -> None:

@@ -68,14 +68,29 @@ def test_a_wall_clock_that_goes_back_delays_nothing(bench: Any) -> None:
 
 def test_what_an_earlier_process_left_is_due_by_its_own_time(bench: Any) -> None:
     """A program that starts finds facts of yesterday and does not wait another minute."""
-    bench.record(1.0, at="2026-01-01T11:58:00Z")
+    bench.record(1.0, at="2026-01-01T12:00:00Z")
+    bench.clock.advance(60)
     DrainFollower(bench.store, due_s=60).advance()
     assert bench.stored() == 1
+
+
+def test_facts_of_the_past_have_not_waited_since_then(bench: Any) -> None:
+    """Recorded a second ago with a time of last year, they wait for a minute like others."""
+    follower = DrainFollower(bench.store, due_s=60)
+    bench.record(1.0, at="2025-01-01T12:00:00Z")
+    bench.record_event(value=1.0, at="2025-01-01T12:00:00Z")
+    follower.advance()
+    assert bench.stored() == 0
+    bench.clock.advance(60)
+    follower.advance()
+    assert bench.stored() == 2
 
 
 def test_facts_of_the_past_do_not_cause_a_commit_each(bench: Any) -> None:
     """After the first pass the time a fact carries does not count."""
     follower = DrainFollower(bench.store, due_s=60)
+    bench.record(-1.0)
+    bench.clock.advance(60)
     for value in range(5):
         bench.record(float(value), at="2020-01-01T00:00:00Z")
         follower.advance()
@@ -83,7 +98,7 @@ def test_facts_of_the_past_do_not_cause_a_commit_each(bench: Any) -> None:
     assert bench.store.tables.open("points").view().version == 1
     bench.clock.advance(60)
     follower.advance()
-    assert bench.stored() == 5
+    assert bench.stored() == 6
 
 
 def test_a_dead_slot_that_is_taken_again_is_seen(bench: Any) -> None:
@@ -105,9 +120,9 @@ def test_a_dead_slot_that_is_taken_again_is_seen(bench: Any) -> None:
 def test_lag_counts_what_waits(bench: Any) -> None:
     """In both lanes, with the time of the oldest."""
     follower = DrainFollower(bench.store)
-    bench.record(1.0, 2.0, at="2026-01-01T11:00:00Z")
-    bench.record_event(value=3.0, at="2026-01-01T10:00:00Z")
+    bench.record(1.0, 2.0, at="2026-01-01T12:00:07Z")
+    bench.record_event(value=3.0, at="2026-01-01T12:00:05Z")
     lag = follower.lag()
-    assert (lag.facts, lag.oldest_ns) == (3, 1_767_261_600_000_000_000)
+    assert (lag.facts, lag.oldest_ns) == (3, 1_767_268_805_000_000_000)
     bench.drain()
     assert (follower.lag().facts, follower.lag().oldest_ns) == (0, None)
