@@ -187,6 +187,28 @@ def test_contexts_are_let_go_within_a_long_interval() -> None:
         assert sum(ref() is not None for ref in used) <= 1000
 
 
+def test_handle_follows_the_settings(tmp_path: Path) -> None:
+    """Bounds and labels are those in force, also in the middle of an interval."""
+    catalog = tmp_path / "catalog.yaml"
+    catalog.write_text("metrics:\n  custom:x: {description: Bounded., min: 0, max: 1}\n")
+    handle = tg.metric("custom:x", aggregate=3600)
+    with capture(service="before") as before:
+        handle.record(5)
+        handle.record(6)
+    with capture(strict=False, service="after", catalog=catalog) as after:
+        handle.record(5)
+        handle.record(0.5)
+        tg.shutdown()
+        handle.record(7)
+        handle.record(1)
+    assert [(f.labels, f.columns["sum"]) for f in before.facts] == [({"service": "before"}, 11.0)]
+    assert [(f.labels, f.columns["sum"]) for f in after.facts] == [
+        ({"service": "after"}, 0.5),
+        ({"service": "after"}, 1.0),
+    ]
+    assert after.dropped == {"out_of_range": 2}
+
+
 @pytest.mark.parametrize(
     "length", ["soon", "", [], True, 0, -1, 1e-10, 1e300, float("nan"), "0.5ms", "366d"]
 )

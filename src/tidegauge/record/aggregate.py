@@ -17,7 +17,6 @@ from weakref import WeakSet
 from tidegauge.catalog.validation import check_value
 from tidegauge.model.errors import ConfigError, MetricValidationError, QueryError
 from tidegauge.model.series import SeriesKey
-from tidegauge.model.spec import MetricSpec
 from tidegauge.model.tables import INTERVALS
 from tidegauge.model.times import TimeLike, parse_duration_s
 from tidegauge.record.recorder import Recorder, bounds
@@ -77,6 +76,9 @@ class IntervalMetric:
         self.labels = dict(labels)
         self.interval_s = _seconds(interval)
         self._interval_ns = round(self.interval_s * 1e9)
+        # Of the writer, and what the bounds and `_waiting` are of: it changes with the settings.
+        self._generation = -1
+        self._lo = self._hi = 0.0
         self._begin_empty()
         _all.add(self)
 
@@ -90,12 +92,14 @@ class IntervalMetric:
         """
         recorder = self._recorder
         try:
-            spec = recorder.resolve(self.name)
-            if step is not None or time is not None:
-                _refuse_place(self.name, step)
-            lo, hi = bounds(spec)
-            if not ((value.__class__ is float or value.__class__ is int) and lo <= value <= hi):
-                value = check_value(spec, value)
+            if not (
+                step is None
+                and time is None
+                and self._generation == recorder.writer.generation
+                and (value.__class__ is float or value.__class__ is int)
+                and self._lo <= value <= self._hi
+            ):
+                value = self._checked(value, step, time)
             now_ns = recorder.now_ns()
             if not self._start_ns <= now_ns < self._end_ns:
                 self._begin(now_ns)
@@ -103,11 +107,11 @@ class IntervalMetric:
             here = self._waiting
             waiting = here.get(context)
             if waiting is None:
-                here, waiting = self._find(spec, context)
+                here, waiting = self._find(context)
             waiting.append(value)
             _open.add(self)  # after the value, so that no flush in between leaves it behind
             if self._waiting is not here:
-                self._rescue(spec, context, waiting)
+                self._rescue(context, waiting)
             elif len(waiting) >= _MOST_WAITING:
                 self._sum_up()
         except Exception as error:  # noqa: BLE001  (a metric must never hurt its program)
@@ -144,25 +148,41 @@ class IntervalMetric:
                 self._start_ns = now_ns // self._interval_ns * self._interval_ns
                 self._end_ns = self._start_ns + self._interval_ns
 
-    def _find(
-        self, spec: MetricSpec, context: object
-    ) -> tuple[dict[object, deque[float]], deque[float]]:
+    def _checked(self, value: object, step: int | None, time: TimeLike | None) -> float:
+        """Check a value the careful way, and learn what makes it fast for the next."""
+        recorder = self._recorder
+        with recorder.writer.lock:  # else the settings may have changed by half
+            generation = recorder.writer.generation
+        spec = recorder.resolve(self.name)
+        if step is not None or time is not None:
+            raise _no_place(self.name, step)
+        if generation != self._generation:
+            with self._lock:
+                self._waiting.clear()
+                self._lo, self._hi = bounds(spec)
+                self._generation = generation  # last, for `record` reads it first
+        return check_value(spec, value)
+
+    def _find(self, context: object) -> tuple[dict[object, deque[float]], deque[float]]:
         """Where the values of a context wait, and the dict that says so."""
-        key, _ = self._recorder.key_of(spec, context, self.labels)  # refuses what is not allowed
+        recorder, generation = self._recorder, self._generation
+        spec = recorder.resolve(self.name)
+        key, _ = recorder.key_of(spec, context, self.labels)  # refuses what is not allowed
         with self._lock:
             series = self._series.get(key)
             if series is None:
                 series = self._series[key] = _Series(deque(), Accumulator())
             if len(self._waiting) >= _MOST_CONTEXTS:
                 self._waiting.clear()
-            self._waiting[context] = series.waiting
+            if generation == self._generation:
+                self._waiting[context] = series.waiting
             return self._waiting, series.waiting
 
-    def _rescue(self, spec: MetricSpec, context: object, waiting: deque[float]) -> None:
+    def _rescue(self, context: object, waiting: deque[float]) -> None:
         """Take what came too late for an interval that was being written over into the next."""
         with self._lock:  # so that it has been written
             if values := _taken(waiting):
-                self._find(spec, context)[1].extend(values)
+                self._find(context)[1].extend(values)
                 _open.add(self)
 
     def _sum_up(self) -> None:
@@ -237,8 +257,8 @@ def _seconds(interval: str | float) -> float:
     return seconds
 
 
-def _refuse_place(name: str, step: int | None) -> None:
-    raise MetricValidationError(
+def _no_place(name: str, step: int | None) -> MetricValidationError:
+    return MetricValidationError(
         f"metric {name!r} is recorded per interval, which has no step or time of its own",
         reason="bad_time" if step is None else "bad_step",
         allowed="a value alone",
