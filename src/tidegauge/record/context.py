@@ -47,6 +47,11 @@ class context:  # noqa: N801  (used like a function)
     Blocks nest: inner labels are added to outer ones and replace them where they have the same
     name; labels given in the call itself replace both. Tasks started inside inherit the labels.
 
+    One object may be kept and entered by many threads and tasks at once, and within itself. Leaving
+    takes away what entering brought, also when blocks do not end in the order in which they began.
+    A block that is left in another thread or task, as an async generator may be that is closed
+    there, changes nothing in that one.
+
     Args:
         labels: Dimensions such as `model`, `model_version`, `experiment`, `run_id`, and any other
             labels. None removes an outer label.
