@@ -18,6 +18,9 @@ __all__ = ["TimeLike", "TimeRange", "isoformat", "parse_duration_s", "parse_time
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _INT64_MAX = 2**63 - 1
+_INF = float("inf")
+# Longer than there were times.
+_LONGEST_S = 1e10
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 # From 1980 to 2262: seconds since 1970 that a number of smaller units probably stands for.
@@ -128,8 +131,12 @@ def time_range(
 ) -> TimeRange:
     """Build the range a question is about: the last hours or days, or from start to end.
 
+    The last hours or days go up to now, or to `end`; what happens at the very microsecond of now is
+    in them.
+
     Raises:
-        QueryError: Both forms are given, or start is not before end.
+        QueryError: Both forms are given, hours or days is no positive number, or start is not
+            before end.
     """
     if hours is not None or days is not None:
         if start is not None or (hours is not None and days is not None):
@@ -138,9 +145,11 @@ def time_range(
                 allowed="one of hours, days, or start and end",
                 fix="Leave out all but one.",
             )
-        span_s = parse_duration_s(hours * 3600 if hours is not None else (days or 0) * 86400)
-        end_ns = now_ns if end is None else parse_time_ns(end)
-        return TimeRange(end_ns - round(span_s * 1e9), end_ns if end is not None else None)
+        span_ns = _span_ns("days", days, 86400) if hours is None else _span_ns("hours", hours, 3600)
+        if end is None:
+            return TimeRange(max(0, now_ns - span_ns), (now_ns // 1000 + 1) * 1000)
+        end_ns = parse_time_ns(end)
+        return TimeRange(max(0, end_ns - span_ns), end_ns)
     built = TimeRange(
         None if start is None else parse_time_ns(start), None if end is None else parse_time_ns(end)
     )
@@ -149,6 +158,17 @@ def time_range(
             "time range is empty", got=(str(start), str(end)), allowed="start before end"
         )
     return built
+
+
+def _span_ns(name: str, number: object, unit_s: float) -> int:
+    if not isinstance(number, bool) and isinstance(number, numbers.Real):
+        try:
+            given = float(number)
+        except OverflowError:  # such as 10**400
+            given = _INF
+        if 0 < given < _INF:
+            return round(min(given * unit_s, _LONGEST_S) * 1e9)
+    raise QueryError(f"{name} cannot be used", got=number, allowed="a number greater than 0")
 
 
 def isoformat(time_ns: int) -> str:

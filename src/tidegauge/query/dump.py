@@ -20,6 +20,7 @@ from tidegauge.query import sql
 from tidegauge.query.engine import Engine
 from tidegauge.query.errors import readable_errors
 from tidegauge.query.selection import Names, Vocabulary
+from tidegauge.query.unknown import refuse_unknown
 from tidegauge.query.vocabulary import metrics_table
 from tidegauge.store.store import Store
 
@@ -50,7 +51,8 @@ class Dump:
         count: How many rows there are.
 
     Raises:
-        QueryError: There is no such table.
+        QueryError: There is no such table, or a metric or label that was chosen by is known to
+            nobody.
         MetricValidationError: A name is none.
         StoreError: The store cannot be read.
     """
@@ -82,6 +84,12 @@ class Dump:
                 "GROUP BY ALL ORDER BY ALL"
             ).fetchall()
         self.count = sum(rows for _, rows in self._days)
+        if not self.count or len(chosen.metrics) > 1:
+            everything = engine.connect()
+            engine.view(everything, TABLES)
+            with readable_errors("export"):
+                labels_of_none = () if self.count else chosen.labels
+                refuse_unknown(everything, vocabulary, chosen, labels_of_none)
 
     def schema(self, *, flat: bool = False) -> pa.Schema:
         """The Arrow schema of `batches`."""

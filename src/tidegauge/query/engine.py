@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tidegauge.model.tables import TABLES
 from tidegauge.model.times import TimeRange
+from tidegauge.query.errors import readable_errors
 from tidegauge.query.sql import text
 from tidegauge.store.schema import arrow_schema
 from tidegauge.store.snapshot import snapshot
@@ -85,10 +86,10 @@ class Engine:
         """
         for name in tables:
             taken = snapshot(self._store, name, time_range)
+            with readable_errors(name):  # DuckDB looks into the first file
+                taken.register(connection, name if canonical is None else _STORED.format(name))
             if canonical is None:
-                taken.register(connection, name)
                 continue
-            taken.register(connection, _STORED.format(name))
             connection.execute(
                 f"CREATE OR REPLACE TEMPORARY VIEW {name} AS "
                 f"SELECT * REPLACE ({canonical} AS metric) FROM {_STORED.format(name)}"

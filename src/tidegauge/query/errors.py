@@ -10,16 +10,18 @@ from collections.abc import Collection, Iterable, Iterator
 
 import duckdb
 
-from tidegauge.model.errors import QueryError
+from tidegauge.model.errors import QueryError, StoreError
 
 __all__ = ["clip", "did_you_mean", "readable_errors", "unreadable_sql"]
 
+# How DuckDB names a file of a table that it cannot read.
+_FILE = re.compile(r"""['"]([^'"]+\.parquet)['"]""")
 _MISSING_TABLE = re.compile(r"Table with name (\S+) does not exist")
 
 
 @contextlib.contextmanager
 def readable_errors(sql: str, *, tables: Collection[str] = ()) -> Iterator[None]:
-    """Turn what DuckDB raises in the block into a `QueryError`.
+    """Turn what DuckDB raises in the block into a `QueryError`, or a `StoreError` for its files.
 
     A relation computes its rows when they are asked for, so whoever asks for them on behalf of a
     person does it in such a block.
@@ -36,7 +38,7 @@ def readable_errors(sql: str, *, tables: Collection[str] = ()) -> Iterator[None]
         raise QueryError(
             "the query needs more memory than it may use",
             got=clip(sql),
-            fix=f"Ask for less at once, or give Query a larger memory_limit. {_message(error)}",
+            fix=f"Ask for less at once. {_message(error)}",
         ) from error
     except duckdb.CatalogException as error:
         if tables and (missing := _MISSING_TABLE.search(str(error))):
@@ -46,6 +48,10 @@ def readable_errors(sql: str, *, tables: Collection[str] = ()) -> Iterator[None]
                 allowed=", ".join(tables),
                 fix=did_you_mean(missing[1], tables, few=0),
             ) from error
+        raise unreadable_sql(sql, error) from error
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        if file := _FILE.search(str(error)):
+            raise _unreadable_file(file[1]) from error
         raise unreadable_sql(sql, error) from error
     except duckdb.Error as error:
         raise unreadable_sql(sql, error) from error
@@ -81,6 +87,14 @@ def clip(sql: str, limit: int = 120) -> str:
     """The text on one line, cut to `limit` characters."""
     line = " ".join(sql.split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def _unreadable_file(path: str) -> StoreError:
+    return StoreError(
+        "a file of the store's tables is missing or damaged",
+        got=path,
+        fix="Run `tidegauge doctor`: it says what is lost and what to do.",
+    )
 
 
 def _message(error: object) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
@@ -29,6 +30,7 @@ _ENDINGS: dict[str, FileFormat] = {
     ".pq": "parquet",
 }
 _DELIMITERS = ",;\t|"
+_UNREADABLE = (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error)
 
 
 class RowBatch(msgspec.Struct, frozen=True):
@@ -58,7 +60,9 @@ class ForeignTable:
         encoding: How its text is encoded, for CSV.
 
     Raises:
-        QueryError: It is not of that format, or nothing tells of which it is.
+        QueryError: It is not of that format, nothing tells of which it is, or there is no such
+            encoding or delimiter.
+        OSError: It cannot be opened.
     """
 
     def __init__(
@@ -73,6 +77,8 @@ class ForeignTable:
         self.form = form or file_format(path)
         self._encoding = encoding
         self._delimiter = delimiter or ","
+        self._check_options()
+        path.open("rb").close()  # says better than a reader what is wrong with the name
         if self.form == "parquet":
             with self._parquet() as file:
                 self.columns = [str(name) for name in file.schema_arrow.names]
@@ -121,17 +127,38 @@ class ForeignTable:
             return next(lines, None)
         except csv.Error as error:
             return f"the line cannot be read: {error}"
-        except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
-            raise _unreadable(self.path, error, "Give its encoding: --encoding latin-1.") from error
+        except _UNREADABLE as error:
+            raise self._unreadable(error) from error
+
+    def _check_options(self) -> None:
+        try:
+            "".encode(self._encoding)
+        except LookupError as error:
+            raise QueryError(
+                "there is no such encoding of text",
+                got=self._encoding,
+                allowed="utf-8, latin-1, cp1252, utf-16, …",
+            ) from error
+        try:
+            csv.reader([], delimiter=self._delimiter)
+        except (TypeError, ValueError) as error:
+            raise QueryError(
+                "this cannot be between the cells of CSV",
+                got=self._delimiter,
+                allowed="one character, such as ; or a tab",
+            ) from error
+
+    def _unreadable(self, error: Exception) -> QueryError:
+        is_encoding = isinstance(error, UnicodeDecodeError)
+        fix = "Give its encoding: --encoding latin-1." if is_encoding else "Check that it is whole."
+        return _unreadable(self.path, error, fix)
 
     def _header(self, delimiter: str | None) -> list[str]:
         with self.path.open("rb") as raw, self._text(raw) as text:
             try:
                 first = text.readline()
-            except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
-                raise _unreadable(
-                    self.path, error, "Give its encoding: --encoding latin-1."
-                ) from error
+            except _UNREADABLE as error:
+                raise self._unreadable(error) from error
         if delimiter is None:
             self._delimiter = max(_DELIMITERS, key=first.count)
         names = next(csv.reader([first], delimiter=self._delimiter), [])

@@ -48,8 +48,8 @@ def history(
 
     Args:
         name: A metric, a list of metrics, or a pattern such as `model:*`.
-        hours: Length of the range up to now.
-        days: Length of the range up to now.
+        hours: Length of the range up to now, or up to `end`.
+        days: Length of the range up to now, or up to `end`.
         start: Beginning of the range: a datetime, ISO 8601 text, or seconds since 1970.
         end: End of the range, not in it.
         limit: Only the newest so many.
@@ -98,14 +98,15 @@ def stats(
     """Count, mean, std, min, max, p50, p95, p99, first and last of a metric, or of each group.
 
     Single values and the intervals of handles with `aggregate=…` count together. An interval
-    belongs to the range if its start does. Percentiles are exact where all values of a group are
-    kept singly; with intervals they come from a histogram, and `percentile_error` says how far off
-    they may be.
+    belongs to the range if its start does. Its first value counts as recorded at its start and its
+    last at its end, since nothing more exact is kept: such a last value comes after single values
+    that were recorded meanwhile. Percentiles are exact where all values of a group are kept singly;
+    with intervals they come from a histogram, and `percentile_error` says how far off they may be.
 
     Args:
         name: A metric, a list of metrics, or a pattern such as `model:*`.
-        hours: Length of the range up to now.
-        days: Length of the range up to now.
+        hours: Length of the range up to now, or up to `end`.
+        days: Length of the range up to now, or up to `end`.
         start: Beginning of the range: a datetime, ISO 8601 text, or seconds since 1970.
         end: End of the range, not in it.
         by: What groups are told apart by: dimensions, labels (`label.x` where `x` means something
@@ -115,10 +116,13 @@ def stats(
 
     Returns:
         An Arrow table: `metric`, the groups' columns, `count`, `mean`, `std` (of a sample; null for
-        one value), `min`, `max`, `p50`, `p95`, `p99`, `first`, `last`, `sum` and `rate_per_s` (both
-        for counters only), `percentiles` (`exact` or `histogram`) and `percentile_error`
-        (relative). Without `by` there is a row for every metric named, with count 0 and nulls if it
-        has no facts; a group without facts has no row.
+        one value, and where intervals have values so far from zero compared with their spread that
+        their sums no longer tell it, such as 1e9 ± 1), `min`, `max`, `p50`, `p95`, `p99`, `first`,
+        `last`, `sum` and `rate_per_s` (both for counters only; a rate is over the range up to now,
+        within the hour or day of the group, and null if nothing says when that begins),
+        `percentiles` (`exact` or `histogram`) and `percentile_error` (relative). Without `by` there
+        is a row for every metric named, with count 0 and nulls if it has no facts; a group without
+        facts has no row.
 
     Raises:
         QueryError: The question makes no sense, such as a name that was never recorded.
@@ -166,8 +170,8 @@ def search(text: str = "", *, prefix: str = "", category: str = "", label: str =
 
 
 def compare(
-    a: str,
-    b: str,
+    a: str | int,
+    b: str | int,
     *,
     by: str = "run_id",
     metrics: str | Sequence[str] | None = None,
@@ -186,12 +190,12 @@ def compare(
     fewer. What has no interval has a `reason`.
 
     Args:
-        a: What is compared with: a run, a version, …
+        a: What is compared with: a run, a version, …, as text or a whole number.
         b: What is compared.
         by: The dimension or label that `a` and `b` are values of.
         metrics: A metric, a list of metrics, or a pattern; all if None.
-        hours: Length of the range up to now.
-        days: Length of the range up to now.
+        hours: Length of the range up to now, or up to `end`.
+        days: Length of the range up to now, or up to `end`.
         start: Beginning of the range: a datetime, ISO 8601 text, or seconds since 1970.
         end: End of the range, not in it.
         labels: Labels that have the name of a parameter.

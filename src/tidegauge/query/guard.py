@@ -168,5 +168,6 @@ def _more_than_reading(sql: str, kind: str) -> QueryError:
         f"SQL may only read, and {kind} does more",
         got=clip(sql),
         allowed="SELECT, FROM, WITH, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES, EXPLAIN",
-        fix="To keep a result, take it as a table with .arrow(), .df() or .pl() and write that.",
+        fix="To keep a result: `tidegauge sql --format csv`, or in Python .to_arrow_table(), .df() "
+        "or .pl().",
     )

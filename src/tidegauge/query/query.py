@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
@@ -21,7 +22,7 @@ from tidegauge.query.guard import check_read_only
 from tidegauge.query.history import history_sql
 from tidegauge.query.running import run
 from tidegauge.query.search import Seen, SeenMetrics, metrics_with_label, search_table
-from tidegauge.query.selection import Names, Selection, Vocabulary
+from tidegauge.query.selection import Names, Selection, Vocabulary, label_text
 from tidegauge.query.stats import group_keys, stats_table
 from tidegauge.query.summary import summarise
 from tidegauge.query.unknown import refuse_unknown
@@ -99,8 +100,8 @@ class Query:
         chosen = self._select(
             name, labels, more_labels, hours=hours, days=days, start=start, end=end
         )
-        if limit is not None and (isinstance(limit, bool) or limit < 1):
-            raise QueryError("limit cannot be used", got=limit, allowed="1 or more")
+        if limit is not None and not _is_count(limit):
+            raise QueryError("limit cannot be used", got=limit, allowed="a whole number, 1 or more")
         connection = self._engine.connect()
         self._engine.view(connection, [POINTS.name], chosen.time_range)
         rows = run(connection, "history", lambda: history_sql(connection, chosen, limit))
@@ -108,8 +109,8 @@ class Query:
             with readable_errors("history"):
                 return connection.sql(rows)
         relation = run(connection, "history", lambda: connection.sql(rows).materialize())
-        if not len(relation):
-            self._refuse_unknown(chosen, chosen.labels)
+        found = {name for (name,) in relation.unique("metric").fetchall()}
+        self._refuse_missing(chosen, found)
         return relation
 
     def stats(
@@ -138,15 +139,18 @@ class Query:
         unknown = [
             name for name in keys if table[name].null_count == len(table) and name != "metric"
         ]
-        if unknown or not any(table["count"].to_pylist()):
-            names = [each.removeprefix("label.") for each in unknown if each not in ("hour", "day")]
-            self._refuse_unknown(chosen, (*chosen.labels, *names))
+        counts = zip(table["metric"].to_pylist(), table["count"].to_pylist(), strict=True)
+        names = [each.removeprefix("label.") for each in unknown if each not in ("hour", "day")]
+        self._refuse_missing(chosen, {metric for metric, count in counts if count}, names)
         return table
 
     def search(
         self, text: str = "", *, prefix: str = "", category: str = "", label: str = ""
     ) -> pa.Table:
         """Metrics that are declared, recorded, or both; see `tidegauge.search`."""
+        for given in (text, prefix, category, label):
+            if not isinstance(given, str):
+                raise QueryError("what is searched for must be text", got=given)
         connection = self._engine.connect()
 
         def look() -> tuple[dict[str, Seen], frozenset[str]]:
@@ -171,8 +175,8 @@ class Query:
 
     def compare(
         self,
-        a: str,
-        b: str,
+        a: str | int,
+        b: str | int,
         *,
         by: str = "run_id",
         metrics: Names = None,
@@ -184,14 +188,21 @@ class Query:
         **more_labels: object,
     ) -> pa.Table:
         """Two runs, versions or models side by side; see `tidegauge.compare`."""
+        a, b = label_text(by, a), label_text(by, b)
+        if not isinstance(by, str):
+            raise QueryError(
+                "sides cannot be told apart by this",
+                got=by,
+                allowed="the name of a dimension or label",
+            )
         if a == b:
             raise QueryError("both sides of the comparison are the same", got=a)
         if by in more_labels or by in (labels or {}):
             raise QueryError("facts cannot be chosen by what is compared", got=by)
         chosen = self._select(
             metrics,
-            {**(labels or {}), by: [a, b]},
-            more_labels,
+            labels,
+            {**more_labels, by: [a, b]},
             hours=hours,
             days=days,
             start=start,
@@ -202,9 +213,11 @@ class Query:
             chosen,
             lambda connection: compare_table(connection, self._vocabulary, chosen, by, a, b),
         )
+        rows = table.select(["metric", "n_a", "n_b"]).to_pylist()
+        found = {row["metric"] for row in rows if row["n_a"] or row["n_b"]}
+        self._refuse_missing(chosen, found)
         for side, name in (("n_a", a), ("n_b", b)):
-            if not any(table[side].to_pylist()):
-                self._refuse_unknown(chosen, chosen.labels)
+            if not any(row[side] for row in rows):
                 raise self._no_such_side(by, name)
         return table
 
@@ -248,6 +261,14 @@ class Query:
         )
         return {summary.key[0]: summary.last for summary in found}
 
+    def check_known(self, names: Names) -> None:
+        """Make sure that metrics are declared, or were recorded at some time.
+
+        Raises:
+            QueryError: One is neither; the error names what is similar.
+        """
+        self._refuse_unknown(self._vocabulary.select(names, {}, _ALWAYS), ())
+
     def close(self) -> None:
         """Give memory back; the next question opens what it needs again."""
         self._engine.close()
@@ -274,8 +295,21 @@ class Query:
         more_labels: Mapping[str, object],
         **given: Any,
     ) -> Selection:
+        if labels is not None and not isinstance(labels, Mapping):
+            raise QueryError(
+                "labels are not a dict", got=labels, allowed="a dict of names to values"
+            )
         chosen = time_range(now_ns=self._clock.wall_ns(), **given)
         return self._vocabulary.select(names, {**(labels or {}), **more_labels}, chosen)
+
+    def _refuse_missing(
+        self, chosen: Selection, found: set[str], groups: Sequence[str] = ()
+    ) -> None:
+        """Raise if a metric that was not found, or a label that no fact has, is known to nobody."""
+        if not found:
+            self._refuse_unknown(chosen, (*chosen.labels, *groups))
+        elif groups or not found.issuperset(chosen.metrics):
+            self._refuse_unknown(chosen, groups)
 
     def _refuse_unknown(self, chosen: Selection, labels: Sequence[str]) -> None:
         connection = self._engine.connect()
@@ -297,3 +331,7 @@ class Query:
             if name in sides
             else did_you_mean(name, sides),
         )
+
+
+def _is_count(limit: object) -> bool:
+    return not isinstance(limit, bool) and isinstance(limit, Integral) and int(limit) > 0

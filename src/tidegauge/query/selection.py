@@ -15,7 +15,7 @@ from tidegauge.model.spec import MetricSpec
 from tidegauge.model.times import TimeRange
 from tidegauge.query import sql
 
-__all__ = ["Names", "Selection", "Vocabulary"]
+__all__ = ["Names", "Selection", "Vocabulary", "label_text"]
 
 #: Metric names as callers give them: one, several, or patterns that end in `*`; None for all.
 Names = str | Sequence[str] | None
@@ -89,9 +89,9 @@ class Vocabulary:
 
         Raises:
             MetricValidationError: A name does not fit the grammar or is ambiguous.
-            QueryError: A label's name or value cannot be one.
+            QueryError: A label's name or value cannot be one, or names are neither text nor a list.
         """
-        given = ["*"] if names is None else [names] if isinstance(names, str) else list(names)
+        given = _given(names)
         if not given:
             raise QueryError("no metric is named", got=given, allowed="one or more names, or '*'")
         patterns = [name[:-1] for name in given if _is_pattern(name)]
@@ -127,13 +127,25 @@ class Vocabulary:
         try:
             return self.catalog.stored_names(name)
         except MetricValidationError:
-            if ":" in str(name) and METRIC_NAME_PATTERN.fullmatch(name):
+            if ":" in name and METRIC_NAME_PATTERN.fullmatch(name):
                 return (name,)
             raise
 
 
-def _is_pattern(name: object) -> bool:
-    return isinstance(name, str) and name.endswith("*")
+def _given(names: object) -> list[str]:
+    if names is None:
+        return ["*"]
+    if isinstance(names, str):
+        return [names]
+    listed = list(names) if isinstance(names, Iterable) else [names]
+    texts = [name for name in listed if isinstance(name, str)]
+    if len(texts) == len(listed):
+        return texts
+    raise QueryError("this names no metric", got=names, allowed="a name, or a list of names")
+
+
+def _is_pattern(name: str) -> bool:
+    return name.endswith("*")
 
 
 def _about_label(name: str, value: object) -> str:
@@ -145,13 +157,18 @@ def _about_label(name: str, value: object) -> str:
     if value is None:
         return f"{column} IS NULL"
     if isinstance(value, str | int):
-        return f"{column} = {sql.text(_label_text(name, value))}"
+        return f"{column} = {sql.text(label_text(name, value))}"
     if isinstance(value, Iterable) and (values := list(value)):
-        return f"{column} IN {sql.text_list(_label_text(name, each) for each in values)}"
+        return f"{column} IN {sql.text_list(label_text(name, each) for each in values)}"
     raise _bad_label_value(name, value)
 
 
-def _label_text(name: str, value: object) -> str:
+def label_text(name: str, value: object) -> str:
+    """The text that a label has where a text or whole number was given.
+
+    Raises:
+        QueryError: It is neither.
+    """
     if isinstance(value, str):
         return str(value)
     if isinstance(value, int) and not isinstance(value, bool):

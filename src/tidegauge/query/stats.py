@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import duckdb
@@ -42,13 +42,11 @@ def group_keys(by: str | Sequence[str]) -> dict[str, str]:
         QueryError: A name cannot be grouped by.
     """
     keys = {"metric": ""}
-    for name in [by] if isinstance(by, str) else by:
-        if not LABEL_NAME_PATTERN.match(str(name).removeprefix(_LABEL_PREFIX)):
-            raise QueryError(
-                "facts cannot be grouped by this",
-                got=name,
-                allowed=f"metric, hour, day, {', '.join(DIMENSIONS)}, or the name of a label",
-            )
+    for name in _listed(by):
+        if not (
+            isinstance(name, str) and LABEL_NAME_PATTERN.match(name.removeprefix(_LABEL_PREFIX))
+        ):
+            raise _no_group(name)
         if name in _COLUMNS.names:
             raise QueryError(
                 "a group would have the name of a statistic",
@@ -111,7 +109,7 @@ def _row(
     if vocabulary.spec(group["metric"]).kind is Kind.COUNTER and summary.total is not None:
         row["sum"] = summary.total
         span_s = _span_s(group, summary, selection.time_range, now_ns)
-        row["rate_per_s"] = summary.total / span_s if span_s > 0 else None
+        row["rate_per_s"] = summary.total / span_s if span_s else None
     return row
 
 
@@ -119,21 +117,38 @@ def _nothing(name: str) -> dict[str, Any]:
     return {"metric": name, "count": 0}
 
 
-def _span_s(group: dict[str, Any], summary: Summary, time_range: TimeRange, now_ns: int) -> float:
+def _span_s(
+    group: dict[str, Any], summary: Summary, time_range: TimeRange, now_ns: int
+) -> float | None:
     """Seconds that a group's facts are counted over: the range up to now, within its hour or day.
 
-    A range without a start begins with the first fact.
+    None if nothing says when that begins: the first fact is no beginning of the time in which there
+    could have been others.
     """
-    start_us, end_us = summary.start_us, now_ns // 1000
+    start_us, end_us = 0, now_ns // 1000
     if time_range.start_ns is not None:
         start_us = time_range.start_ns // 1000
+    elif "hour" not in group and "day" not in group:
+        return None
     if time_range.end_ns is not None:
         end_us = min(end_us, time_range.end_ns // 1000)
     for name, length_us in (("hour", _HOUR_US), ("day", _DAY_US)):
         if name in group:
             bucket_us = summary.start_us // length_us * length_us
             start_us, end_us = max(start_us, bucket_us), min(end_us, bucket_us + length_us)
-    return (end_us - start_us) / 1e6
+    return max(0, end_us - start_us) / 1e6
+
+
+def _listed(by: object) -> list[object]:
+    return list(by) if isinstance(by, Iterable) and not isinstance(by, str) else [by]
+
+
+def _no_group(name: object) -> QueryError:
+    return QueryError(
+        "facts cannot be grouped by this",
+        got=name,
+        allowed=f"metric, hour, day, {', '.join(DIMENSIONS)}, or the name of a label",
+    )
 
 
 def _field(name: str) -> pa.Field:

@@ -46,7 +46,7 @@ def refuse_unknown(
                     "the metric is neither in the catalogue nor was ever recorded",
                     got=name,
                     fix=did_you_mean(name, {*declared, *stored})
-                    or "tidegauge.search() lists what there is.",
+                    or "`tidegauge metrics search`, or tidegauge.search(), lists what there is.",
                 )
     _refuse_unknown_labels(
         connection, vocabulary, selection, [name for name in labels if name not in DIMENSIONS]

@@ -235,3 +235,100 @@ def test_similar_names_are_found_behind_the_category() -> None:
     assert did_you_mean("zebra", names[:2]) == "There is only 'model:accuracy', 'model:latency_ms'."
     assert did_you_mean("zebra", names, few=0) == ""
     assert did_you_mean("zebra", []) == ""
+
+
+@pytest.mark.parametrize(
+    ("question", "given", "named"),
+    [
+        ("stats", [5], {}),
+        ("stats", [["model:accuracy", 5]], {}),
+        ("stats", ["accuracy"], {"by": 5}),
+        ("stats", ["accuracy"], {"by": [5]}),
+        ("stats", ["accuracy"], {"labels": 5}),
+        ("stats", ["accuracy"], {"hours": "24"}),
+        ("stats", ["accuracy"], {"hours": True}),
+        ("stats", ["accuracy"], {"days": -1}),
+        ("stats", ["accuracy"], {"days": 10**400}),
+        ("history", ["accuracy"], {"limit": "x"}),
+        ("history", ["accuracy"], {"limit": True}),
+        ("history", ["accuracy"], {"limit": 1.5}),
+        ("search", [5], {}),
+        ("search", [], {"prefix": 5}),
+        ("compare", ["a", "b"], {"by": ["model"]}),
+        ("compare", [1.5, 2], {"by": "model_version"}),
+    ],
+)
+def test_what_is_of_another_type_is_refused(
+    facts: Any, question: str, given: list[object], named: dict[str, object]
+) -> None:
+    """With the package's own error, whatever is given for a parameter."""
+    facts.record("model:accuracy", 0.5)
+    with pytest.raises(QueryError):
+        getattr(facts.query, question)(*given, **named)
+
+
+def test_an_error_about_hours_shows_what_was_given(facts: Any) -> None:
+    """Not what became of it."""
+    with pytest.raises(QueryError) as caught:
+        facts.query.stats("model:accuracy", hours=-1)
+    assert str(caught.value) == "hours cannot be used; got -1; allowed: a number greater than 0."
+
+
+def test_sides_of_a_comparison_may_be_whole_numbers(facts: Any) -> None:
+    """As the values of labels may everywhere."""
+    facts.record("model:accuracy", 0.5, model_version="1")
+    facts.record("model:accuracy", 0.75, model_version="2")
+    [row] = facts.query.compare(1, 2, by="model_version").to_pylist()
+    assert row["difference"] == 0.25
+
+
+def test_the_last_hours_end_now(facts: Any) -> None:
+    """Facts of the future are not in them, what happens at this microsecond is."""
+    facts.record("model:accuracy", 0.25, at="2026-01-01T12:00:00Z")
+    facts.record("model:accuracy", 0.5, at="2026-01-01T12:00:00.000001Z")
+    assert facts.query.stats("accuracy", hours=24)["max"].to_pylist() == [0.25]
+    assert facts.query.history("accuracy", days=1).fetchall()[0][2] == 0.25
+    assert facts.query.stats("accuracy")["max"].to_pylist() == [0.5]
+
+
+def test_a_range_may_begin_before_all_times(facts: Any) -> None:
+    """More hours than there were since 1970 are all of them."""
+    facts.record("model:accuracy", 0.5)
+    assert facts.query.stats("accuracy", hours=1e30)["count"].to_pylist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("question", "given", "named"),
+    [
+        ("stats", [["model:accuracy", "nope"]], {}),
+        ("stats", [["model:accuracy", "nope"]], {"by": "day"}),
+        ("history", [["model:accuracy", "nope"]], {}),
+        ("compare", ["a", "b"], {"metrics": ["model:accuracy", "nope"]}),
+    ],
+)
+def test_an_unknown_name_among_known_ones_is_refused(
+    facts: Any, question: str, given: list[object], named: dict[str, object]
+) -> None:
+    """As it is alone."""
+    facts.record("model:accuracy", 0.5, run_id="a")
+    facts.record("model:accuracy", 0.5, run_id="b")
+    with pytest.raises(QueryError, match="custom:nope"):
+        getattr(facts.query, question)(*given, **named)
+
+
+def test_a_declared_name_without_facts_is_not_unknown(facts: Any) -> None:
+    """It has a row with the count 0."""
+    facts.record("model:accuracy", 0.5)
+    rows = facts.query.stats(["model:accuracy", "usage:reply_rate"]).to_pylist()
+    assert [row["count"] for row in rows] == [1, 0]
+
+
+def test_the_last_value_of_an_interval_counts_as_of_its_end(facts: Any) -> None:
+    """When within the interval it was recorded is not kept."""
+    facts.interval("model:latency_ms", 1.0, 3.0, at="2026-01-01T11:00:00Z")
+    facts.record("model:latency_ms", 2.0, at="2026-01-01T11:00:05Z")
+    [row] = facts.query.stats("latency_ms").to_pylist()
+    assert (row["first"], row["last"]) == (1.0, 3.0)
+    facts.record("model:latency_ms", 4.0, at="2026-01-01T11:00:11Z")
+    [row] = facts.query.stats("latency_ms").to_pylist()
+    assert row["last"] == 4.0
