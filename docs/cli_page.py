@@ -22,7 +22,8 @@ _MARKUP = re.compile(r"(?<!\\)\[/?(?:bold|dim)?\]")
 _MEANINGS = {
     ExitCode.OK: "done, and nothing is wrong",
     ExitCode.PROBLEM: "a problem was found, or the command failed",
-    ExitCode.USAGE: "the command, an option, a setting or a question cannot be understood",
+    ExitCode.USAGE: "what was given cannot be used: a command, an option, a setting, a name, a "
+    "value, a time or a question",
     ExitCode.INTERRUPTED: "ended by Ctrl-C",
     ExitCode.BROKEN_PIPE: "whoever read the output went away, such as `head`",
 }
@@ -39,8 +40,8 @@ given, else the one of the variable `TIDEGAUGE_STORE`, else `.tidegauge`; the ot
 
 Results go to standard output; everything else (errors, hints, progress bars, which are drawn on a
 terminal only) to standard error. With `--json`, standard output is exactly one JSON document. If
-the command fails it is `{"error": {"kind": …, "what": …, "got": …, "allowed": …, "fix": …}}`; only
-a command line that cannot be understood leaves it empty.
+the command fails it is `{"error": {"kind": …, "what": …, "got": …, "allowed": …, "fix": …}}`, of
+which `kind` and `what` are always there.
 
 `tidegauge --install-completion` teaches the shell to complete commands, options and metric names.
 

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from tidegauge.cli import (
     exporting,
@@ -20,14 +24,45 @@ from tidegauge.cli import (
 )
 from tidegauge.cli.command import JsonOption, StoreOption, remember
 from tidegauge.cli.demo import story
+from tidegauge.cli.output import Output
 
 __all__ = ["app", "main"]
 
+# Typer has it from click or from a copy of its own, by version.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+class _Program(TyperGroup):
+    """The program, whose usage errors are documents with --json, as other errors are."""
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **more: Any) -> Any:
+        self._as_json = "--json" in args[: args.index("--") if "--" in args else None]
+        with self._usage_errors():
+            return super().make_context(info_name, args, *rest, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        with self._usage_errors():
+            return super().invoke(ctx)
+
+    @contextlib.contextmanager
+    def _usage_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except _UsageError as error:
+            _hint_at_dashes(error)
+            if self._as_json:
+                what = error.format_message()  # type: ignore[attr-defined]
+                kind = "UsageError"
+                Output(as_json=True).write_json({"error": {"kind": kind, "what": what}})
+            raise
+
+
 app = typer.Typer(
     name="tidegauge",
+    cls=_Program,
     help="A metrics layer for machine-learning systems: record a fact once, find it everywhere.",
     epilog="Exit codes: 0 done and nothing wrong · 1 a problem was found, or the command failed · "
-    "2 usage error · 130 interrupted. Start with [bold]tidegauge demo[/].",
+    "2 what was given cannot be used · 130 interrupted. Start with [bold]tidegauge demo[/].",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -39,11 +74,20 @@ app.add_typer(metrics.group, name="metrics", rich_help_panel="Vocabulary")
 
 def main() -> None:
     """Run the program."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started it: there is nobody to tell
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a sign shows another; it is no reason to fail.
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
             reconfigure(errors="replace")
     app()
+
+
+def _hint_at_dashes(error: Any) -> None:
+    option = getattr(error, "option_name", "")
+    if option[1:2].isdigit():
+        error.message = f"{error.message}. Negative numbers go after --, as in: log NAME -- -1.5"
 
 
 def _show_version(wanted: bool) -> None:

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from tidegauge.model.errors import QueryError
 
 if TYPE_CHECKING:
     from tidegauge.model.times import TimeRange
@@ -16,6 +20,7 @@ __all__ = [
     "EndOption",
     "HoursOption",
     "StartOption",
+    "check_seconds",
     "chosen_range",
     "complete_metric",
     "parse_pairs",
@@ -23,6 +28,8 @@ __all__ = [
 ]
 
 _TIME_PANEL = "Time range"
+_LEAST_S = 1e8  # in 1973
+_DATE = re.compile(r"\d{8}")
 
 HoursOption = Annotated[
     float | None, typer.Option(help="The last so many hours.", rich_help_panel=_TIME_PANEL)
@@ -34,7 +41,7 @@ StartOption = Annotated[
     str | None,
     typer.Option(
         help="From this time on, inclusive: ISO 8601 (UTC if it says nothing else) or seconds "
-        "since 1970.",
+        "since 1970, of nine digits or more.",
         rich_help_panel=_TIME_PANEL,
     ),
 ]
@@ -66,13 +73,36 @@ def parse_pairs(texts: Iterable[str], *, option: str) -> dict[str, str]:
 
 
 def read_time(text: str | None) -> str | float | None:
-    """A time as `tidegauge.model.times` takes it: a number of seconds, or text."""
+    """A time as `tidegauge.model.times` takes it: a number of seconds, or text.
+
+    Raises:
+        QueryError: It is a number of fewer than nine digits, such as `2025`, and not a date, such
+            as `20250101`: nobody means half an hour after 1970.
+    """
     if text is None:
         return None
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
         return text
+    if seconds < _LEAST_S and not _DATE.fullmatch(text):
+        raise QueryError(
+            "a number so small is no time",
+            got=text,
+            allowed="ISO 8601, or seconds since 1970 of nine digits or more",
+            fix="Write it like 2024-01-15T10:30:00Z.",
+        )
+    return text if seconds < _LEAST_S else seconds
+
+
+def check_seconds(seconds: float, *, option: str) -> None:
+    """Refuse a number that is no time to wait for.
+
+    Raises:
+        BadParameter: It is negative, infinite or NaN.
+    """
+    if not 0 <= seconds < math.inf:
+        raise typer.BadParameter(f"{seconds} is not a number of seconds", param_hint=option)
 
 
 def chosen_range(

@@ -88,7 +88,8 @@ def escape(text: str) -> str:
 
 def remember(context: typer.Context, store: Path | None, as_json: bool) -> None:
     """Keep what was given before the command's name for the command itself."""
-    context.obj = (_if_given(context, store), as_json)
+    store_before, json_before = context.obj or (None, False)
+    context.obj = (_if_given(context, store) or store_before, as_json or json_before)
 
 
 def _runner(function: Callable[..., int | None]) -> Callable[..., None]:
@@ -146,14 +147,19 @@ def _tell(session: Session, error: TidegaugeError | OSError) -> None:
     parts = describe_error(error)
     if session.output.as_json:
         session.output.write_json({"error": parts})
-    what = str(parts["what"])
-    lines = [f"[bold red]Error:[/] {escape(what[:1].upper() + what[1:])}."]
+    lines = [f"[bold red]Error:[/] {escape(_sentence(str(parts['what'])))}"]
     for name, label in (("got", "Got"), ("allowed", "Allowed")):
         if name in parts:
             lines.append(f"  [dim]{label}:[/] {escape(str(parts[name]))}")
     if "fix" in parts:
         lines.append(f"  {escape(str(parts['fix']))}")
     session.output.note("\n".join(lines))
+
+
+def _sentence(what: str) -> str:
+    """A clause as a sentence. What begins with a name, such as `my.yaml`, keeps it as it is."""
+    first = what.partition(" ")[0]
+    return f"{what[:1].upper() if first.isalpha() else what[:1]}{what[1:]}."
 
 
 def _forget_stdout() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import enum
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -100,13 +101,14 @@ def export(
     """Write facts to a CSV, Parquet or SQLite file, in the order of time.
 
     Facts that are still in the journal are exported as well. A file appears when it is complete.
-    What comes out of a CSV or Parquet export goes in again with [bold]tidegauge import[/].
+    Points in CSV or Parquet go in again with [bold]tidegauge import[/]; interval summaries do not.
     """
     from tidegauge.query.dump import Dump
     from tidegauge.query.writers import export_format, write_csv_stream, write_dump
 
     to_stdout = str(file) == "-"
     if not to_stdout:
+        _check_place(file)
         chosen = Form(export_format(file)) if form is None else form
         if file.exists() and not force:
             raise _exists(file)
@@ -145,6 +147,14 @@ def export(
         ),
     )
     return ExitCode.OK
+
+
+def _check_place(file: Path) -> None:
+    """Say what is wrong with the file that was given, and not with the draft beside it."""
+    if file.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "the file is a directory", str(file))
+    if not file.absolute().parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such directory", str(file.parent))
 
 
 def _exists(file: Path) -> ConfigError:

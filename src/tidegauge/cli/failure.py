@@ -5,7 +5,12 @@ from __future__ import annotations
 
 import enum
 
-from tidegauge.model.errors import ConfigError, QueryError, TidegaugeError
+from tidegauge.model.errors import (
+    ConfigError,
+    MetricValidationError,
+    QueryError,
+    TidegaugeError,
+)
 
 __all__ = ["ExitCode", "describe_error", "exit_code"]
 
@@ -15,14 +20,14 @@ class ExitCode(enum.IntEnum):
 
     OK = 0  # done, and nothing is wrong
     PROBLEM = 1  # a problem was found, or the command failed
-    USAGE = 2  # the command, an option, a setting or a question cannot be understood
+    USAGE = 2  # what was given cannot be used: a command, an option, a setting, a name, a value, …
     INTERRUPTED = 130  # ended by Ctrl-C
     BROKEN_PIPE = 141  # whoever read the output went away
 
 
 def exit_code(error: BaseException) -> ExitCode:
     """The exit code that an error ends a command with."""
-    if isinstance(error, ConfigError | QueryError):
+    if isinstance(error, ConfigError | QueryError | MetricValidationError):
         return ExitCode.USAGE
     if isinstance(error, KeyboardInterrupt):
         return ExitCode.INTERRUPTED

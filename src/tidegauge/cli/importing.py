@@ -7,19 +7,19 @@ import contextlib
 import csv
 import enum
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tidegauge.cli.arguments import parse_pairs
+from tidegauge.cli.arguments import parse_pairs, read_time
 from tidegauge.cli.command import Commands, escape
 from tidegauge.cli.failure import ExitCode
 from tidegauge.cli.output import Block, Column, Lines, Table
 from tidegauge.cli.progress import progress
 from tidegauge.cli.session import Session
-from tidegauge.model.errors import StoreError
+from tidegauge.model.errors import QueryError, StoreError
 
 if TYPE_CHECKING:
     from tidegauge.query.foreign import ForeignTable, RowBatch
@@ -142,12 +142,14 @@ def import_file(
     from tidegauge.query.foreign import ForeignTable
     from tidegauge.record.columns import ColumnMap, Layout
 
+    if str(file) == "-":
+        raise typer.BadParameter("standard input cannot be imported: a file is read twice")
     labels = {name: name for name in label or () if "=" not in name}
     labels |= parse_pairs((text for text in label or () if "=" in text), option="--label")
     meaning = ColumnMap(
         columns=parse_pairs(column or (), option="--column"),
         labels=labels,
-        constants=parse_pairs(constant or (), option="--set"),
+        constants=_constants(constant or ()),
         metrics=parse_pairs(metric or (), option="--metric"),
     )
     table = ForeignTable(
@@ -156,6 +158,8 @@ def import_file(
         delimiter=delimiter,
         encoding=encoding,
     )
+    if not (meaning.metrics or "value" in meaning.columns) and _is_intervals(table.columns):
+        raise _intervals(file)
     layout = Layout.of(table.columns, meaning)
     with _rejected(rejects) as reject:
         job = _Job(session, table, layout, unit=time_unit.value, fix=fix_names, reject=reject)
@@ -345,6 +349,30 @@ def _blocks(result: dict[str, Any], examples: list[Refusal]) -> Iterator[Block]:
             [{"row": e.row, "reason": e.reason, "text": e.text} for e in examples],
             title="The first of them",
         )
+
+
+def _constants(texts: Sequence[str]) -> dict[str, str]:
+    constants = parse_pairs(texts, option="--set")
+    if "time" in constants and isinstance(time := read_time(constants["time"]), str):
+        from tidegauge.model.times import isoformat, parse_time_ns
+
+        # Written out, for a number would be taken as one since 1970: 20250101 is a date.
+        constants["time"] = isoformat(parse_time_ns(time))
+    return constants
+
+
+def _is_intervals(columns: Sequence[str]) -> bool:
+    from tidegauge.model.tables import INTERVALS
+
+    return {column.name for column in INTERVALS.columns} <= {*columns}
+
+
+def _intervals(path: Path) -> QueryError:
+    return QueryError(
+        "the file has interval summaries, and only single values can be imported",
+        got=str(path),
+        fix="Export --table points; or say which column is the value, such as --column value=sum.",
+    )
 
 
 def _imported(path: Path, found: ImportMark) -> StoreError:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tidegauge.cli.arguments import complete_metric
-from tidegauge.cli.command import Commands
+from tidegauge.cli.command import Commands, JsonOption, StoreOption, remember
 from tidegauge.cli.failure import ExitCode
 from tidegauge.cli.output import Column, Lines, Pairs, Table, number_text
 from tidegauge.cli.session import Session
+from tidegauge.model.errors import QueryError
 
 if TYPE_CHECKING:
     from tidegauge.catalog import Catalog
@@ -41,6 +42,11 @@ CategoryOption = Annotated[str | None, typer.Option(help="Only this category.")]
 _COLUMNS = [Column("name"), Column("kind"), Column("unit"), Column("better"), Column("description")]
 
 
+@group.callback()
+def _before(context: typer.Context, store: StoreOption = None, as_json: JsonOption = False) -> None:
+    remember(context, store, as_json)
+
+
 @commands.add("list", examples=["metrics list", "metrics list --category model --json"])
 def list_metrics(
     session: Session,
@@ -52,7 +58,10 @@ def list_metrics(
 
     With --json: a list of objects with every field of each metric.
     """
-    found = _catalog(session, catalog).search(category=category or "")
+    vocabulary = _catalog(session, catalog)
+    found = vocabulary.search(category=category or "")
+    if not found:
+        _check_category(vocabulary, category)
     specs = [spec for spec in found if deprecated or spec.deprecated is None]
     rows = [
         {
@@ -94,9 +103,13 @@ def search(
 
     Exit code 1 if there is none.
     """
-    _catalog(session, catalog)
-    found = session.parts.query.search(text, prefix=prefix, category=category or "", label=label)
+    vocabulary = _catalog(session, catalog)
+    # A mistyped path must not look like a store in which nothing was recorded.
+    parts = session.existing if recorded else session.parts
+    found = parts.query.search(text, prefix=prefix, category=category or "", label=label)
     rows = [row for row in found.to_pylist() if row["count"] or not recorded]
+    if not rows:
+        _check_category(vocabulary, category)
     columns = [
         Column("metric"),
         Column("kind"),
@@ -225,6 +238,15 @@ def _catalog(session: Session, source: str | None) -> Catalog:
     if source is not None:
         session.given["catalog"] = source
     return session.parts.catalog
+
+
+def _check_category(vocabulary: Catalog, category: str | None) -> None:
+    if category and category not in vocabulary.categories:
+        raise QueryError(
+            "there is no such category",
+            got=category,
+            allowed=", ".join(sorted(vocabulary.categories)),
+        )
 
 
 def _load(source: str) -> Catalog:

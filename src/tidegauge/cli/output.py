@@ -187,10 +187,17 @@ def plain(value: object) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, Decimal):
-        return plain(float(value))
+        return _plain_decimal(value)
     if isinstance(value, msgspec.Struct):
         return plain(msgspec.structs.asdict(value))
     return str(value)
+
+
+def _plain_decimal(value: Decimal) -> float | int | str:
+    """A number without rounding where JSON's readers keep it: whole, and of at most 64 bits."""
+    if value.as_tuple().exponent != 0:
+        return float(value)
+    return int(value) if -(2**63) <= value < 2**64 else str(value)
 
 
 def number_text(value: float | None) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import enum
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tidegauge.cli.arguments import check_seconds
 from tidegauge.cli.command import Commands
 from tidegauge.cli.output import Column, Output, Table
+from tidegauge.cli.rows import rows_of, write_json_rows
 from tidegauge.cli.session import Session
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ __all__ = ["commands", "sql"]
 
 commands = Commands("Record and read")
 
-_CHUNK_ROWS = 10_000
 # Rows that a table on a terminal shows; whoever wants more says so, or asks for CSV or JSON.
 _MOST_ROWS = 1000
 
@@ -60,10 +60,13 @@ def sql(
 ) -> None:
     """Ask in SQL. It can only read: the tables points, intervals and metrics (the catalogue).
 
-    Each row of the answer is an object in JSON. CSV and JSON have all rows.
+    Each row of the answer is an object in JSON. CSV and JSON have all rows. In JSON, whole numbers
+    of more than 64 bits are text.
     """
     from tidegauge.query.errors import readable_errors
 
+    if timeout is not None:
+        check_seconds(timeout, option="--timeout-s")
     text = sys.stdin.read() if query == "-" else query
     if not text.strip():
         raise typer.BadParameter("no SQL was given, neither as an argument nor on stdin")
@@ -72,7 +75,7 @@ def sql(
         form = Form.JSON
     with readable_errors(text):
         if form is Form.JSON:
-            _write_json(session.output, relation)
+            write_json_rows(session.output, rows_of(relation))
         elif form is Form.CSV:
             _write_csv(relation)
         else:
@@ -80,7 +83,7 @@ def sql(
 
 
 def _write_table(output: Output, relation: duckdb.DuckDBPyRelation, limit: int) -> None:
-    rows = list(_rows(relation.limit(limit + 1) if limit else relation))
+    rows = list(rows_of(relation.limit(limit + 1) if limit else relation))
     kinds = dict(zip(relation.columns, map(str, relation.types), strict=False))
     columns = [
         Column(name, kind="number" if _is_number(kinds[name]) else "text")
@@ -92,15 +95,6 @@ def _write_table(output: Output, relation: duckdb.DuckDBPyRelation, limit: int) 
         output.note(f"[dim]The first {limit} rows; --limit 0 shows all.[/]")
 
 
-def _write_json(output: Output, relation: duckdb.DuckDBPyRelation) -> None:
-    first = True
-    for row in _rows(relation):
-        output.write("[\n" if first else ",\n")
-        output.write_json_line(row)
-        first = False
-    output.write("[]\n" if first else "\n]\n")
-
-
 def _write_csv(relation: duckdb.DuckDBPyRelation) -> None:
     import csv
 
@@ -108,7 +102,7 @@ def _write_csv(relation: duckdb.DuckDBPyRelation) -> None:
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(relation.columns)
-    for row in _rows(relation):
+    for row in rows_of(relation):
         writer.writerow([_csv_cell(plain(cell)) for cell in row.values()])
 
 
@@ -118,21 +112,6 @@ def _csv_cell(cell: object) -> object:
 
         return msgspec.json.encode(cell).decode()
     return cell
-
-
-def _rows(relation: duckdb.DuckDBPyRelation) -> Iterator[dict[str, Any]]:
-    types = [str(kind) for kind in relation.types]
-    maps = [name for name, kind in zip(relation.columns, types, strict=True) if _is_map(kind)]
-    for batch in relation.to_arrow_reader(_CHUNK_ROWS):
-        for row in batch.to_pylist():
-            for name in maps:
-                if row[name] is not None:
-                    row[name] = dict(row[name])
-            yield row
-
-
-def _is_map(kind: str) -> bool:
-    return kind.startswith("MAP(") and kind.endswith(")")
 
 
 def _is_number(kind: str) -> bool:

@@ -19,6 +19,7 @@ from tidegauge.cli.arguments import (
 from tidegauge.cli.command import Commands
 from tidegauge.cli.failure import ExitCode
 from tidegauge.cli.output import Column, Kind, Lines, Table
+from tidegauge.cli.rows import rows_of, write_json_rows
 from tidegauge.cli.session import Session
 
 __all__ = ["commands", "compare", "comparison", "history", "statistics", "stats"]
@@ -50,6 +51,7 @@ _STATS: tuple[tuple[str, Kind], ...] = (
     ("p95", "number"),
     ("p99", "number"),
     ("max", "number"),
+    ("first", "number"),
     ("last", "number"),
 )
 
@@ -117,31 +119,31 @@ def history(
     start: StartOption = None,
     end: EndOption = None,
 ) -> int:
-    """Every single value of a metric, oldest first."""
-    relation = session.existing.query.history(
-        name,
-        limit=limit or None,
-        labels=parse_pairs(where or (), option="--where"),
+    """Every single value of a metric, oldest first.
+
+    Exit code 1 if there is none. What was recorded per interval is not kept singly: see
+    [bold]stats[/], or the table intervals in [bold]sql[/].
+    """
+    query = session.existing.query
+    chosen = {
+        "labels": parse_pairs(where or (), option="--where"),
         **_range(hours, days, start, end),
-    )
-    rows = relation.to_arrow_table().to_pylist()
-    for row in rows:
-        row["labels"] = dict(row["labels"])
-    shown = (
-        [key for key in rows[0] if any(row[key] not in (None, {}) for row in rows)] if rows else []
-    )
-    numbers = {"value", "step"}
-    session.output.show(
-        rows,
-        Table(
-            [Column(key, kind="number" if key in numbers else "text") for key in shown],
-            rows,
-            empty="No fact is like that.",
-        ),
-    )
-    if limit and len(rows) == limit:
+    }
+    relation = query.history(name, limit=limit or None, **chosen)
+    count = len(relation)
+    if session.output.as_json:
+        write_json_rows(session.output, rows_of(relation))
+    else:
+        session.output.tell(_values(list(rows_of(relation))))
+    if limit and count == limit:
         session.output.note(f"[dim]The newest {limit}; --limit 0 shows all.[/]")
-    return ExitCode.OK if rows else ExitCode.PROBLEM
+    if not count:
+        summed_up = sum(query.stats(name, **chosen)["count"].to_pylist())
+        if summed_up:
+            session.output.note(
+                f"{summed_up:,} values are kept in intervals, not singly: see tidegauge stats."
+            )
+    return ExitCode.OK if count else ExitCode.PROBLEM
 
 
 @commands.add(
@@ -207,6 +209,17 @@ def statistics(rows: list[dict[str, Any]]) -> Table:
     )
 
 
+def _values(rows: list[dict[str, Any]]) -> Table:
+    """The table of single values; columns in which there is nothing are left out."""
+    keys = rows[0] if rows else ()
+    shown = [key for key in keys if any(row[key] not in (None, {}) for row in rows)]
+    return Table(
+        [Column(key, kind="number" if key in ("value", "step") else "text") for key in shown],
+        rows,
+        empty="No fact is like that.",
+    )
+
+
 def comparison(rows: list[dict[str, Any]], a: str, b: str) -> Table:
     """The table of a comparison."""
     marked = [{**row, "interval": _interval(row)} for row in rows]
@@ -229,7 +242,6 @@ def comparison(rows: list[dict[str, Any]], a: str, b: str) -> Table:
 
 _STATS_COLUMNS = {
     *(key for key, _ in _STATS),
-    "first",
     "sum",
     "rate_per_s",
     "percentiles",

@@ -11,6 +11,7 @@ from tidegauge.cli.arguments import complete_metric, parse_pairs, read_time
 from tidegauge.cli.command import Commands, escape
 from tidegauge.cli.output import Lines, number_text
 from tidegauge.cli.session import Session
+from tidegauge.model.errors import StoreError
 
 __all__ = ["commands", "log"]
 
@@ -48,7 +49,8 @@ def log(
 ) -> None:
     """Record one value of a metric.
 
-    It is checked against the catalogue and refused, with exit code 1, if it is not allowed.
+    It is checked against the catalogue and refused, with exit code 2, if it is not allowed; exit
+    code 1 if it could not be written.
     Negative values go after [bold]--[/]: [bold]tidegauge log custom:delta -- -1.5[/].
     """
     labels = parse_pairs(label or (), option="--label")
@@ -75,12 +77,25 @@ def _record(
     labels: dict[str, str],
 ) -> str:
     from tidegauge import config
-    from tidegauge.record.front import log_metric, recorder
+    from tidegauge.record.front import recorder
 
-    # The fact is on disk when `log_metric` returns; whoever drains the store carries it on.
+    # The fact is on disk when it is recorded; whoever drains the store carries it on.
     config.configure(**session.given, strict=True, follower="off")
     try:
-        log_metric(name, value, step=step, time=time, **labels)
+        recorder.writer.open()  # raises what would only be counted and logged
+        ids: list[int] = []
+        # Labels as a mapping, for they may be called `time` or `value`.
+        recorder.record(name, value, step, time, labels, lambda *found: ids.append(found[-1]))
+        if not ids:
+            raise _not_recorded(session)
         return recorder.catalog.canonical(name)
     finally:
         config.shutdown()
+
+
+def _not_recorded(session: Session) -> StoreError:
+    return StoreError(
+        "the fact was not recorded: the journal did not take it",
+        got=str(session.parts.root),
+        fix="The message above says why; `tidegauge status` counts what was dropped.",
+    )

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tidegauge.cli.arguments import parse_pairs
+from tidegauge.cli.arguments import check_seconds, parse_pairs
 from tidegauge.cli.command import Commands
 from tidegauge.cli.failure import ExitCode, describe_error
 from tidegauge.cli.output import Block, Column, Lines, Table
@@ -18,6 +19,7 @@ from tidegauge.model.errors import MissingExtraError, StoreError
 
 if TYPE_CHECKING:
     from tidegauge.config import Parts
+    from tidegauge.store.maintenance import Retention
 
 __all__ = ["commands", "compact", "doctor", "drain"]
 
@@ -54,6 +56,7 @@ def drain(
     Programs do this by themselves in the background; this is for what a program that ended, or was
     killed, left behind. Exit code 1 if something could not be delivered; nothing is lost then.
     """
+    check_seconds(timeout, option="--timeout-s")
     parts = session.existing
     if forget is not None:
         return _forget(session, parts, forget)
@@ -107,10 +110,7 @@ def compact(
     from tidegauge.store import maintenance
 
     parts = session.existing
-    retention = maintenance.Retention(
-        days=parts.settings.retention_days if keep_days is None else keep_days,
-        metrics=_kept(parts, keep or ()),
-    )
+    retention = _retention(session, keep_days, keep or ())
     rows = []
     names = parts.store.tables.names()
     with progress(session.output, "Compacting") as advance:
@@ -278,19 +278,36 @@ def _forget(session: Session, parts: Parts, name: str) -> int:
     return ExitCode.OK
 
 
-def _kept(parts: Parts, given: list[str] | tuple[()]) -> dict[str, float]:
-    """Days for which single metrics are kept, by stored name."""
-    wanted = dict(parts.settings.retention_metrics)
-    for name, text in parse_pairs(given, option="--keep").items():
+def _retention(session: Session, days: float | None, keep: Sequence[str]) -> Retention:
+    """The retention of the settings, with what the command line says on top of it."""
+    from tidegauge.settings import read_settings
+    from tidegauge.store.maintenance import Retention
+
+    parts, given = session.parts, dict[str, float]()
+    for name, text in parse_pairs(keep, option="--keep").items():
         try:
-            wanted[name] = float(text)
+            given[name] = float(text)
         except ValueError:
             raise typer.BadParameter(
                 f"{text!r} is not a number of days", param_hint="--keep"
             ) from None
-    return {
-        stored: days for name, days in wanted.items() for stored in parts.catalog.stored_names(name)
-    }
+    # The settings know what may be kept for how long. A typo would silently keep everything.
+    chosen = read_settings(
+        {
+            "retention_days": parts.settings.retention_days if days is None else days,
+            "retention_metrics": {**parts.settings.retention_metrics, **given},
+        }
+    )
+    if given:
+        parts.query.check_known(list(given))
+    return Retention(
+        days=chosen.retention_days,
+        metrics={
+            stored: kept
+            for name, kept in chosen.retention_metrics.items()
+            for stored in parts.catalog.stored_names(name)
+        },
+    )
 
 
 def _maintained(name: str) -> StoreError:

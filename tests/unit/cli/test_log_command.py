@@ -61,7 +61,7 @@ def test_a_negative_value_goes_after_two_dashes(cli: Any) -> None:
 def test_a_fact_that_is_not_allowed_is_refused(cli: Any) -> None:
     """The error says what, got, allowed and what to do, and nothing is recorded."""
     done = cli("log", "reply_rate", "2")
-    assert (done.code, done.out) == (1, "")
+    assert (done.code, done.out) == (2, "")
     assert done.err == (
         "Error: Value of metric 'usage:reply_rate' is out of range.\n"
         "  Got: 2.0\n"
@@ -74,7 +74,7 @@ def test_a_fact_that_is_not_allowed_is_refused(cli: Any) -> None:
 def test_an_error_is_a_document_with_json(cli: Any) -> None:
     """Standard output has the parts of the error, standard error the text."""
     done = cli("--json", "log", "reply_rate", "2")
-    assert done.code == 1
+    assert done.code == 2
     assert done.json == {
         "error": {
             "kind": "MetricValidationError",
@@ -104,9 +104,12 @@ def test_an_error_is_a_document_with_json(cli: Any) -> None:
 def test_a_command_line_that_cannot_be_understood_ends_with_2(
     cli: Any, arguments: list[str]
 ) -> None:
-    """Nothing is recorded, standard output stays empty, and standard error says why."""
-    done = cli(*arguments, "--json") if len(arguments) > 1 else cli(*arguments)
+    """Nothing is recorded, and standard error says why; with --json, a document does, too."""
+    done = cli(*arguments)
     assert (done.code, done.out) == (2, "")
+    assert "Usage: " in done.err
+    done = cli(*arguments, "--json")
+    assert (done.code, done.json["error"]["kind"]) == (2, "UsageError")
     assert "Usage: " in done.err
     assert not cli.store.exists()
 

@@ -26,9 +26,9 @@ def test_stats_by_version(filled: Any) -> None:
     assert done.code == 0
     assert done.lines[0] == "model:latency_ms"
     assert [" ".join(line.split()) for line in done.lines[1:] if "─" not in line] == [
-        "model_version count mean std min p50 p95 p99 max last",
-        "1 100 50.5 29.011 1 50.5 95.05 99.01 100 100",
-        "2 100 150.5 29.011 101 150.5 195.05 199.01 200 200",
+        "model_version count mean std min p50 p95 p99 max first last",
+        "1 100 50.5 29.011 1 50.5 95.05 99.01 100 1 100",
+        "2 100 150.5 29.011 101 150.5 195.05 199.01 200 101 200",
     ]
 
 
@@ -199,3 +199,23 @@ def test_a_store_that_is_not_there_is_an_error(cli: Any, arguments: list[str]) -
     assert done.code == 1
     assert done.err.startswith("Error: There is no store here.")
     assert not cli.store.exists()
+
+
+def test_history_of_what_is_kept_in_intervals_points_to_stats(cli: Any) -> None:
+    """There are no single values, but there are values."""
+    cli.record_interval("model:latency_ms", 1.0, 2.0, at=NOON)
+    done = cli("history", "latency_ms", "--json")
+    assert (done.code, done.json) == (1, [])
+    assert done.err == "2 values are kept in intervals, not singly: see tidegauge stats.\n"
+
+
+def test_lengths_of_time_and_very_large_numbers_are_not_bent(filled: Any) -> None:
+    """An interval as DuckDB writes it; whole numbers with all digits, beyond 64 bits as text."""
+    question = (
+        "select interval '1 day 2 seconds' as i, sum(9007199254740993::bigint) as s, "
+        "99999999999999999999::hugeint as h from range(1)"
+    )
+    row = {"i": "1 day 00:00:02", "s": 9007199254740993, "h": "99999999999999999999"}
+    assert filled("sql", question, "--json").json == [row]
+    assert filled("sql", question, "-f", "csv").lines[1] == ",".join(map(str, row.values()))
+    assert "1 day 00:00:02" in filled("sql", question).out

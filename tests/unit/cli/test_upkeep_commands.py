@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tidegauge.journal.writer import JournalWriter
 from tidegauge.model.series import SeriesKey
 from tidegauge.store.store import Store
@@ -126,6 +128,16 @@ def test_drain_while_another_process_drains_says_so(cli: Any) -> None:
     assert "another process" in done.json[0]["problem"]
 
 
+def test_a_drain_by_name_makes_the_journal_wait_for_nobody(cli: Any) -> None:
+    """Where facts do not go to MLflow, the command says so and what would make them."""
+    cli.record("model:accuracy", 0.5, at=NOON)
+    done = cli("drain", "--follower", "mlflow")
+    assert done.code == 2
+    assert "facts of this store do not go to mlflow" in done.err.lower()
+    assert "set mlflow=True, or TIDEGAUGE_MLFLOW=1" in done.err
+    assert Store(cli.store).state.followers() == []
+
+
 def test_a_follower_that_no_longer_exists_can_be_forgotten(cli: Any) -> None:
     """Until then it is a problem of every drain, with the command that ends it."""
     cli.record("model:accuracy", 0.5, at=NOON)
@@ -230,3 +242,22 @@ def test_state_that_is_damaged_is_an_error_and_not_a_traceback(cli: Any) -> None
     done = cli("status")
     assert done.code == 1
     assert "tidegauge doctor --repair" in done.err
+
+
+@pytest.mark.parametrize("days", ["-1", "nan", "inf"])
+def test_compact_refuses_what_is_no_number_of_days(cli: Any, days: str) -> None:
+    """What the settings refuse the option refuses, before anything is deleted."""
+    cli.record("model:accuracy", 0.5, at=NOON)
+    cli("drain")
+    assert cli("compact", "--keep", f"model:accuracy={days}").code == 2
+    assert cli("compact", f"--keep-days={days}").code == 2
+    assert cli("stats", "model:accuracy", "--json").json[0]["count"] == 1
+
+
+def test_compact_keeps_nothing_for_a_mistyped_metric(cli: Any) -> None:
+    """A name that nobody knows is refused with the one that was probably meant."""
+    cli.record("model:latency_ms", 5.0, at=NOON)
+    cli("drain")
+    done = cli("compact", "--keep", "latancy_ms=0", "--json")
+    assert (done.code, done.json["error"]["fix"]) == (2, "Did you mean 'model:latency_ms'?")
+    assert cli("compact", "--keep", "latency_ms=0", "--json").json[0]["rows_retired"] == 1

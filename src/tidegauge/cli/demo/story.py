@@ -237,11 +237,13 @@ def _fresh(directory: Path | None) -> Path:
     if directory is None:
         return Path(tempfile.mkdtemp(prefix="tidegauge-demo-"))
     directory = directory.absolute()
-    directory.mkdir(parents=True, exist_ok=True)
-    if any(directory.iterdir()):
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ConfigError(
-            "the demo's directory is not empty", got=str(directory), allowed="an empty or new one"
+            "the demo's directory is not empty, or is a file",
+            got=str(directory),
+            allowed="an empty or new directory",
         )
+    directory.mkdir(parents=True, exist_ok=True)
     return directory
 
 
