@@ -291,8 +291,8 @@ def shutdown(timeout_s: float | None = None) -> bool:
     with _lock:
         process, _process = _process, None
         delivered = process is None or _end(process, timeout_s)
-        recorder.writer.close()
         recorder.prepare_again(_prepare)
+        recorder.writer.close()
         return delivered
 
 
