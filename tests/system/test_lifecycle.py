@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ from deltalake import DeltaTable
 import tidegauge as tg
 from tidegauge.config import assemble
 from tidegauge.journal.reader import Journal
+from tidegauge.model.errors import ConfigError
+from tidegauge.store.status import Balance, status_of
 from tidegauge.store.store import Store
 
 pytestmark = pytest.mark.system
@@ -122,6 +125,18 @@ def test_leftovers_of_a_killed_process_are_stored_by_the_next(store_dir: Path) -
     done = run("import tidegauge as tg\ntg.log_metric('custom:x', 2)\nassert tg.flush()", store_dir)
     assert done.returncode == 0, done.stderr
     assert stored_values(store_dir) == [1.0, 2.0]
+
+
+def test_the_end_of_a_file_that_is_cut_after_the_program_is_counted(store_dir: Path) -> None:
+    """At its end the program notes how far it had come, however short it was."""
+    run(
+        "import tidegauge as tg; tg.configure(follower='off')\n"
+        "for value in range(1000): tg.log_metric('custom:a', value)",
+        store_dir,
+    )
+    (segment,) = (store_dir / "journal" / "000").glob("points-*.seg")
+    os.truncate(segment, 20_000)
+    assert status_of(Store(store_dir)).balance == Balance(1000, 0, 397, {"damaged": 603})
 
 
 def test_open_interval_is_recorded_at_exit(store_dir: Path) -> None:
@@ -238,6 +253,45 @@ def test_child_goes_on_as_the_parent_was_configured(store_dir: Path) -> None:
         key = slot.series(int(slot.points(0, 1).series[0]))
         assert key is not None
         assert key.dimensions == (("service", "parent"),)
+
+
+def test_delivering_to_mlflow_where_nobody_asked_for_it_subscribes_nobody(store_dir: Path) -> None:
+    """The journal would wait for ever for a follower that a command has named once."""
+    run("import tidegauge as tg; tg.log_metric('custom:a', 1)", store_dir)
+    with pytest.raises(ConfigError) as raised:
+        assemble(store=store_dir).mlflow()
+    assert str(raised.value) == (
+        f"facts of this store do not go to MLflow; got {str(store_dir)!r}. If they are to, set "
+        "mlflow=True, or TIDEGAUGE_MLFLOW=1."
+    )
+    store = Store(store_dir)
+    assert store.state.followers() == []
+    assemble(store=store_dir, mlflow=True).mlflow()
+    assert store.state.followers() == ["mlflow"]
+    assemble(store=store_dir).mlflow()
+
+
+@pytest.mark.parametrize("exit_wait_s", [0, 1])
+def test_tables_that_do_not_answer_hold_up_no_end(store_dir: Path, exit_wait_s: int) -> None:
+    """The program ends in time and quietly; the journal has everything."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        program = """
+import time
+import tidegauge as tg
+
+tg.configure(tables_uri="s3://bucket/tables", drain_after_s=0)
+tg.log_metric("custom:a", 1)
+time.sleep(3)  # the drain has begun
+print(time.monotonic())
+"""
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        access = {"AWS_ENDPOINT_URL": address, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1"}
+        keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+        wait = {"TIDEGAUGE_EXIT_WAIT_S": str(exit_wait_s)}
+        done = run(program, store_dir, **access, **keys, **wait)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert time.monotonic() - float(done.stdout) < exit_wait_s + 5
+    assert Store(store_dir).journal.slots()[0].end_points() == 1
 
 
 def test_end_in_the_middle_of_a_drain_is_quiet(store_dir: Path) -> None:

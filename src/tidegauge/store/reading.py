@@ -52,7 +52,8 @@ def consistently(look: Callable[[], tuple[Result, bool, int]]) -> Result:
 
 def are_known(slot: SlotReader, points: PointsBatch) -> npt.NDArray[np.bool_]:
     """Whether the series of each point can be read, bool of shape (n_points,)."""
-    return SeriesRows().numbers(slot.name, points.series, slot.series) != UNKNOWN
+    numbers = SeriesRows().numbers(slot.name, points.series, slot.series)
+    return np.not_equal(numbers, UNKNOWN)
 
 
 def may_have_events(slot: SlotReader, stored_facts: int) -> bool:

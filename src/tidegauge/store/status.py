@@ -65,10 +65,10 @@ class SlotStatus(msgspec.Struct, frozen=True):
         balance: Where its facts are.
         unacknowledged: Records that were begun and never finished, because the process died.
         fixed_names: Facts recorded under another name than was given, because that one did not fit.
-        given_up: Rows, counted as dropped, that were stored in files which were damaged or lost since
-            and taken out of the tables.
-        unreadable: Facts, counted as dropped, whose series cannot be read now and that no drain has
-            passed yet.
+        given_up: Rows, counted as dropped, that were stored in files that were taken out of the
+            tables since, because they were damaged or lost.
+        unreadable: Facts, counted as dropped, whose series cannot be read now and that no drain
+            has passed yet.
         oldest_pending_ns: Since when the oldest pending fact waits, as in `Lag`; None if all are
             stored.
         size_bytes: Room on the disk.

@@ -24,6 +24,7 @@ from tidegauge.model.tables import POINTS
 from tidegauge.model.times import parse_time_ns
 from tidegauge.store.doctor import examine
 from tidegauge.store.drain import DrainFollower
+from tidegauge.store.maintenance import Retention, retire
 from tidegauge.store.repair import repair
 from tidegauge.store.snapshot import snapshot
 from tidegauge.store.status import Balance, status_of
@@ -321,6 +322,27 @@ def test_every_flipped_bit_of_data_is_found_by_a_deep_examination(tmp_path: Path
             f"date=2026-01-01/{place.files[2].name}"
         ]
         flip(place.files[2], offset)
+    assert examine(place.store(), deep=True) == []
+
+
+def test_rows_given_up_and_rows_retired_are_told_apart(tmp_path: Path) -> None:
+    """Retired rows count as stored, given up ones as damaged, and both as accounted for."""
+    place = Place(tmp_path / "store")
+    place.drain()
+    place.files[1].unlink()
+    repair(place.store(), drop_missing=True)
+    later = Store(place.root, clock=FakeClock(START_NS + 3 * 86_400 * 10**9))
+    retire(later, "points", Retention(metrics={"model:latency_ms": 1}))
+    writer = JournalWriter(place.root / "journal")
+    for value in (1.0, 2.0):
+        writer.put_point(SeriesKey.of("custom:a", {}), value, time_ns=START_NS)
+    writer.close()
+    place.drain()
+    (remaining,) = place.store().tables.open("points").view().files.paths
+    (place.table / remaining).unlink()
+    repair(place.store(), drop_missing=True)
+    balance = status_of(place.store()).balance
+    assert balance == Balance(47, 35, 0, {"damaged": 12})
     assert examine(place.store(), deep=True) == []
 
 
