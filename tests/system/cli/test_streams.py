@@ -24,7 +24,7 @@ HEAVY = {"deltalake", "duckdb", "mlflow", "numpy", "pandas", "pyarrow", "rich", 
     ("arguments", "code"),
     [
         (["log", "f1", "0.5"], 0),
-        (["log", "f1", "5"], 1),
+        (["log", "f1", "5"], 2),
         (["stats", "latency_ms"], 0),
         (["stats", "nobody_knows"], 2),
         (["history", "latency_ms", "--limit", "3"], 0),
@@ -62,10 +62,11 @@ def test_with_json_standard_output_is_one_document(
     assert done.stdout.count("\n") > 1 or document in ([], {})
 
 
-def test_a_command_line_that_cannot_be_understood_leaves_stdout_empty(program: Any) -> None:
-    """Exit code 2; the usage goes to standard error."""
+def test_a_command_line_that_cannot_be_understood_is_told_on_both(program: Any) -> None:
+    """Exit code 2; the usage goes to standard error, and a document to standard output."""
     done = program.run("stats", "--json")
-    assert (done.returncode, done.stdout) == (2, "")
+    what = "Missing argument 'name'."
+    assert (done.returncode, json.loads(done.stdout)["error"]["what"]) == (2, what)
     assert "Usage: tidegauge stats" in done.stderr
 
 
