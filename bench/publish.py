@@ -42,11 +42,12 @@ below. A single benchmark is `python bench/<name>.py`; with `--check` it fails i
 """
 MEANING = {
     "record": "What a call costs the program that records. The floor keeps a fact in the cheapest "
-    "way there is: a tuple appended to a list, in warm memory and with the garbage collector off, "
+    "way there is: a tuple appended to a list, in warm memory, "
     "without a check and only for as long as the process lives. A recorded fact was checked "
     "against its metric and is in a file that survives the process. What a handle costs beyond the "
     "floor is a Python function's call, the checks, the context, one `struct.pack_into` of eight "
-    "fields, and the first touch of each page of the file.",
+    "fields, and its share of making the file. The garbage collector is on, as in any program: it "
+    "has the floor's tuples to look through, and nothing of ours.",
     "imports": "What `import tidegauge` costs a program, beside `import json`, in fresh "
     "interpreters by turns.",
     "ingest": "From the record call until a fact is in the tables and counted by SQL, everything "

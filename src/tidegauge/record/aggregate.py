@@ -19,7 +19,7 @@ from tidegauge.model.errors import ConfigError, MetricValidationError, QueryErro
 from tidegauge.model.series import SeriesKey
 from tidegauge.model.tables import INTERVALS
 from tidegauge.model.times import TimeLike, parse_duration_s
-from tidegauge.record.recorder import Recorder, bounds
+from tidegauge.record.recorder import FAULTS, Recorder, bounds
 from tidegauge.record.timing import Timer
 from tidegauge.statistics.accumulator import Accumulator
 
@@ -114,7 +114,7 @@ class IntervalMetric:
                 self._rescue(context, waiting)
             elif len(waiting) >= _MOST_WAITING:
                 self._sum_up()
-        except Exception as error:  # noqa: BLE001  (a metric must never hurt its program)
+        except FAULTS as error:
             recorder.refuse(error, self.name)
 
     def timer(self) -> Timer:
@@ -201,7 +201,7 @@ class IntervalMetric:
                 if total.count:
                     columns = total.columns(self.interval_s)
                     recorder.writer.put_event(INTERVALS.name, key, self._start_ns, columns)
-            except Exception as error:  # noqa: BLE001  (a metric must never hurt its program)
+            except FAULTS as error:
                 recorder.refuse(error, self.name)
 
 

@@ -14,7 +14,7 @@ from tidegauge.catalog import Catalog
 from tidegauge.catalog.units import ATOMS, parse_unit
 from tidegauge.model.errors import MetricValidationError
 from tidegauge.model.spec import MetricSpec
-from tidegauge.record.recorder import Recorder
+from tidegauge.record.recorder import FAULTS, Recorder
 
 __all__ = ["Timer"]
 
@@ -191,7 +191,7 @@ class Timer:
                 self._unit_s = _unit_s(recorder.resolve(self._name), catalog)
                 self._catalog = catalog
             value = elapsed_s / self._unit_s
-        except Exception as error:  # noqa: BLE001  (a metric must never hurt its program)
+        except FAULTS as error:
             recorder.refuse(error, self._name)
         else:
             self._record(value)
