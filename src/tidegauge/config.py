@@ -435,9 +435,11 @@ def _at_exit() -> None:
 
 def _after_fork_in_child() -> None:
     """Let the child record into a slot of its own, with threads of its own."""
-    global _process, _reading, _lock  # noqa: PLW0603  (the parent's lock may be held for ever)
+    global _process, _lock  # noqa: PLW0603  (the parent's lock may be held for ever)
     _lock = threading.RLock()
-    parent, _process, _reading = _process, None, None
+    # `_reading` stays: its parts know what to do after a fork, and DuckDB, if nobody held it, would
+    # end in this moment, over threads that only the parent has.
+    parent, _process = _process, None
     recorder.writer.after_fork()
     aggregate.after_fork()
     if parent is not None:

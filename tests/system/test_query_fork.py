@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,40 @@ if child == 0:
 _, status = os.waitpid(child, 0)
 print(status, relation.fetchall(), flush=True)
 """
+
+
+READER = """
+import os, warnings
+import tidegauge as tg
+
+warnings.simplefilter("ignore", DeprecationWarning)
+print(tg.sql("SELECT count(*) FROM points").fetchall(), flush=True)
+for leaves in (False, True):
+    child = os.fork()
+    if child == 0:
+        if not leaves:
+            print(tg.sql("SELECT count(*) FROM points").fetchall(), flush=True)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    print(status, flush=True)
+"""
+
+
+@pytest.mark.system
+def test_program_that_only_reads_forks(store_dir: Path) -> None:
+    """Its children can ask, too, and none crashes that does not."""
+    writer = JournalWriter(store_dir / "journal")
+    writer.put_point(SeriesKey.of("model:accuracy", {}), 0.5)
+    writer.close()
+    done = subprocess.run(
+        [sys.executable, "-c", READER],
+        env=os.environ | {"TIDEGAUGE_STORE": str(store_dir)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout.split() == ["[(1,)]", "[(1,)]", "0", "0"], done.stderr
 
 
 @pytest.mark.system
