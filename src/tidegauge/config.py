@@ -392,23 +392,23 @@ def _with_run(active_run_id: Callable[[], str | None]) -> Callable[[], object]:
 
 
 def _caught_up(thread: FollowerThread, deadline_s: float) -> bool:
+    # The follower's own thread does the work: a request may outlast the deadline, and memory that
+    # one thread has used is of no use to another.
+    thread.wake(force=True)
     if isinstance(thread.follower, OutwardFollower):
-        # Its own thread does the work, because a request may outlast the deadline.
-        thread.wake(force=True)
         left_s = max(deadline_s - time.monotonic(), 0.0)
         return thread.follower.wait(left_s, deliver=False)
-    pause = threading.Event()
-    try:
-        while not thread.follower.is_caught_up():
-            if not thread.advance(force=True):
-                pause.wait(0.02)
-            if time.monotonic() >= deadline_s:
-                return thread.follower.is_caught_up()
-    except StoreError:
-        raise
-    except Exception as error:  # noqa: BLE001  (it is tried again later, in the background)
-        _log.warning("flush: %s failed: %s", thread.follower.name, error)
-        return False
+    failures, pause = thread.failures, threading.Event()
+    while not thread.follower.is_caught_up():
+        if thread.failures > failures:
+            if isinstance(thread.last_error, StoreError):
+                raise thread.last_error
+            _log.warning("flush: %s failed: %s", thread.follower.name, thread.last_error)
+            return False
+        if time.monotonic() >= deadline_s:
+            return False
+        thread.wake(force=True)
+        pause.wait(0.01)
     return True
 
 

@@ -128,14 +128,14 @@ class EventLane:
         after = ordinal + facts
         checksum = crc32(payload, ordinal ^ ordinal >> 32)
         frame = pack_frame(FRAME_MAGIC, size_bytes, ordinal, checksum) + payload
-        used = slice(start, start + len(frame))
+        stop = start + len(frame)
         # Claimed first: an exception that arrives from outside in the middle leaves a gap, which
         # readers skip, and not bytes that the next frame would be mixed with.
         self.offset = end
         self.ordinal = after
         # No exception comes between this and the ordinal: CPython looks for signals after a call,
         # not between an assignment and a store.
-        self._buffer[used] = frame
+        self._buffer[start:stop] = frame
         self._state.page[_FACTS] = pack_number(after, ~after)
 
     def facts_since(self, offset: int) -> list[Record | Batch]:
