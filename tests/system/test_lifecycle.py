@@ -321,3 +321,25 @@ def test_old_facts_are_retired_as_the_settings_say(store_dir: Path) -> None:
     keeping = assemble(store=store_dir, retention_days=5.0, retention_metrics={"custom:brief": 1.0})
     keeping.caretaker().advance(force=True)
     assert stored_values(store_dir) == [0.0, 3.0, 100.0]
+
+
+FIRST = """
+import os, sys, threading
+sys.setswitchinterval(1e-5)
+import tidegauge as tg
+barrier = threading.Barrier(8)
+def record(number):
+    barrier.wait()
+    tg.log_metric("custom:x", number)
+threads = [threading.Thread(target=record, args=(number,)) for number in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_first_facts_of_many_threads_go_to_one_place(store_dir: Path) -> None:
+    """Whoever comes second waits for the settings, and does not record where there are none."""
+    done = run(FIRST, store_dir, TIDEGAUGE_FOLLOWER="off")
+    assert done.returncode == 0, done.stderr
+    assert waiting_values(store_dir) == [float(number) for number in range(8)]
+    assert not (store_dir.parent / ".tidegauge").exists()

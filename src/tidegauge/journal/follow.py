@@ -84,7 +84,6 @@ class FollowerThread:
         self._poll_s = poll_s
         self._stopping = False
         self._forced = False
-        self._busy = threading.Lock()
         self._wake = threading.Event()
         self._logged_s = float("-inf")
         self._thread = threading.Thread(
@@ -99,11 +98,6 @@ class FollowerThread:
         """Look at the journal now, and with `force` do what is there, due or not."""
         self._forced |= force
         self._wake.set()
-
-    def advance(self, *, force: bool = False) -> bool:
-        """Have the follower do a piece of work in the calling thread, between two of its own."""
-        with self._busy:
-            return self.follower.advance(force=force)
 
     def stop(self, timeout_s: float | None = None) -> bool:
         """Finish the piece of work in hand and end; False if that took longer than `timeout_s`."""
@@ -122,7 +116,7 @@ class FollowerThread:
     def _attempt(self) -> bool:
         forced, self._forced = self._forced, False
         try:
-            return self.advance(force=forced)
+            return self.follower.advance(force=forced)
         except Exception as error:  # noqa: BLE001  (whatever it is, both go on)
             self.failures += 1
             self.last_error = error

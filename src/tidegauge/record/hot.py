@@ -31,7 +31,7 @@ from tidegauge.journal.writer import JournalWriter
 from tidegauge.model.errors import StoreError
 from tidegauge.model.times import TimeLike
 
-__all__ = ["Binding", "Caches", "Hot", "Record", "SlowPath", "compile_hot", "payload_check"]
+__all__ = ["Binding", "Caches", "Hot", "Record", "SlowPath", "compile_hot"]
 
 #: What encoding and checking a batch may raise, and the journal. Not every exception: one that a
 #: signal handler raises in the middle is for the program, and what was written is not repeated.

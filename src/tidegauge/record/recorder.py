@@ -134,7 +134,6 @@ class Recorder:
     ) -> None:
         """Change everything at once. Facts being recorded meanwhile go to one side or the other."""
         with self.writer.lock:
-            self._prepare = None
             self.writer.relocate(root, budget_bytes=budget_bytes, segment_slots=segment_slots)
             self.caches.clear()
             self._series_of.clear()
@@ -144,6 +143,7 @@ class Recorder:
             self.strict = strict
             self.defaults = dict(defaults)
             self.hot.set_context(context)
+            self._prepare = None
 
     def prepare_again(self, prepare: Callable[[], None]) -> None:
         """Have `prepare` called before the next fact; it may call `configure`."""
@@ -163,13 +163,9 @@ class Recorder:
         Raises:
             ConfigError: They cannot be used; the next call tries again.
         """
-        prepare, self._prepare = self._prepare, None
-        if prepare is not None:
-            try:
-                prepare()
-            except BaseException:
-                self._prepare = prepare
-                raise
+        # Forgotten by `configure`, not here: until that is done, every thread waits for it.
+        if (prepare := self._prepare) is not None:
+            prepare()
 
     def one(
         self,
