@@ -62,6 +62,10 @@ class Progress(msgspec.Struct):
         return {lane: min(way.at.get(lane, 0) for way in ways) for lane in self.main.at}
 
 
+_read_progress = msgspec.json.Decoder(Progress).decode
+_read_notes = msgspec.json.Decoder(RunNotes).decode
+
+
 class Ledger:
     """Reads and writes what the follower remembers."""
 
@@ -72,7 +76,7 @@ class Ledger:
     def progress(self, journal_id: str) -> Progress:
         """How far the follower has come in this journal."""
         text = self._state.value(FOLLOWER, "progress")
-        progress = Progress() if text is None else msgspec.json.decode(text, type=Progress)
+        progress = Progress() if text is None else _read_progress(text)
         if progress.journal == journal_id:
             return progress
         # The old journal was deleted: its positions mean nothing in this one.
@@ -90,7 +94,7 @@ class Ledger:
     def notes(self, run_id: str) -> RunNotes:
         """What is remembered of a run."""
         text = self._state.value(_RUNS, run_id)
-        return RunNotes() if text is None else msgspec.json.decode(text, type=RunNotes)
+        return RunNotes() if text is None else _read_notes(text)
 
     def save(
         self,

@@ -152,3 +152,7 @@ _DEFAULT_COMBINE = {
     Kind.COUNTER: Combine.SUM,
     Kind.DISTRIBUTION: Combine.MEAN,
 }
+
+# msgspec looks a class up when it first converts something to it, and two threads that make it do
+# so at the same time end the program with a segmentation fault. Here an import does it, alone.
+msgspec.json.Decoder(MetricSpec)
