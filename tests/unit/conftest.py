@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +17,7 @@ def open_files() -> Callable[[Path], int]:
         found = 0
         for descriptor in Path("/proc/self/fd").iterdir():
             try:
-                found += os.readlink(descriptor).startswith(f"{folder}/")
+                found += descriptor.readlink().is_relative_to(folder)
             except FileNotFoundError:  # the listing's own, or one that was closed meanwhile
                 continue
         return found
