@@ -17,12 +17,13 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 
 from tidegauge.catalog.labels import check_label
+from tidegauge.journal.layout import EVENTS_SEGMENT_BYTES, HEADER_BYTES, POINT_BYTES
 from tidegauge.model.errors import ConfigError, MetricValidationError
 from tidegauge.model.spec import MetricSpec
 
 __all__ = ["Settings", "describe_settings", "read_settings"]
 
-_POSITIVE = ("fsync_interval_ms", "journal_budget_bytes", "segment_slots", "drain_after_points")
+_POSITIVE = ("fsync_interval_ms", "segment_slots", "drain_after_points")
 _NOT_NEGATIVE = ("drain_after_s", "exit_wait_s", "retention_days")
 _DIMENSIONS = ("service", "environment")
 _ANY_METRIC = MetricSpec(name="custom:any", description="any")
@@ -183,6 +184,15 @@ def _check_ranges(settings: Settings) -> None:
     for name in _NOT_NEGATIVE:
         if (value := getattr(settings, name)) is not None and not 0 <= value < math.inf:
             raise _out_of_range(name, value, "0 or more")
+    # The newest file of a lane is never deleted: with less room, a drain could make none.
+    file_bytes = settings.segment_slots * POINT_BYTES + EVENTS_SEGMENT_BYTES + 2 * HEADER_BYTES
+    if (budget_bytes := settings.journal_budget_bytes) < 2 * file_bytes:
+        raise _out_of_range(
+            "journal_budget_bytes",
+            budget_bytes,
+            f"{2 * file_bytes} or more, room for two files of each lane with "
+            f"segment_slots={settings.segment_slots}",
+        )
     for metric, days in settings.retention_metrics.items():
         if not 0 <= days < math.inf:
             raise _out_of_range("retention_metrics", {metric: days}, "0 days or more")

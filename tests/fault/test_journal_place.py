@@ -123,24 +123,24 @@ def test_a_full_file_system(
     """Recording goes on without a crash, and by itself when room is made."""
     place = tmp_path / "small"
     place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "none", place], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none", place], check=True)
     try:
         ballast = place / "ballast"
-        ballast.write_bytes(bytes(10 * MIB))
+        ballast.write_bytes(bytes(4 * MIB))
         program = start(place / "store")
-        log = program.tell("record 300000")
+        log = program.tell("record 120000")
         assert log.count("the disk has no room for the journal") == 1
         found, dropped = found_and_dropped(place / "store", follow)
         assert set(dropped) == {"disk_full"}
-        assert len(found) + dropped["disk_full"] == 300_000
-        assert found[:65_536] == list(map(float, range(65_536)))
+        assert len(found) + dropped["disk_full"] == 120_000
+        assert found[:20_000] == list(map(float, range(20_000)))
         ballast.unlink()
         wait_out_the_cooldown()
         program.tell("record 1000")
         program.end()
         again, dropped_by_now = found_and_dropped(place / "store", follow)
         assert dropped_by_now == dropped
-        assert again == found + list(map(float, range(300_000, 301_000)))
+        assert again == found + list(map(float, range(120_000, 121_000)))
     finally:
         subprocess.run(["umount", place], check=True)
 
@@ -167,14 +167,14 @@ def test_a_used_up_budget(
     store_dir: Path, start: Callable[..., Program], follow: Callable[..., Any]
 ) -> None:
     """The journal never outgrows its budget; a drain by somebody else makes room again."""
-    budget_bytes = 20 * MIB
+    budget_bytes = 14 * MIB
     program = start(store_dir, journal_budget_bytes=budget_bytes)
-    log = program.tell("record 400000")
+    log = program.tell("record 200000")
     assert log.count("the journal has used up its byte budget") == 1
     assert "tidegauge drain" in log
     found, dropped = found_and_dropped(store_dir, follow)
     assert set(dropped) == {"budget"}
-    assert len(found) + dropped["budget"] == 400_000
+    assert len(found) + dropped["budget"] == 200_000
     used = sum(path.stat().st_size for path in (store_dir / "journal").rglob("*.seg"))
     assert used <= budget_bytes
     drain = DrainFollower(Store(store_dir))
@@ -186,7 +186,7 @@ def test_a_used_up_budget(
     while drain.advance(force=True):
         pass
     stored = DeltaTable(store_dir / "tables" / "points").to_pyarrow_table()["value"].to_pylist()
-    assert sorted(stored) == found + list(map(float, range(400_000, 401_000)))
+    assert sorted(stored) == found + list(map(float, range(200_000, 201_000)))
 
 
 # --- no access -----------------------------------------------------------------------------------

@@ -53,6 +53,8 @@ def test_unknown_setting_is_named_with_the_likely_one() -> None:
         ({"follower": "maybe"}, {}),
         ({"segment_slots": 0}, {}),
         ({"journal_budget_bytes": -1}, {}),
+        ({"journal_budget_bytes": 8 << 20}, {}),
+        ({"journal_budget_bytes": 14 << 20, "segment_slots": 100_000}, {}),
         ({"drain_after_points": "many"}, {}),
         ({}, {"TIDEGAUGE_FSYNC_INTERVAL_MS": "soon"}),
         ({}, {"TIDEGAUGE_DURABILITY": "eternal"}),

@@ -15,6 +15,7 @@ import msgspec
 __all__ = [
     "ALL_BITS",
     "EVENTS_MAGIC",
+    "EVENTS_SEGMENT_BYTES",
     "FIRST_DROP_OFFSET",
     "FIRST_SERIES_OFFSET",
     "FRAME",
@@ -77,6 +78,8 @@ POINT = struct.Struct("<dQQdII")
 POINT_BYTES = POINT.size
 #: Fills a slot: `pack_point(buffer, offset, value, time_ns, second, value, series, offset)`.
 pack_point = _native(POINT, "@dLLdII").pack_into
+#: Room for frames in a file of events.
+EVENTS_SEGMENT_BYTES = 4 << 20
 #: A stamp has 32 bits.
 MAX_SEGMENT_SLOTS = (2**32 - HEADER_BYTES) // POINT_BYTES
 

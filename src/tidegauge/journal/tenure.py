@@ -11,6 +11,7 @@ from tidegauge.journal.frames import scan_frames
 from tidegauge.journal.grace import Grace
 from tidegauge.journal.layout import (
     EVENTS_MAGIC,
+    EVENTS_SEGMENT_BYTES,
     FRAME_ALIGNMENT,
     HEADER_BYTES,
     POINT_BYTES,
@@ -25,8 +26,6 @@ from tidegauge.model.clock import Clock
 from tidegauge.model.series import SeriesKey
 
 __all__ = ["Fact", "Tenure"]
-
-_EVENTS_BYTES = 4 << 20
 
 #: Something to be written again: a point (key, value, time, time with the step's code), a record
 #: with its key, or a batch with its keys.
@@ -70,7 +69,10 @@ class Tenure:
                 directory, state, allocator("points", POINTS_MAGIC), slots=segment_slots
             )
             self.events = EventLane(
-                directory, state, allocator("events", EVENTS_MAGIC), capacity_bytes=_EVENTS_BYTES
+                directory,
+                state,
+                allocator("events", EVENTS_MAGIC),
+                capacity_bytes=EVENTS_SEGMENT_BYTES,
             )
         except BaseException:
             self.slot.release()

@@ -310,6 +310,7 @@ def test_damage(name: str, tmp_path: Path) -> None:
         assert balance == Balance(45, len(damage.given_up), 0, {"damaged": lost})
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_of_data_is_found_by_a_deep_examination(tmp_path: Path) -> None:
     """Wherever in a file it is: the file's name has the checksum of its bytes."""
     place = Place(tmp_path / "store")

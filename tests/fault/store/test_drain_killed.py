@@ -146,6 +146,7 @@ def test_killed_at_a_moment(moment: str, store_dir: Path, running: Running) -> N
     )
 
 
+@pytest.mark.slow
 @pytest.mark.repeat
 def test_killed_again_and_again(store_dir: Path, running: Running) -> None:
     """Two programs record, a drain is killed eight times, somebody reads: all is there once."""
@@ -163,6 +164,7 @@ def test_killed_again_and_again(store_dir: Path, running: Running) -> None:
     assert examine(Store(store_dir), deep=True) == []
 
 
+@pytest.mark.slow
 @pytest.mark.repeat
 def test_maintained_beside_everything_else(store_dir: Path, running: Running) -> None:
     """Recording, draining, reading and maintaining at once: no error on any side, nothing lost.

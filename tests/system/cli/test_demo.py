@@ -34,6 +34,7 @@ def test_the_demo_adds_up(program: Any) -> None:
     assert not program.store.exists()  # the store of the user's settings is not touched
 
 
+@pytest.mark.slow
 def test_the_demo_is_told_to_people(program: Any) -> None:
     """Smaller, and with its text: what happens, the tables, and where to look next."""
     done = program.run("demo", "--dir", "demo", "--predictions", "400")

@@ -216,7 +216,8 @@ def test_a_journal_that_is_full_stops_the_import_and_the_next_one_goes_on(
 
     state = Store(cli.store).state
     state.register_follower("slow")
-    monkeypatch.setenv("TIDEGAUGE_JOURNAL_BUDGET_BYTES", str(8 << 20))
+    monkeypatch.setenv("TIDEGAUGE_JOURNAL_BUDGET_BYTES", str(9 << 20))
+    monkeypatch.setenv("TIDEGAUGE_SEGMENT_SLOTS", "8192")
     done = cli("import", path)
     assert done.code == 1
     assert "byte budget" in done.err
