@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 
 from tidegauge.catalog.labels import check_label
-from tidegauge.journal.layout import EVENTS_SEGMENT_BYTES, HEADER_BYTES, POINT_BYTES
+from tidegauge.journal.layout import least_budget_bytes
 from tidegauge.model.errors import ConfigError, MetricValidationError
 from tidegauge.model.spec import MetricSpec
 
@@ -184,14 +184,13 @@ def _check_ranges(settings: Settings) -> None:
     for name in _NOT_NEGATIVE:
         if (value := getattr(settings, name)) is not None and not 0 <= value < math.inf:
             raise _out_of_range(name, value, "0 or more")
-    # The newest file of a lane is never deleted: with less room, a drain could make none.
-    file_bytes = settings.segment_slots * POINT_BYTES + EVENTS_SEGMENT_BYTES + 2 * HEADER_BYTES
-    if (budget_bytes := settings.journal_budget_bytes) < 2 * file_bytes:
-        raise _out_of_range(
-            "journal_budget_bytes",
-            budget_bytes,
-            f"{2 * file_bytes} or more, room for two files of each lane with "
-            f"segment_slots={settings.segment_slots}",
+    least_bytes = least_budget_bytes(settings.segment_slots)
+    if settings.journal_budget_bytes < least_bytes:
+        raise ConfigError(
+            "the setting 'journal_budget_bytes' is out of range",
+            got=settings.journal_budget_bytes,
+            allowed=f"{least_bytes} or more with segment_slots={settings.segment_slots}",
+            fix="Raise it, or lower segment_slots.",
         )
     for metric, days in settings.retention_metrics.items():
         if not 0 <= days < math.inf:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tidegauge.cli.output import Output
+from tidegauge.query.sql import quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -42,5 +43,5 @@ def write_json_rows(output: Output, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _selected(name: str, kind: str) -> str:
-    quoted = '"' + name.replace('"', '""') + '"'
-    return f"{quoted}::VARCHAR AS {quoted}" if kind == "INTERVAL" else quoted
+    column = quoted(name)
+    return f"{column}::VARCHAR AS {column}" if kind == "INTERVAL" else column

@@ -39,6 +39,7 @@ __all__ = [
     "STEP_OFFSET",
     "SegmentHeader",
     "frame_checksum",
+    "least_budget_bytes",
     "pack_frame",
     "pack_header",
     "pack_number",
@@ -177,6 +178,14 @@ def step_code(step: int) -> int:
     No single changed byte turns a code into another one, or into 0, or 0 into a code.
     """
     return step * STEP_FACTOR + STEP_OFFSET & ALL_BITS
+
+
+def least_budget_bytes(segment_slots: int) -> int:
+    """Room for two files of each lane, the points' of so many slots.
+
+    The newest file of a lane is never deleted: in a journal with less, a drain could make no room.
+    """
+    return 2 * (segment_slots * POINT_BYTES + EVENTS_SEGMENT_BYTES + 2 * HEADER_BYTES)
 
 
 def series_id(offset: int) -> int:
