@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import subprocess
+import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,35 @@ import pytest
 def store_dir(tmp_path: Path) -> Path:
     """Where a store may be made. Nothing is there yet."""
     return tmp_path / "store"
+
+
+@pytest.fixture
+def run_program() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a Python program to its end, in a process of its own."""
+    return _run_program
+
+
+def _run_program(
+    program: str | Path,
+    directory: Path,
+    *,
+    production: bool = False,
+    timeout_s: float = 60,
+    **environ: str,
+) -> subprocess.CompletedProcess[str]:
+    """Run a text or a file in a directory; in production it does not know that this is a test."""
+    inherited = dict(os.environ)
+    if production:
+        inherited.pop("PYTEST_VERSION", None)
+    return subprocess.run(
+        [sys.executable, *(["-c", program] if isinstance(program, str) else [program])],
+        cwd=directory,
+        env=inherited | environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout_s,
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

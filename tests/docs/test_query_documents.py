@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,18 +23,11 @@ SQL = re.compile(r"^```sql\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 BETWEEN = "----"
 
 
-def test_each_block_prints_what_stands_below_it(tmp_path: Path) -> None:
+def test_each_block_prints_what_stands_below_it(run_program: Any, tmp_path: Path) -> None:
     """The blocks of the page are one program; each may show its output."""
     blocks = SHOWN.findall(HOW_TO.read_text(encoding="utf-8"))
     program = "".join(f"{code}\nprint({BETWEEN!r})\n" for code, _ in blocks)
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=110,
-    )
+    done = run_program(program, tmp_path, timeout_s=110)
     assert done.returncode == 0, done.stderr
     printed = done.stdout.split(f"{BETWEEN}\n")[:-1]
     assert printed == [output for _, output in blocks]

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,18 +27,9 @@ def test_every_example_has_a_test() -> None:
 
 @pytest.mark.system
 @pytest.mark.parametrize("name", SAID)
-def test_an_example_does_what_it_promises(name: str, tmp_path: Path) -> None:
+def test_an_example_does_what_it_promises(name: str, run_program: Any, tmp_path: Path) -> None:
     """It ends well, without a warning of ours, and prints the lines its reader looks for."""
-    environ = {key: value for key, value in os.environ.items() if key != "PYTEST_VERSION"}
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / name],
-        cwd=tmp_path,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=110,
-    )
+    done = run_program(EXAMPLES / name, tmp_path, production=True, timeout_s=110)
     assert done.returncode == 0, done.stderr
     assert "tidegauge" not in done.stderr
     for line in SAID[name]:

@@ -7,8 +7,8 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,18 +23,18 @@ from tidegauge.store.store import Store
 
 pytestmark = pytest.mark.system
 
+Done = subprocess.CompletedProcess[str]
+Run = Callable[..., Done]
 
-def run(program: str, store: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run a program that records into `store`, in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "TIDEGAUGE_STORE": str(store), **environ},
-        cwd=store.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+
+@pytest.fixture
+def run(run_program: Run) -> Run:
+    """Runs a program that records into a store."""
+
+    def run(program: str, store: Path, **environ: str) -> Done:
+        return run_program(program, store.parent, TIDEGAUGE_STORE=str(store), **environ)
+
+    return run
 
 
 def stored_values(store: Path) -> list[float]:
@@ -89,7 +89,7 @@ def test_a_change_of_store_splits_the_facts_cleanly(tmp_path: Path) -> None:
     assert [waiting_values(tmp_path / f"store{n}") for n in range(3)] == [[n, n] for n in range(3)]
 
 
-def test_script_that_ends_at_once_loses_nothing(store_dir: Path) -> None:
+def test_script_that_ends_at_once_loses_nothing(run: Run, store_dir: Path) -> None:
     """The last line of a program may be a record call; nothing has to be closed."""
     done = run(
         "import tidegauge as tg\nfor n in range(100): tg.log_metric('custom:x', n)", store_dir
@@ -98,7 +98,7 @@ def test_script_that_ends_at_once_loses_nothing(store_dir: Path) -> None:
     assert waiting_values(store_dir) == list(map(float, range(100)))
 
 
-def test_script_that_raises_or_exits_loses_nothing(store_dir: Path) -> None:
+def test_script_that_raises_or_exits_loses_nothing(run: Run, store_dir: Path) -> None:
     """An exception, sys.exit and os._exit keep what was recorded."""
     for end in ("1 / 0", "import sys; sys.exit(3)", "import os; os._exit(4)"):
         run(f"import tidegauge as tg\ntg.log_metric('custom:x', 1)\n{end}", store_dir)
@@ -106,7 +106,7 @@ def test_script_that_raises_or_exits_loses_nothing(store_dir: Path) -> None:
     assert [slot.name for slot in Journal(store_dir / "journal").slots()] == ["000"]
 
 
-def test_kill_right_after_the_call_loses_nothing(store_dir: Path) -> None:
+def test_kill_right_after_the_call_loses_nothing(run: Run, store_dir: Path) -> None:
     """SIGKILL does not run any handler; the facts are on disk all the same."""
     program = (
         "import os, signal, tidegauge as tg\n"
@@ -119,7 +119,7 @@ def test_kill_right_after_the_call_loses_nothing(store_dir: Path) -> None:
     assert waiting_values(store_dir) == list(map(float, range(1001)))
 
 
-def test_leftovers_of_a_killed_process_are_stored_by_the_next(store_dir: Path) -> None:
+def test_leftovers_of_a_killed_process_are_stored_by_the_next(run: Run, store_dir: Path) -> None:
     """Whoever flushes next stores what a dead process left, once."""
     run("import os, tidegauge as tg\ntg.log_metric('custom:x', 1)\nos._exit(1)", store_dir)
     done = run("import tidegauge as tg\ntg.log_metric('custom:x', 2)\nassert tg.flush()", store_dir)
@@ -127,7 +127,9 @@ def test_leftovers_of_a_killed_process_are_stored_by_the_next(store_dir: Path) -
     assert stored_values(store_dir) == [1.0, 2.0]
 
 
-def test_the_end_of_a_file_that_is_cut_after_the_program_is_counted(store_dir: Path) -> None:
+def test_the_end_of_a_file_that_is_cut_after_the_program_is_counted(
+    run: Run, store_dir: Path
+) -> None:
     """At its end the program notes how far it had come, however short it was."""
     run(
         "import tidegauge as tg; tg.configure(follower='off')\n"
@@ -139,7 +141,7 @@ def test_the_end_of_a_file_that_is_cut_after_the_program_is_counted(store_dir: P
     assert status_of(Store(store_dir)).balance == Balance(1000, 0, 397, {"damaged": 603})
 
 
-def test_open_interval_is_recorded_at_exit(store_dir: Path) -> None:
+def test_open_interval_is_recorded_at_exit(run: Run, store_dir: Path) -> None:
     """An orderly end of the process records what an interval handle has gathered."""
     done = run(
         "import tidegauge as tg\ntg.metric('custom:x', aggregate='1h').record(5)\n", store_dir
@@ -149,7 +151,7 @@ def test_open_interval_is_recorded_at_exit(store_dir: Path) -> None:
     assert [(e.table, e.columns["sum"]) for e in slot.events(0).records] == [("intervals", 5.0)]
 
 
-def test_background_thread_drains_without_being_asked(store_dir: Path) -> None:
+def test_background_thread_drains_without_being_asked(run: Run, store_dir: Path) -> None:
     """With the default settings a long-lived process fills the tables by itself."""
     program = (
         "import time, tidegauge as tg\n"
@@ -169,7 +171,7 @@ def test_background_thread_drains_without_being_asked(store_dir: Path) -> None:
     assert stored_values(store_dir) == [1.0]
 
 
-def test_following_can_be_left_to_others(store_dir: Path) -> None:
+def test_following_can_be_left_to_others(run: Run, store_dir: Path) -> None:
     """With follower="off" nothing but recording happens in the process."""
     program = (
         "import sys, threading, tidegauge as tg\n"
@@ -186,7 +188,7 @@ def test_following_can_be_left_to_others(store_dir: Path) -> None:
     assert waiting_values(store_dir) == [1.0]
 
 
-def test_fsync_durability_writes_to_disk_in_the_background(store_dir: Path) -> None:
+def test_fsync_durability_writes_to_disk_in_the_background(run: Run, store_dir: Path) -> None:
     """With durability="fsync" the mapped files are synced every interval."""
     program = (
         "import threading, tidegauge as tg\n"
@@ -202,7 +204,7 @@ def test_fsync_durability_writes_to_disk_in_the_background(store_dir: Path) -> N
     assert done.returncode == 0, done.stderr
 
 
-def test_reading_creates_and_starts_nothing(store_dir: Path) -> None:
+def test_reading_creates_and_starts_nothing(run: Run, store_dir: Path) -> None:
     """A program that only asks leaves no directory, no slot and no thread behind."""
     program = (
         "import threading, tidegauge as tg\n"
@@ -215,7 +217,7 @@ def test_reading_creates_and_starts_nothing(store_dir: Path) -> None:
     assert not store_dir.exists()
 
 
-def test_forked_children_record_into_slots_of_their_own(store_dir: Path) -> None:
+def test_forked_children_record_into_slots_of_their_own(run: Run, store_dir: Path) -> None:
     """Parent and children record at once, through handles made before the fork."""
     program = (
         "import os, tidegauge as tg\n"
@@ -237,7 +239,7 @@ def test_forked_children_record_into_slots_of_their_own(store_dir: Path) -> None
     assert [values.count(child) for child in range(4)] == [101, 100, 100, 100]
 
 
-def test_child_goes_on_as_the_parent_was_configured(store_dir: Path) -> None:
+def test_child_goes_on_as_the_parent_was_configured(run: Run, store_dir: Path) -> None:
     """Settings given in code hold in a forked child, which reads no environment anew."""
     program = (
         "import os, tidegauge as tg\n"
@@ -255,7 +257,9 @@ def test_child_goes_on_as_the_parent_was_configured(store_dir: Path) -> None:
         assert key.dimensions == (("service", "parent"),)
 
 
-def test_delivering_to_mlflow_where_nobody_asked_for_it_subscribes_nobody(store_dir: Path) -> None:
+def test_delivering_to_mlflow_where_nobody_asked_for_it_subscribes_nobody(
+    run: Run, store_dir: Path
+) -> None:
     """The journal would wait for ever for a follower that a command has named once."""
     run("import tidegauge as tg; tg.log_metric('custom:a', 1)", store_dir)
     with pytest.raises(ConfigError) as raised:
@@ -272,7 +276,9 @@ def test_delivering_to_mlflow_where_nobody_asked_for_it_subscribes_nobody(store_
 
 
 @pytest.mark.parametrize("exit_wait_s", [0, 1])
-def test_tables_that_do_not_answer_hold_up_no_end(store_dir: Path, exit_wait_s: int) -> None:
+def test_tables_that_do_not_answer_hold_up_no_end(
+    run: Run, store_dir: Path, exit_wait_s: int
+) -> None:
     """The program ends in time and quietly; the journal has everything."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         program = """
@@ -294,7 +300,7 @@ print(time.monotonic())
     assert Store(store_dir).journal.slots()[0].end_points() == 1
 
 
-def test_end_in_the_middle_of_a_drain_is_quiet(store_dir: Path) -> None:
+def test_end_in_the_middle_of_a_drain_is_quiet(run: Run, store_dir: Path) -> None:
     """A process that ends while its follower may be at work says nothing and loses nothing."""
     program = (
         "import tidegauge as tg\n"
@@ -323,44 +329,37 @@ def test_old_facts_are_retired_as_the_settings_say(store_dir: Path) -> None:
     assert stored_values(store_dir) == [0.0, 3.0, 100.0]
 
 
-FIRST = """
-import os, sys, threading
+# Of `setup` and `act`: the setup, then the act by eight threads at once, in short turns.
+AT_ONCE = """
+import sys, threading
 sys.setswitchinterval(1e-5)
-import tidegauge as tg
+{setup}
 barrier = threading.Barrier(8)
-def record(number):
+def act(number):
     barrier.wait()
-    tg.log_metric("custom:x", number)
-threads = [threading.Thread(target=record, args=(number,)) for number in range(8)]
+    {act}
+threads = [threading.Thread(target=act, args=(number,)) for number in range(8)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 """
 
 
-def test_first_facts_of_many_threads_go_to_one_place(store_dir: Path) -> None:
+def test_first_facts_of_many_threads_go_to_one_place(run: Run, store_dir: Path) -> None:
     """Whoever comes second waits for the settings, and does not record where there are none."""
-    done = run(FIRST, store_dir, TIDEGAUGE_FOLLOWER="off")
+    program = AT_ONCE.format(
+        setup="import tidegauge as tg", act="tg.log_metric('custom:x', number)"
+    )
+    done = run(program, store_dir, TIDEGAUGE_FOLLOWER="off")
     assert done.returncode == 0, done.stderr
     assert waiting_values(store_dir) == [float(number) for number in range(8)]
     assert not (store_dir.parent / ".tidegauge").exists()
 
 
-VOCABULARY = """
-import sys, threading
-sys.setswitchinterval(1e-5)
-from tidegauge.catalog import builtin_catalog
-barrier = threading.Barrier(8)
-def read():
-    barrier.wait()
-    builtin_catalog()
-threads = [threading.Thread(target=read) for _ in range(8)]
-for thread in threads: thread.start()
-for thread in threads: thread.join()
-"""
-
-
-def test_many_threads_may_read_the_vocabulary_first(store_dir: Path) -> None:
+def test_many_threads_may_read_the_vocabulary_first(run: Run, store_dir: Path) -> None:
     """None of them finds msgspec in the middle of looking a class up, which ends the program."""
+    program = AT_ONCE.format(
+        setup="from tidegauge.catalog import builtin_catalog", act="builtin_catalog()"
+    )
     for _ in range(6):  # without the look-up at import, one in three ended with a signal
-        done = run(VOCABULARY, store_dir)
+        done = run(program, store_dir)
         assert (done.returncode, done.stderr) == (0, "")

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,35 +48,21 @@ for leaves in (False, True):
 
 
 @pytest.mark.system
-def test_program_that_only_reads_forks(store_dir: Path) -> None:
+def test_program_that_only_reads_forks(run_program: Any, store_dir: Path) -> None:
     """Its children can ask, too, and none crashes that does not."""
     writer = JournalWriter(store_dir / "journal")
     writer.put_point(SeriesKey.of("model:accuracy", {}), 0.5)
     writer.close()
-    done = subprocess.run(
-        [sys.executable, "-c", READER],
-        env=os.environ | {"TIDEGAUGE_STORE": str(store_dir)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = run_program(READER, store_dir.parent, TIDEGAUGE_STORE=str(store_dir))
     assert done.stdout.split() == ["[(1,)]", "[(1,)]", "0", "0"], done.stderr
 
 
 @pytest.mark.system
-def test_a_child_neither_crashes_nor_disturbs_its_parent(tmp_path: Path) -> None:
+def test_a_child_neither_crashes_nor_disturbs_its_parent(run_program: Any, tmp_path: Path) -> None:
     """DuckDB alone would crash the child at its end, over threads that only its parent has."""
     writer = JournalWriter(tmp_path / "store" / "journal")
     writer.put_point(SeriesKey.of("model:accuracy", {}), 0.5)
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = run_program(PROGRAM, tmp_path)
     writer.close()
     assert done.stdout.splitlines() == [
         "[(0.5,)]",

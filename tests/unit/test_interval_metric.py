@@ -13,7 +13,7 @@ import pytest
 import tidegauge as tg
 from tidegauge.model.errors import ConfigError, MetricValidationError
 from tidegauge.record.aggregate import IntervalMetric
-from tidegauge.record.context import current
+from tidegauge.record.context import Context, current
 from tidegauge.record.front import recorder
 from tidegauge.statistics.accumulator import Accumulator
 from tidegauge.testing import capture
@@ -153,18 +153,24 @@ def test_beyond_the_cap_is_one_record(tmp_path: Path) -> None:
     assert counted == {"r0": 1, "r1": 1, "r2": 1, "true": 7}
 
 
+def contexts_used(handle: IntervalMetric, n: int) -> list[weakref.ref[Context]]:
+    """Record once in each of `n` contexts that nobody keeps."""
+    used = []
+    for number in range(n):
+        with tg.context(request=f"{n}-{number}"):
+            handle.record(1)
+            here = current()
+            assert here is not None
+            used.append(weakref.ref(here))
+            del here
+    return used
+
+
 def test_contexts_are_let_go_with_the_interval() -> None:
     """A context per request, for ever, takes no memory beyond the interval it was used in."""
     with capture():
         handle = tg.metric("custom:x", aggregate=3600)
-        used = []
-        for n in range(20):
-            with tg.context(request=f"leak{n}"):
-                handle.record(1)
-                here = current()
-                assert here is not None
-                used.append(weakref.ref(here))
-                del here
+        used = contexts_used(handle, 20)
         assert None not in [ref() for ref in used]
         handle.flush()
         gc.collect()
@@ -175,14 +181,7 @@ def test_contexts_are_let_go_within_a_long_interval() -> None:
     """A thousand contexts at most are remembered, even while the interval is open."""
     with capture():
         handle = tg.metric("custom:x", aggregate=3600, request="fixed")
-        used = []
-        for n in range(2500):
-            with tg.context(request=f"long{n}"):
-                handle.record(1)
-                here = current()
-                assert here is not None
-                used.append(weakref.ref(here))
-                del here
+        used = contexts_used(handle, 2500)
         gc.collect()
         assert sum(ref() is not None for ref in used) <= 1000
 

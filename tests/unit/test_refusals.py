@@ -6,12 +6,11 @@ from __future__ import annotations
 import enum
 import itertools
 import logging
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -25,19 +24,19 @@ from tidegauge.store.status import status_of
 from tidegauge.store.store import Store
 from tidegauge.testing import capture
 
+Done = subprocess.CompletedProcess[str]
 
-def run(program: str, store: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run a program in a process of its own, with the settings of production."""
-    environment = {name: text for name, text in os.environ.items() if name != "PYTEST_VERSION"}
-    return subprocess.run(
-        [sys.executable, "-c", f"import tidegauge as tg\n{program}"],
-        env=environment | {"TIDEGAUGE_STORE": str(store)} | environ,
-        cwd=store.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+
+@pytest.fixture
+def run(run_program: Callable[..., Done]) -> Callable[..., Done]:
+    """Runs a program with the settings of production."""
+
+    def run(program: str, store: Path, **environ: str) -> Done:
+        program = f"import tidegauge as tg\n{program}"
+        place = {"TIDEGAUGE_STORE": str(store)}
+        return run_program(program, store.parent, production=True, **place, **environ)
+
+    return run
 
 
 def drops(store: Path) -> dict[str, int]:
@@ -270,21 +269,27 @@ def test_metadata_that_is_no_dict_is_refused(metadata: object) -> None:
         'tg.log_metric("usage:reply_rate", 7)',
     ],
 )
-def test_first_call_of_a_process_is_strict_already(call: str, store_dir: Path) -> None:
+def test_first_call_of_a_process_is_strict_already(
+    run: Callable[..., Done], call: str, store_dir: Path
+) -> None:
     """The environment is looked at before anything is refused."""
     done = run(call, store_dir, TIDEGAUGE_STRICT="1")
     assert done.returncode == 1
     assert "MetricValidationError" in done.stderr
 
 
-def test_process_that_only_drops_leaves_its_counts(store_dir: Path) -> None:
+def test_process_that_only_drops_leaves_its_counts(
+    run: Callable[..., Done], store_dir: Path
+) -> None:
     """Not one good fact, and the drops are on disk all the same."""
     done = run("for _ in range(1000): tg.log_metric('日本', 1)", store_dir)
     assert done.returncode == 0
     assert drops(store_dir) == {"bad_name": 1000}
 
 
-def test_settings_that_cannot_be_used_lead_to_no_other_place(store_dir: Path) -> None:
+def test_settings_that_cannot_be_used_lead_to_no_other_place(
+    run: Callable[..., Done], store_dir: Path
+) -> None:
     """Every fact is refused for as long as the settings are wrong; none goes to a default."""
     done = run(
         "for _ in range(3): tg.log_metric('custom:x', 1)", store_dir, TIDEGAUGE_STRICT="maybe"

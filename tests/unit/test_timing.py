@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -180,7 +178,7 @@ def test_timers_may_be_made_before_configure(tmp_path: Path) -> None:
         assert captured.values("custom:load") == [timer.elapsed_s]
 
 
-def test_making_and_decorating_start_nothing(tmp_path: Path) -> None:
+def test_making_and_decorating_start_nothing(run_program: Any, tmp_path: Path) -> None:
     """A module that only makes timers applies no settings, starts no thread, writes no file."""
     program = (
         "import threading\n"
@@ -190,15 +188,7 @@ def test_making_and_decorating_start_nothing(tmp_path: Path) -> None:
         "handle = tg.metric('custom:load', aggregate='1h').timer()\n"
         "assert [thread.name for thread in threading.enumerate()] == ['MainThread']\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env={**os.environ, "TIDEGAUGE_STRICT": "perhaps", "TIDEGAUGE_STORE": "store"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = run_program(program, tmp_path, TIDEGAUGE_STRICT="perhaps", TIDEGAUGE_STORE="store")
     assert (done.returncode, done.stderr) == (0, "")
     assert list(tmp_path.iterdir()) == []
 

@@ -4,9 +4,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -40,7 +37,7 @@ def test_a_relation_turns_into_every_kind_of_table(facts: Any) -> None:
     assert relation.arrow().read_all().num_rows == 1
 
 
-def test_times_are_utc_wherever_the_machine_is(facts: Any) -> None:
+def test_times_are_utc_wherever_the_machine_is(run_program: Any, facts: Any) -> None:
     """A program in New York gets the hours and days of UTC."""
     facts.record("model:accuracy", 0.5, at="2026-01-01T02:30:00Z")
     program = (
@@ -52,13 +49,8 @@ def test_times_are_utc_wherever_the_machine_is(facts: Any) -> None:
         "print(*relation.fetchall()[0])\n"
         "print(query.stats('accuracy', by=['hour', 'day']).to_pylist()[0]['hour'])\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "TZ": "America/New_York"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_program(program, facts.store.root.parent, TZ="America/New_York")
+    assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "2026-01-01 02:30:00+00:00 2026-01-01 00:00:00+00:00",
         "2026-01-01 02:00:00+00:00",
