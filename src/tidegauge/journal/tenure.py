@@ -105,15 +105,18 @@ class Tenure:
         if _is_lost(self.events.segment):
             for fact in self.events.facts_since(events_offset):
                 if isinstance(fact, Batch):
-                    yield self.keys_of(fact.vector), fact
+                    yield self._keys_of(fact.vector), fact
                 elif (key := self._key(fact.series)) is not None:
                     yield key, fact
 
-    def keys_of(self, vector: int) -> list[SeriesKey]:
-        """What a vector's id stands for, if it was handed out in this tenure."""
-        entry = self.series.keys[vector]
-        assert isinstance(entry, Vector)
-        return [key for each in entry.series if (key := self._key(each)) is not None]
+    def with_keys(self, fact: Record | Batch | None) -> Fact:
+        """A fact of this tenure together with what its ids stand for."""
+        if isinstance(fact, Batch):
+            return self._keys_of(fact.vector), fact
+        assert isinstance(fact, Record)
+        key = self._key(fact.series)
+        assert key is not None
+        return key, fact
 
     def end(self) -> None:
         """Take no more facts. Calls that run at this moment may still finish theirs."""
@@ -128,6 +131,11 @@ class Tenure:
         """Give the slot back; in a forked child, leave it to the parent."""
         self.series.close()
         self.slot.release()
+
+    def _keys_of(self, vector: int) -> list[SeriesKey]:
+        entry = self.series.keys[vector]
+        assert isinstance(entry, Vector)
+        return [key for each in entry.series if (key := self._key(each)) is not None]
 
     def _key(self, series: int) -> SeriesKey | None:
         key = self.series.keys.get(series)

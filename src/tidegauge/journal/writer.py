@@ -226,7 +226,7 @@ class JournalWriter:
         return self.put_payload(payload, generation, len(values))
 
     def put_payload(self, payload: bytes, generation: int, count: int) -> bool:
-        """The same for the payload of a batch with `count` values."""
+        """The same for the payload of a batch with `count` values, or of a `Record`."""
         # `_alone`, written out: this is the hot path of a batch.
         with self.lock:
             if self._busy:
@@ -238,11 +238,9 @@ class JournalWriter:
             try:
                 tenure.events.put(payload, count)
             except _Deleted:
-                batch = decode_facts(payload)
-                assert isinstance(batch, Batch)
-                keys = tenure.keys_of(batch.vector)
+                again = tenure.with_keys(decode_facts(payload))
                 self._begin_anew()
-                self._put_again((keys, batch))
+                self._put_again(again)
             finally:
                 self._busy = False
             return True

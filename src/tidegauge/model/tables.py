@@ -11,7 +11,20 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["COMMON_COLUMNS", "INTERVALS", "POINTS", "TABLES", "Column", "ColumnKind", "Table"]
+__all__ = [
+    "COMMON_COLUMNS",
+    "GROUND_TRUTHS",
+    "INTERVALS",
+    "POINTS",
+    "PREDICTIONS",
+    "REQUESTS",
+    "TABLES",
+    "Column",
+    "ColumnKind",
+    "Condition",
+    "Derived",
+    "Table",
+]
 
 ColumnKind = Literal["time", "date", "str", "f64", "i64", "i32", "i64_list", "map", "json"]
 
@@ -33,6 +46,44 @@ class Column(msgspec.Struct, frozen=True):
     nullable: bool = True
 
 
+class Condition(msgspec.Struct, frozen=True):
+    """What the value of a column must be; an empty one never is.
+
+    Attributes:
+        column: The column.
+        op: How to compare.
+        value: With what.
+    """
+
+    column: str
+    op: Literal["=", "<", ">"]
+    value: float | str
+
+
+class Derived(msgspec.Struct, frozen=True, kw_only=True):
+    """A live metric that the rows of a table feed. Its kind and buckets are the catalogue's.
+
+    Attributes:
+        metric: Full name in the catalogue.
+        value: Column with the value; a row in which it is empty does not count, except for a
+            counter, which goes up by 1 then.
+        labels: Label to the column or dimension it is taken from; absent where that is empty.
+        needs: Columns that must hold something.
+        where: What else must hold.
+        suffix: Where the row has a `prefix`, the Prometheus name is the prefix, `_` and this; empty
+            if such rows do not count.
+        only: The one system that gets it, where the others know the same under another metric.
+    """
+
+    metric: str
+    value: str | None = None
+    labels: dict[str, str] = {}
+    needs: tuple[str, ...] = ()
+    where: Condition | None = None
+    suffix: str | None = None
+    only: Literal["prometheus", "otlp"] | None = None
+
+
 class Table(msgspec.Struct, frozen=True):
     """One table: its own columns follow the common ones.
 
@@ -40,11 +91,13 @@ class Table(msgspec.Struct, frozen=True):
         name: Name of the Delta table, of its SQL view and of its event records.
         description: One line for people.
         columns: The columns beyond `COMMON_COLUMNS`.
+        metrics: The live metrics that its rows feed.
     """
 
     name: str
     description: str
     columns: tuple[Column, ...]
+    metrics: tuple[Derived, ...] = ()
 
 
 COMMON_COLUMNS = (
@@ -93,5 +146,146 @@ INTERVALS = Table(
     ),
 )
 
+_ENDPOINT = {"endpoint": "route"}
+_HTTP = {
+    "http.request.method": "method",
+    "url.scheme": "scheme",
+    "http.route": "route",
+    "http.response.status_code": "status",
+    "error.type": "error_type",
+}
+
+REQUESTS = Table(
+    "requests",
+    "One row per request that a service answered, written by `MetricsMiddleware`.",
+    (
+        Column("method", "str", "HTTP method; `_OTHER` for one that no standard knows"),
+        Column("route", "str", "the route's template, `__unmatched__` if none fits; never the path"),
+        Column("status", "i64", "HTTP status; 499 if the client went away first"),
+        Column("outcome", "str", "ok, error, cancelled or disconnected", nullable=False),
+        Column("error_type", "str", "class of the exception, or the status, of a failed request"),
+        Column("duration_s", "f64", "seconds until the last byte was handed on", nullable=False),
+        Column("first_byte_s", "f64", "seconds until the response began"),
+        Column("stream_s", "f64", "seconds between the first and the last part of the response"),
+        Column("request_bytes", "i64", "size of the request's body"),
+        Column("response_bytes", "i64", "size of the response's body"),
+        Column("scheme", "str", "http, https, ws or wss"),
+    ),
+    (
+        Derived(
+            metric="api:requests",
+            labels={"method": "method", "endpoint": "route", "status": "status"},
+        ),
+        Derived(
+            metric="api:request_duration_seconds",
+            value="duration_s",
+            labels=_ENDPOINT,
+            only="prometheus",
+        ),
+        Derived(
+            metric="api:server_request_duration_seconds",
+            value="duration_s",
+            labels=_HTTP,
+            only="otlp",
+        ),
+        Derived(
+            metric="api:time_to_first_byte_seconds", value="first_byte_s", labels=_ENDPOINT
+        ),
+        Derived(metric="api:response_stream_seconds", value="stream_s", labels=_ENDPOINT),
+        Derived(metric="api:request_size_bytes", value="request_bytes", labels=_ENDPOINT),
+        Derived(metric="api:response_size_bytes", value="response_bytes", labels=_ENDPOINT),
+    ),
+)
+
+_MODEL = {"model_name": "model"}
+_VERSION = {"model_name": "model", "model_version": "model_version"}
+_SUCCESS = Condition("status", "=", "success")
+
+PREDICTIONS = Table(
+    "predictions",
+    "One row per prediction. The first of a batch carries what is known of the batch.",
+    (
+        Column("endpoint", "str", "where it was asked for; empty for all but the first of a batch"),
+        Column("prediction", "f64", "the predicted number, or the class if that is a number"),
+        Column("prediction_text", "str", "the predicted class, if that is a text"),
+        Column("confidence", "f64", "the model's confidence, 0 to 1"),
+        Column("latency_s", "f64", "seconds that the call took"),
+        Column("feature_count", "i64", "number of features"),
+        Column("batch_size", "i64", "predictions of the call, if it was for a batch"),
+        Column("status", "str", "success or error", nullable=False),
+        Column("error_type", "str", "class of the exception of a failed one"),
+        Column("prediction_id", "str", "what a later ground truth names it by"),
+        Column("prefix", "str", "beginning of its metrics' names in Prometheus; see `MLMetrics`"),
+    ),
+    (
+        Derived(metric="model:predictions", labels=_VERSION, suffix="predictions_total"),
+        Derived(
+            metric="model:prediction_errors",
+            labels={**_VERSION, "error_type": "error_type"},
+            where=Condition("status", "=", "error"),
+        ),
+        Derived(
+            metric="model:inference_seconds", value="latency_s", labels=_MODEL, where=_SUCCESS
+        ),
+        Derived(
+            metric="model:request_latency_seconds",
+            value="latency_s",
+            labels={"endpoint": "endpoint", "model_version": "model_version"},
+            needs=("endpoint",),
+            where=_SUCCESS,
+            suffix="request_latency_seconds",
+        ),
+        Derived(
+            metric="model:prediction_requests",
+            labels={
+                "endpoint": "endpoint",
+                "model_version": "model_version",
+                "status": "status",
+            },
+            needs=("endpoint",),
+            suffix="requests_total",
+        ),
+        *(
+            Derived(
+                metric=f"model:{name}",
+                value=column,
+                labels=_VERSION,
+                where=_SUCCESS,
+                suffix=name,
+            )
+            for name, column in (
+                ("prediction_value", "prediction"),
+                ("prediction_confidence", "confidence"),
+                ("feature_count", "feature_count"),
+                ("batch_size", "batch_size"),
+            )
+        ),
+        Derived(
+            metric="model:high_confidence",
+            labels=_VERSION,
+            where=Condition("confidence", ">", 0.9),
+            suffix="high_confidence_total",
+        ),
+        Derived(
+            metric="model:low_confidence",
+            labels=_VERSION,
+            where=Condition("confidence", "<", 0.5),
+            suffix="low_confidence_total",
+        ),
+    ),
+)
+
+GROUND_TRUTHS = Table(
+    "ground_truths",
+    "What turned out to be true of a prediction, however late. Of several the last one holds.",
+    (
+        Column("prediction_id", "str", "the prediction's id", nullable=False),
+        Column("truth", "f64", "the true number, or the class if that is a number"),
+        Column("truth_text", "str", "the true class, if that is a text"),
+    ),
+)
+
 #: Every table of the store, by name.
-TABLES: dict[str, Table] = {table.name: table for table in (POINTS, INTERVALS)}
+TABLES: dict[str, Table] = {
+    table.name: table for table in (POINTS, INTERVALS, REQUESTS, PREDICTIONS, GROUND_TRUTHS)
+}

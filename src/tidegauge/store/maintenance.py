@@ -215,6 +215,8 @@ def _with_old_metrics(
 ) -> Iterator[tuple[FileList, frozenset[str]]]:
     """Files that hold rows of metrics beyond their time, with the metrics that are to go."""
     kept_from = {name: _first_kept(now_ns, days) for name, days in retention.metrics.items()}
+    if not kept_from or "metric" not in _view(stored).columns:
+        return
     metric = pa.schema([("metric", DICTIONARY)])
     for day, files in _days(_view(stored).files):
         old = frozenset(name for name, first in kept_from.items() if day < first)
