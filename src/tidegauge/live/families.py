@@ -166,7 +166,12 @@ def counter(
     """
     labels, numbers = _columns(values)
     return Numbers(
-        name=name, help=description, unit=unit, kind="counter", labels=labels, values=numbers,
+        name=name,
+        help=description,
+        unit=unit,
+        kind="counter",
+        labels=labels,
+        values=numbers,
         otlp_name=name.removesuffix("_total"),
     )
 
@@ -177,7 +182,12 @@ def gauge(
     """A family of gauges, for custom collectors; arguments as for `counter`."""
     labels, numbers = _columns(values)
     return Numbers(
-        name=name, help=description, unit=unit, kind="gauge", labels=labels, values=numbers,
+        name=name,
+        help=description,
+        unit=unit,
+        kind="gauge",
+        labels=labels,
+        values=numbers,
         otlp_name=name,
     )
 

@@ -160,7 +160,9 @@ REQUESTS = Table(
     "One row per request that a service answered, written by `MetricsMiddleware`.",
     (
         Column("method", "str", "HTTP method; `_OTHER` for one that no standard knows"),
-        Column("route", "str", "the route's template, `__unmatched__` if none fits; never the path"),
+        Column(
+            "route", "str", "the route's template, `__unmatched__` if none fits; never the path"
+        ),
         Column("status", "i64", "HTTP status; 499 if the client went away first"),
         Column("outcome", "str", "ok, error, cancelled or disconnected", nullable=False),
         Column("error_type", "str", "class of the exception, or the status, of a failed request"),
@@ -188,9 +190,7 @@ REQUESTS = Table(
             labels=_HTTP,
             only="otlp",
         ),
-        Derived(
-            metric="api:time_to_first_byte_seconds", value="first_byte_s", labels=_ENDPOINT
-        ),
+        Derived(metric="api:time_to_first_byte_seconds", value="first_byte_s", labels=_ENDPOINT),
         Derived(metric="api:response_stream_seconds", value="stream_s", labels=_ENDPOINT),
         Derived(metric="api:request_size_bytes", value="request_bytes", labels=_ENDPOINT),
         Derived(metric="api:response_size_bytes", value="response_bytes", labels=_ENDPOINT),
@@ -224,9 +224,7 @@ PREDICTIONS = Table(
             labels={**_VERSION, "error_type": "error_type"},
             where=Condition("status", "=", "error"),
         ),
-        Derived(
-            metric="model:inference_seconds", value="latency_s", labels=_MODEL, where=_SUCCESS
-        ),
+        Derived(metric="model:inference_seconds", value="latency_s", labels=_MODEL, where=_SUCCESS),
         Derived(
             metric="model:request_latency_seconds",
             value="latency_s",

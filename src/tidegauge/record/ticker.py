@@ -9,6 +9,7 @@ import time
 
 from tidegauge.record.aggregate import flush_intervals
 from tidegauge.record.recorder import Recorder
+from tidegauge.record.sampling import sample_gauges
 
 __all__ = ["Ticker"]
 
@@ -45,6 +46,7 @@ class Ticker:
     def tick(self) -> None:
         """Do the work of one second."""
         flush_intervals(due_only=True)
+        sample_gauges()
         self._recorder.writer.tick()
 
     def _run(self) -> None:
