@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from weakref import WeakSet
 
+from tidegauge.record.handle import Metric
 from tidegauge.record.recorder import FAULTS, Recorder
 
 __all__ = ["SampledGauge", "sample_gauges"]
@@ -29,7 +30,7 @@ class SampledGauge:
         read: Tells the present value; called in a background thread.
     """
 
-    __slots__ = ("__weakref__", "_labels", "_name", "_read", "_recorded", "_recorder")
+    __slots__ = ("__weakref__", "_metric", "_read", "_recorded", "_recorder")
 
     def __init__(
         self,
@@ -39,8 +40,7 @@ class SampledGauge:
         read: Callable[[], float],
     ) -> None:
         self._recorder = recorder
-        self._name = name
-        self._labels = dict(labels)
+        self._metric = Metric(recorder, name, labels)
         self._read = read
         # The value, and the slot's generation: a new slot knows nothing of the one before.
         self._recorded: tuple[float, int] | None = None
@@ -51,10 +51,10 @@ class SampledGauge:
         try:
             value = self._read()
         except FAULTS as error:
-            self._recorder.refuse(error, self._name)
+            self._recorder.refuse(error, self._metric.name)
             return
         if self._recorded != (value, self._recorder.writer.generation):
-            self._recorder.hot.log_metric(self._name, value, **self._labels)
+            self._metric.record(value)
             self._recorded = value, self._recorder.writer.generation
 
 
