@@ -45,6 +45,7 @@ class PointsBatch(msgspec.Struct, frozen=True):
     Attributes:
         start: First position covered.
         end: Where to go on reading.
+        position: Positions of the points, int64 of shape (n_points,), ascending.
         series: Series ids, uint32 of shape (n_points,).
         time_ns: Times, int64 of shape (n_points,).
         value: Values, float64 of shape (n_points,).
@@ -55,6 +56,7 @@ class PointsBatch(msgspec.Struct, frozen=True):
 
     start: int
     end: int
+    position: npt.NDArray[np.int64]
     series: npt.NDArray[np.uint32]
     time_ns: npt.NDArray[np.int64]
     value: npt.NDArray[np.float64]
@@ -94,6 +96,7 @@ def decode_points(position: int, offset: int, stamped: Slots, slots: Slots) -> P
     return PointsBatch(
         start=position,
         end=position + len(slots),
+        position=position + np.flatnonzero(whole),
         series=found["series"].copy(),
         time_ns=found["time"].astype(np.int64),
         value=found["value"].copy().view(np.float64),
@@ -119,6 +122,7 @@ def joined_points(start: int, parts: list[PointsBatch]) -> PointsBatch:
     return PointsBatch(
         start=start,
         end=parts[-1].end,
+        position=np.concatenate([part.position for part in parts]),
         series=np.concatenate([part.series for part in parts]),
         time_ns=np.concatenate([part.time_ns for part in parts]),
         value=np.concatenate([part.value for part in parts]),

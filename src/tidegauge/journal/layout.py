@@ -124,6 +124,9 @@ NUMBER_OFFSETS = {
             "events_facts",
             "series_end",
             "fixed_names",
+            "tenure_points",
+            "tenure_facts",
+            "tenure",
         )
     )
 }

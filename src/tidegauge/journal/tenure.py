@@ -77,6 +77,10 @@ class Tenure:
         except BaseException:
             self.slot.release()
             raise
+        state["tenure_points"] = state["settled"]
+        state["tenure_facts"] = self.events.ordinal
+        # Last: with it the other two are known to be of this owner.
+        state["tenure"] = state["takes"]
         self._looked = self._ends()
 
     def look(self) -> bool:

@@ -70,8 +70,8 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
         labels: Label to the column or dimension it is taken from; absent where that is empty.
         needs: Columns that must hold something.
         where: What else must hold.
-        suffix: Where the row has a `prefix`, the Prometheus name is the prefix, `_` and this; empty
-            if such rows do not count.
+        suffix: Where the row has a `prefix`, the Prometheus name is the prefix, `_` and this. None
+            keeps the usual name.
         only: The one system that gets it, where the others know the same under another metric.
     """
 
@@ -172,6 +172,7 @@ REQUESTS = Table(
         Column("request_bytes", "i64", "size of the request's body"),
         Column("response_bytes", "i64", "size of the response's body"),
         Column("scheme", "str", "http, https, ws or wss"),
+        Column("trace_id", "str", "the trace it belongs to, 32 hex digits"),
     ),
     (
         Derived(
@@ -215,10 +216,11 @@ PREDICTIONS = Table(
         Column("status", "str", "success or error", nullable=False),
         Column("error_type", "str", "class of the exception of a failed one"),
         Column("prediction_id", "str", "what a later ground truth names it by"),
+        Column("trace_id", "str", "the trace it belongs to, 32 hex digits"),
         Column("prefix", "str", "beginning of its metrics' names in Prometheus; see `MLMetrics`"),
     ),
     (
-        Derived(metric="model:predictions", labels=_VERSION, suffix="predictions_total"),
+        Derived(metric="model:predictions", labels=_VERSION),
         Derived(
             metric="model:prediction_errors",
             labels={**_VERSION, "error_type": "error_type"},

@@ -19,7 +19,9 @@ _all: WeakSet[SampledGauge] = WeakSet()
 
 
 class SampledGauge:
-    """A gauge whose value is asked for every second, and recorded if it is another than before.
+    """A gauge whose value is asked for every second, and recorded when it has changed.
+
+    Once a minute it is recorded in any case, for whoever has lost sight of it.
 
     It is sampled for as long as somebody holds this object.
 
@@ -42,8 +44,8 @@ class SampledGauge:
         self._recorder = recorder
         self._metric = Metric(recorder, name, labels)
         self._read = read
-        # The value, and the slot's generation: a new slot knows nothing of the one before.
-        self._recorded: tuple[float, int] | None = None
+        # The value, the slot's generation (a new slot knows nothing of the one before), the minute.
+        self._recorded: tuple[float, int, int] | None = None
         _all.add(self)
 
     def sample(self) -> None:
@@ -53,9 +55,10 @@ class SampledGauge:
         except FAULTS as error:
             self._recorder.refuse(error, self._metric.name)
             return
-        if self._recorded != (value, self._recorder.writer.generation):
+        minute = self._recorder.now_ns() // (60 * 10**9)
+        if self._recorded != (value, self._recorder.writer.generation, minute):
             self._metric.record(value)
-            self._recorded = value, self._recorder.writer.generation
+            self._recorded = value, self._recorder.writer.generation, minute
 
 
 def sample_gauges() -> None:

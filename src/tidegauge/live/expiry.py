@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Leaving out series that have not been heard of for a while, where the settings say so."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tidegauge.live.totals import HowKept, Totals
+
+__all__ = ["without_series_before"]
+
+
+def without_series_before(totals: Totals, before_ns: int) -> Totals:
+    """The totals without series whose latest fact is older.
+
+    Returns:
+        The same object if there are none.
+    """
+    stays = totals.last_ns[: totals.n_cells] >= before_ns
+    if stays.all():
+        return totals
+    kept = Totals()
+    old: list[int] = []
+    for family in totals.all_families():
+        found = kept.family_of(family.spec, family.names, name=family.name, only=family.only)
+        for labels, cell in family.cells.items():
+            if stays[cell]:
+                kept.restore_cell(found, labels)
+                old.append(cell)
+                if family.kept is HowKept.DISTRIBUTION:
+                    kept.buckets[kept.first_bucket[kept.n_cells - 1] :][
+                        : len(family.bounds) + 1
+                    ] = totals.counts(family, np.array([cell]))[0]
+    cells = np.array(old, np.int64)
+    for name in ("facts", "last_ns", "value", "source", "place"):
+        setattr(kept, name, getattr(totals, name)[cells])
+    numbers = np.full(totals.n_cells, -1, np.int64)
+    numbers[cells] = np.arange(len(cells))
+    kept.sums = totals.sums.taken(cells)
+    kept.exponential = totals.exponential.renumbered(numbers)
+    kept.buckets = kept.buckets[: kept.n_buckets]
+    kept.living = {
+        slot: {int(numbers[cell]): value for cell, value in values.items() if numbers[cell] >= 0}
+        for slot, values in totals.living.items()
+    }
+    kept.exemplars = {
+        (int(numbers[cell]), bucket): each
+        for (cell, bucket), each in totals.exemplars.items()
+        if numbers[cell] >= 0
+    }
+    kept.skipped = totals.skipped.copy()
+    kept.recorded, kept.first_ns = totals.recorded, totals.first_ns
+    kept.settle()
+    return kept

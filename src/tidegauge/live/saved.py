@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state file of a store and the lock of whoever writes it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from tidegauge.catalog import Catalog
+from tidegauge.live.expiry import without_series_before
+from tidegauge.live.fold import Fold
+from tidegauge.live.state_file import (
+    Head,
+    Unusable,
+    decode_state,
+    encode_state,
+    read_head,
+    write_state,
+)
+from tidegauge.store.leader import exclusive
+from tidegauge.store.state import Lane
+from tidegauge.store.store import Store
+
+__all__ = ["FOLLOWER", "LIVE_FILE", "SavedTotals"]
+
+#: The name under which the journal waits for live metrics.
+FOLLOWER = "live"
+LIVE_FILE = "live.state"
+_LOCK_FILE = "live.lock"
+_LOOK_S = 0.02
+
+
+class SavedTotals:
+    """The totals of a store on its disk. Used by one thread at a time.
+
+    Args:
+        store: The store.
+        catalog: The vocabulary.
+        series_ttl_s: After how long without facts a series is dropped; never if None.
+
+    Attributes:
+        path: The file.
+        problem: Why the file could not be used last.
+    """
+
+    def __init__(self, store: Store, catalog: Catalog, *, series_ttl_s: float | None) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._series_ttl_s = series_ttl_s
+        self.path = store.root / LIVE_FILE
+        self.problem = ""
+        self._head: tuple[tuple[int, int, int], Head] | None = None
+        self._is_alone = False
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a file, usable or not."""
+        return self.path.exists()
+
+    def head(self) -> Head | None:
+        """The head of the file; None if there is no usable one of the present journal."""
+        try:
+            stat = self.path.stat()
+            mark = stat.st_ino, stat.st_mtime_ns, stat.st_size
+            if self._head is None or self._head[0] != mark:
+                self._head = mark, read_head(self.path)
+        except (FileNotFoundError, Unusable):
+            return None
+        head = self._head[1]
+        return head if head.journal_id == self._store.journal.id else None
+
+    def load(self) -> tuple[Head, Fold] | None:
+        """The totals of the file; None if they cannot be gone on from."""
+        try:
+            head, totals = decode_state(self.path.read_bytes(), self._catalog)
+        except FileNotFoundError:
+            return None
+        except Unusable as error:
+            self.problem = str(error)
+            return None
+        if head.journal_id != self._store.journal.id:
+            return None
+        clock = self._store.clock
+        return head, Fold(self._catalog, clock, totals=totals, positions=head.positions)
+
+    def save(self, fold: Fold, epoch: int) -> tuple[int, Fold]:
+        """Write totals, less the series that are too old, and let the journal go up to there.
+
+        Only for whoever is `alone`.
+
+        Returns:
+            The epoch and the totals of the file, which are others if series were dropped.
+
+        Raises:
+            StoreError: The state cannot be written.
+            OSError: The file cannot be written.
+        """
+        now_ns = self._store.clock.wall_ns()
+        if self._series_ttl_s is not None:
+            kept = without_series_before(fold.totals, now_ns - int(self._series_ttl_s * 1e9))
+            if kept is not fold.totals:
+                positions = fold.positions
+                fold = Fold(self._catalog, self._store.clock, totals=kept, positions=positions)
+                epoch = self.new_epoch(epoch)
+        journal_id, slots = self._store.slots()
+        before = self.head()
+        for slot in slots:
+            # The file must not be ahead of the journal on the disk; see `SlotReader.sync`.
+            position = fold.positions.get(slot.name)
+            if position is not None and (
+                before is None or before.positions.get(slot.name) != position
+            ):
+                slot.sync()
+        head = Head(journal_id, epoch, now_ns, fold.positions)
+        write_state(self.path, encode_state(head, fold.totals))
+        with self._store.state.transaction() as transaction:
+            for name, position in fold.positions.items():
+                lanes: dict[Lane, int] = {"points": position.points, "events": position.events}
+                for lane, end in lanes.items():
+                    transaction.set_cursor(FOLLOWER, name, lane, end)
+            transaction.set_caught_up(FOLLOWER, now_ns)
+        return epoch, fold
+
+    def new_epoch(self, epoch: int) -> int:
+        """An epoch that no file of this store had."""
+        return max(epoch + 1, self._store.clock.wall_ns())
+
+    @contextlib.contextmanager
+    def alone(self, wait_s: float = 0.0) -> Iterator[bool]:
+        """Be the one that writes, for the length of a `with` block; yields whether it is.
+
+        Raises:
+            StorePermissionError: The store does not admit this user.
+        """
+        if self._is_alone:
+            yield True
+            return
+        deadline_s = time.monotonic() + wait_s
+        while True:
+            with exclusive(self._store.root / _LOCK_FILE) as alone:
+                if alone or time.monotonic() >= deadline_s:
+                    self._is_alone = alone
+                    try:
+                        yield alone
+                    finally:
+                        self._is_alone = False
+                    return
+            time.sleep(_LOOK_S)

@@ -1,0 +1,414 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The totals of all live series, in arrays with one cell per series.
+
+Where facts come from is the business of `tidegauge.live.fold`, what is shown of them that of
+`tidegauge.live.reading`. Apart from gauges, what is kept does not depend on the order in which
+facts arrive; see `tidegauge.live.exact`.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import sys
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.catalog.abroad import ExportedNames
+from tidegauge.live.buckets import bounds_of
+from tidegauge.live.exact import ExactSums
+from tidegauge.live.exponential import ExponentialCounts
+from tidegauge.live.families import Exemplar, Labels
+from tidegauge.model.spec import Combine, Kind, MetricSpec
+from tidegauge.statistics.accumulator import Accumulator
+
+__all__ = [
+    "NOWHERE",
+    "NO_CELL",
+    "NO_TIME",
+    "OVERFLOW",
+    "SKIPPED",
+    "FamilyTotals",
+    "HowKept",
+    "LivingValue",
+    "Totals",
+]
+
+#: Stands in arrays of cells for a fact that has none.
+NO_CELL = -1
+#: The time of the earliest fact, where there is none.
+NO_TIME = 2**63 - 1
+#: Why a fact can be left out: nobody knows what it is of, or a counter was to go down.
+SKIPPED = ("unknown", "negative")
+#: The source of facts of which nobody knows whose they were.
+NOWHERE = -1
+#: The labels of the series that stands for all beyond a family's cap.
+OVERFLOW: Labels = (("overflow", "true"),)
+#: Seconds that a clock may be ahead without its facts being taken for those of a clock that jumped.
+_AHEAD_NS = 5 * 10**9
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Cells = npt.NDArray[np.int64]
+# The arrays that a file holds, one place per cell.
+_REPLACED = ("facts", "last_ns", "value", "source", "place")
+#: A value that holds for as long as its process lives: value, lane (0 points, 1 events), place.
+LivingValue = tuple[float, int, int]
+
+
+class HowKept(enum.IntEnum):
+    """What is kept of the facts of a metric."""
+
+    COUNTER = 0  # their exact sum
+    LAST = 1  # the latest, whoever recorded it
+    LIVING = 2  # the latest of each process
+    DISTRIBUTION = 3  # sum and buckets
+
+
+@dataclass(slots=True)
+class FamilyTotals:
+    """The series of one metric.
+
+    Attributes:
+        index: Its number.
+        spec: The metric.
+        names: What it is called elsewhere.
+        name: Its name in Prometheus, which differs from that of `names` for rows with a prefix.
+        only: The one system it is for; None for all.
+        kept: What is kept.
+        bounds: Upper bounds of its buckets, if it is a distribution.
+        cells: The cell of each label set.
+    """
+
+    index: int
+    spec: MetricSpec
+    names: ExportedNames
+    name: str
+    only: Literal["prometheus", "otlp"] | None
+    kept: HowKept
+    bounds: tuple[float, ...]
+    cells: dict[Labels, int] = field(default_factory=dict)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether further label sets are counted together."""
+        return OVERFLOW in self.cells
+
+
+class Totals:
+    """Totals by cell. Not thread-safe.
+
+    Attributes:
+        families: By metric and name in Prometheus.
+        facts: Facts in each cell, shape `(n_cells,)` or more, as the next ones.
+        last_ns: Time of the latest of them; -1 if there is none.
+        value: The latest value of a gauge.
+        source: Where that was recorded: twice the number of the slot, plus 1 for events;
+            `NOWHERE` if that is not known.
+        place: Its position among the points of the slot, or number among its events.
+        living: By slot and cell: the latest value of a gauge that is combined over processes.
+        exemplars: By cell and bucket the latest fact that leads to a trace; the bucket of a counter
+            is 0.
+        skipped: Facts left out, by reason.
+        recorded: Facts that were folded, those among them.
+        first_ns: Time of the earliest fact of all; `NO_TIME` if there is none.
+    """
+
+    def __init__(self) -> None:
+        self.families: dict[tuple[str, str], FamilyTotals] = {}
+        self.n_cells = 0
+        self.facts: Ints = np.zeros(0, np.int64)
+        self.last_ns: Ints = np.zeros(0, np.int64)
+        self.value: Floats = np.zeros(0)
+        self.source: Ints = np.zeros(0, np.int64)
+        self.place: Ints = np.zeros(0, np.int64)
+        self.family: Ints = np.zeros(0, np.int64)
+        self.first_bucket: Ints = np.zeros(0, np.int64)
+        self.buckets: Ints = np.zeros(0, np.int64)
+        self.n_buckets = 0
+        self.sums = ExactSums()
+        self.exponential = ExponentialCounts()
+        self.living: dict[int, dict[int, LivingValue]] = {}
+        self.exemplars: dict[tuple[int, int], Exemplar] = {}
+        self.skipped: Counter[str] = Counter()
+        self.recorded = 0
+        self.first_ns = NO_TIME
+        self._by_index: list[FamilyTotals] = []
+        self._usual: dict[str, FamilyTotals] = {}
+        self._kept: Ints = np.zeros(0, np.int64)
+
+    def family_of(
+        self,
+        spec: MetricSpec,
+        names: ExportedNames,
+        *,
+        name: str = "",
+        only: Literal["prometheus", "otlp"] | None = None,
+    ) -> FamilyTotals:
+        """The family of a metric, made if it is new.
+
+        Args:
+            spec: The metric.
+            names: What it is called elsewhere.
+            name: Its name in Prometheus, if another than usual.
+            only: The one system it is for.
+        """
+        key = spec.name, name or names.prometheus
+        found = self.families.get(key)
+        if found is None:
+            kept = _how_kept(spec)
+            bounds = bounds_of(spec) if kept is HowKept.DISTRIBUTION else ()
+            found = FamilyTotals(len(self._by_index), spec, names, key[1], only, kept, bounds)
+            self.families[key] = found
+            self._by_index.append(found)
+            if not name and only is None:
+                self._usual[spec.name] = found
+        return found
+
+    def usual_family(self, metric: str) -> FamilyTotals | None:
+        """The family of a metric by its full name; None if there is none yet."""
+        return self._usual.get(metric)
+
+    def cell(self, family: FamilyTotals, labels: Labels) -> int:
+        """The cell of a series, made if it is new; that of all others if the family is full."""
+        cell = family.cells.get(labels)
+        if cell is None:
+            if len(family.cells) >= family.spec.series_cap and labels != OVERFLOW:
+                return self.cell(family, OVERFLOW)
+            cell = family.cells[labels] = self._new_cell(family)
+        return cell
+
+    def restore_cell(self, family: FamilyTotals, labels: Labels) -> int:
+        """Make a cell beyond any cap, as it was in another process."""
+        cell = family.cells[labels] = self._new_cell(family)
+        return cell
+
+    def add(
+        self,
+        cells: Cells,
+        values: Floats,
+        times_ns: Ints,
+        places: Ints,
+        *,
+        source: int,
+        now_ns: int,
+        n_facts: int,
+    ) -> None:
+        """Add facts of one lane of a slot, in the order in which they were recorded.
+
+        Args:
+            cells: The cell of each, shape (n,); those with `NO_CELL` are left out.
+            values: Their values, shape (n,), finite.
+            times_ns: When they happened, shape (n,).
+            places: Their positions, shape (n,); see `place`.
+            source: See `source`.
+            now_ns: The present time.
+            n_facts: How many facts they are, where one can feed several cells.
+        """
+        self.recorded += n_facts
+        if len(times_ns):
+            self.first_ns = min(self.first_ns, int(times_ns.min()))
+        known = cells >= 0
+        if not known.all():
+            self.skipped["unknown"] += int((~known).sum())
+            cells, values = cells[known], values[known]
+            times_ns, places = times_ns[known], places[known]
+        if not len(cells):
+            return
+        kept = self._kept[cells]
+        low, high = int(kept.min()), int(kept.max())
+        for how in HowKept:
+            if how == low == high:
+                self._add_kept(how, cells, values, times_ns, places, source, now_ns)
+            elif low <= how <= high and len(at := np.flatnonzero(kept == how)):
+                self._add_kept(how, cells[at], values[at], times_ns[at], places[at], source, now_ns)
+
+    def add_summary(self, cell: int, summary: Accumulator, time_ns: int, *, now_ns: int) -> None:
+        """Add the summary of several facts.
+
+        Explicit buckets get the counts of the exponential ones whose middle they hold, which can
+        be wrong by one exponential bucket at each bound.
+        """
+        family = self._by_index[self.family[cell]]
+        if family.kept is HowKept.DISTRIBUTION:
+            self.recorded += 1
+            self.first_ns = min(self.first_ns, time_ns)
+            self.facts[cell] += summary.count
+            self.last_ns[cell] = time_ns
+            self.sums.add(np.array([cell]), np.array([summary.sum]))
+            buckets = list(summary.histogram.buckets())
+            middles = np.array([_middle(lower, upper) for lower, upper, _ in buckets])
+            counts = np.array([count for _, _, count in buckets], np.int64)
+            at = np.searchsorted(np.array(family.bounds), middles, side="left")
+            np.add.at(self.buckets, self.first_bucket[cell] + at, counts)
+            self.exponential.add(np.full(len(counts), cell), middles, counts)
+            return
+        is_counter = family.kept is HowKept.COUNTER
+        self.add(
+            np.array([cell]),
+            np.array([summary.sum if is_counter else summary.last]),
+            np.array([time_ns]),
+            np.array([-1]),
+            source=NOWHERE,
+            now_ns=now_ns,
+            n_facts=1,
+        )
+
+    def note_exemplar(self, cell: int, exemplar: Exemplar) -> None:
+        """Keep a fact that leads to a trace, in place of the one before."""
+        family = self._by_index[self.family[cell]]
+        if family.kept is HowKept.COUNTER:
+            self.exemplars[cell, 0] = exemplar
+        elif family.kept is HowKept.DISTRIBUTION:
+            self.exemplars[cell, bisect_left(family.bounds, exemplar.value)] = exemplar
+
+    def counts(self, family: FamilyTotals, cells: Cells) -> Ints:
+        """Counts by bucket, each alone; shape `(len(cells), len(bounds) + 1)`."""
+        offsets = np.arange(len(family.bounds) + 1)
+        counts: Ints = self.buckets[self.first_bucket[cells][:, None] + offsets]
+        return counts
+
+    def settle(self) -> None:
+        """Check that all arrays belong together, after some were replaced.
+
+        Raises:
+            ValueError: They do not.
+        """
+        lengths = {len(getattr(self, name)) for name in _REPLACED}
+        if lengths != {self.n_cells} or self.sums.size != self.n_cells:
+            raise ValueError("the arrays differ in length")
+        if len(self.buckets) != self.n_buckets:
+            raise ValueError("there are too few or too many buckets")
+        self.family, self._kept = self.family[: self.n_cells], self._kept[: self.n_cells]
+        self.first_bucket = self.first_bucket[: self.n_cells]
+
+    def _new_cell(self, family: FamilyTotals) -> int:
+        cell = self.n_cells
+        self.n_cells += 1
+        if self.n_cells > len(self.family):
+            room = max(len(self.family), 64)
+            for name in (*_REPLACED, "family", "first_bucket", "_kept"):
+                empty = -1 if name == "last_ns" else 0
+                grown = np.pad(getattr(self, name), (0, room), constant_values=empty)
+                setattr(self, name, grown)
+        self.sums.grow(self.n_cells)
+        self.family[cell] = family.index
+        self._kept[cell] = family.kept
+        if family.kept is HowKept.DISTRIBUTION:
+            self.first_bucket[cell] = self.n_buckets
+            self.n_buckets += len(family.bounds) + 1
+            if self.n_buckets > len(self.buckets):
+                self.buckets = np.pad(self.buckets, (0, max(self.n_buckets, 1024)))
+        return cell
+
+    def _add_kept(
+        self,
+        how: HowKept,
+        cells: Cells,
+        values: Floats,
+        times_ns: Ints,
+        places: Ints,
+        source: int,
+        now_ns: int,
+    ) -> None:
+        if how is HowKept.COUNTER and len(values) and values.min() < 0:
+            up = values >= 0
+            self.skipped["negative"] += int((~up).sum())
+            cells, values, times_ns = cells[up], values[up], times_ns[up]
+        _count(self.facts, cells, self.n_cells)
+        if how is HowKept.LAST:
+            self._put_last(cells, values, times_ns, places, source, now_ns)
+            return
+        self.last_ns[cells] = times_ns
+        if how is HowKept.LIVING:
+            if source == NOWHERE:
+                return
+            lane = source % 2
+            here = self.living.setdefault(source // 2, {})
+            for cell, value, place in zip(
+                cells.tolist(), values.tolist(), places.tolist(), strict=True
+            ):
+                here[cell] = value, lane, place
+            return
+        self.sums.add(cells, values)
+        if how is HowKept.DISTRIBUTION:
+            self._count_buckets(cells, values)
+            self.exponential.add(cells, values)
+
+    def _put_last(
+        self,
+        cells: Cells,
+        values: Floats,
+        times_ns: Ints,
+        places: Ints,
+        source: int,
+        now_ns: int,
+    ) -> None:
+        if len(times_ns) > 1 and (times_ns[1:] < times_ns[:-1]).any():
+            order = np.argsort(times_ns, kind="stable")
+            cells, values = cells[order], values[order]
+            times_ns, places = times_ns[order], places[order]
+        # The last fact of each cell: of assignments to one place the last one stays.
+        latest = np.zeros(self.n_cells, np.int64)
+        latest[cells] = np.arange(len(cells))
+        at = latest[cells] == np.arange(len(cells))
+        cells, values, times_ns, places = cells[at], values[at], times_ns[at], places[at]
+        before_ns, before = self.last_ns[cells], self.source[cells]
+        newer = times_ns > before_ns
+        newer |= (times_ns == before_ns) & (source >= before)
+        newer |= before_ns > now_ns + _AHEAD_NS  # of a clock that was set back since
+        cells = cells[newer]
+        self.last_ns[cells] = times_ns[newer]
+        self.value[cells] = values[newer]
+        self.source[cells] = source
+        self.place[cells] = places[newer]
+
+    def _count_buckets(self, cells: Cells, values: Floats) -> None:
+        families = self.family[cells]
+        first = int(families[0])
+        if (families == first).all():
+            bounds = np.array(self._by_index[first].bounds)
+            places = self.first_bucket[cells] + np.searchsorted(bounds, values, side="left")
+        else:
+            # Sorting 16-bit integers takes a fraction of the time of longer ones.
+            narrow = families.astype(np.uint16) if len(self._by_index) < 1 << 16 else families
+            order = np.argsort(narrow, kind="stable")
+            sorted_families = families[order]
+            begins = np.flatnonzero(np.diff(sorted_families, prepend=-1))
+            places = self.first_bucket[cells]
+            for begin, end in zip(begins, [*begins[1:], len(order)], strict=True):
+                at = order[begin:end]
+                bounds = np.array(self._by_index[sorted_families[begin]].bounds)
+                places[at] += np.searchsorted(bounds, values[at], side="left")
+        _count(self.buckets, places, self.n_buckets)
+
+    def all_families(self) -> tuple[FamilyTotals, ...]:
+        """Every family, in the order of their numbers."""
+        return tuple(self._by_index)
+
+
+def _middle(lower: float, upper: float) -> float:
+    """A value in a bucket, away from its bounds, however large these are."""
+    middle = math.sqrt(abs(lower)) * math.sqrt(min(abs(upper), sys.float_info.max))
+    return math.copysign(middle, upper)
+
+
+def _how_kept(spec: MetricSpec) -> HowKept:
+    if spec.kind is Kind.COUNTER:
+        return HowKept.COUNTER
+    if spec.kind is Kind.DISTRIBUTION:
+        return HowKept.DISTRIBUTION
+    return HowKept.LAST if spec.combined_by is Combine.LAST else HowKept.LIVING
+
+
+def _count(counts: Ints, places: Ints, size: int) -> None:
+    """Add 1 at each place."""
+    if len(places) * 8 < size:
+        np.add.at(counts, places, 1)
+    else:
+        counts[:size] += np.bincount(places, minlength=size)
