@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A reading in the data classes of OpenTelemetry's SDK, which its exporters take.
+
+Values stay in the recorded unit. Families for Prometheus alone are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from itertools import islice
+from typing import Any, Literal
+
+from opentelemetry.sdk.metrics import Exemplar as SdkExemplar
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    Buckets,
+    ExponentialHistogram,
+    ExponentialHistogramDataPoint,
+    Gauge,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+)
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from tidegauge.export.deltas import Series
+from tidegauge.live.families import Exemplar, Histograms, Numbers, Reading, Samples
+
+__all__ = ["Batch", "Converter", "resource"]
+
+_INTEGERS = {"http.response.status_code"}  # attributes that the conventions have as numbers
+_SCOPE = "tidegauge"
+
+#: One request's metrics, and the series in them.
+Batch = tuple[MetricsData, list[Series]]
+
+
+def resource(attributes: Mapping[str, str]) -> Resource:
+    """What the metrics are about.
+
+    Args:
+        attributes: Such as `service.name`. They come before `OTEL_SERVICE_NAME`, and that before
+            `OTEL_RESOURCE_ATTRIBUTES`.
+    """
+    return Resource(
+        {
+            "service.name": "unknown_service:python",
+            **OTELResourceDetector().detect().attributes,
+            **attributes,
+            "telemetry.sdk.name": _SCOPE,
+            "telemetry.sdk.language": "python",
+            "telemetry.sdk.version": version(_SCOPE),
+        }
+    )
+
+
+class Converter:
+    """Turns readings into requests.
+
+    Args:
+        about: What the metrics are about.
+        temporality: What the readings are.
+        histograms: Whether histograms are sent with their explicit bounds or exponential buckets.
+        max_points: Most series in a request.
+    """
+
+    def __init__(
+        self,
+        about: Resource,
+        *,
+        temporality: Literal["cumulative", "delta"],
+        histograms: Literal["explicit", "exponential"],
+        max_points: int,
+    ) -> None:
+        self._about = about
+        self._temporality = AggregationTemporality[temporality.upper()]
+        self._histograms = histograms
+        self._max_points = max_points
+        self._scope = InstrumentationScope(_SCOPE, version(_SCOPE))
+
+    def batches(self, reading: Reading) -> Iterator[Batch]:
+        """The requests of a reading; none if it is empty."""
+        parts = self._parts(reading)
+        metrics: list[Metric] = []
+        series: list[Series] = []
+        for family, indices in parts:
+            metrics.append(self._metric(family, indices, reading))
+            series += [(family.name, family.labels[index]) for index in indices]
+            if len(series) >= self._max_points:
+                yield self._data(metrics), series
+                metrics, series = [], []
+        if series:
+            yield self._data(metrics), series
+
+    def _parts(self, reading: Reading) -> Iterator[tuple[Numbers | Histograms, list[int]]]:
+        """Families with some of their series, none more than fit into what is left of a request."""
+        room = self._max_points
+        for family in reading.families:
+            if family.only == "prometheus" or isinstance(family, Samples):
+                continue
+            indices: Iterator[int] = iter(range(len(family.labels)))
+            while part := list(islice(indices, room)):
+                yield family, part
+                room = room - len(part) or self._max_points
+
+    def _data(self, metrics: list[Metric]) -> MetricsData:
+        scopes = [ScopeMetrics(self._scope, metrics, schema_url="")]
+        return MetricsData([ResourceMetrics(self._about, scopes, schema_url="")])
+
+    def _metric(
+        self, family: Numbers | Histograms, indices: Sequence[int], reading: Reading
+    ) -> Metric:
+        times = (reading.start_ns, reading.time_ns)
+        data: Sum | Gauge | Histogram | ExponentialHistogram
+        if isinstance(family, Numbers):
+            points = [_number(family, index, times) for index in indices]
+            if family.kind == "counter":
+                data = Sum(points, self._temporality, is_monotonic=True)
+            else:
+                data = Gauge(points)
+        elif self._histograms == "explicit":
+            data = Histogram(
+                [_explicit(family, index, times) for index in indices], self._temporality
+            )
+        else:
+            # The smallest and largest value of an interval are not known, only their buckets.
+            exact = self._temporality is AggregationTemporality.CUMULATIVE
+            data = ExponentialHistogram(
+                [_exponential(family, index, times, exact=exact) for index in indices],
+                self._temporality,
+            )
+        return Metric(family.otlp_name, family.help, family.otlp_unit, data)
+
+
+def _number(family: Numbers, index: int, times: tuple[int, int]) -> NumberDataPoint:
+    exemplar = family.exemplars.get(index)
+    return NumberDataPoint(
+        _attributes(family.labels[index]),
+        *times,
+        float(family.values[index]),  # never an int: the type of a series must not change
+        [] if exemplar is None else [_exemplar(exemplar)],
+    )
+
+
+def _explicit(family: Histograms, index: int, times: tuple[int, int]) -> HistogramDataPoint:
+    counts = [int(count) for count in family.counts[index]]
+    unknown: Any = None  # `min` and `max` may be absent, whatever the class says
+    return HistogramDataPoint(
+        _attributes(family.labels[index]),
+        *times,
+        count=sum(counts),
+        sum=float(family.sums[index]),
+        bucket_counts=counts,
+        explicit_bounds=[float(bound) for bound in family.bounds],
+        min=unknown,
+        max=unknown,
+        exemplars=_exemplars(family, index),
+    )
+
+
+def _exponential(
+    family: Histograms, index: int, times: tuple[int, int], *, exact: bool
+) -> ExponentialHistogramDataPoint:
+    histogram = family.exponential(index)
+    columns: Any = histogram.columns()
+    extremes: Any = (histogram.min, histogram.max) if exact and histogram.count else (None, None)
+    return ExponentialHistogramDataPoint(
+        _attributes(family.labels[index]),
+        *times,
+        count=histogram.count,
+        sum=float(family.sums[index]),
+        scale=histogram.scale,
+        zero_count=histogram.zero_count,
+        positive=Buckets(columns["positive_offset"], columns["positive_counts"]),
+        negative=Buckets(columns["negative_offset"], columns["negative_counts"]),
+        flags=0,
+        min=extremes[0],
+        max=extremes[1],
+        exemplars=_exemplars(family, index),
+    )
+
+
+def _exemplars(family: Histograms, index: int) -> list[SdkExemplar]:
+    if not family.exemplars:
+        return []
+    keys = ((index, bucket) for bucket in range(len(family.bounds) + 1))
+    return [_exemplar(family.exemplars[key]) for key in keys if key in family.exemplars]
+
+
+def _exemplar(exemplar: Exemplar) -> SdkExemplar:
+    labels = dict(exemplar.labels)
+    trace_id, span_id = _id(labels, "trace_id", 32), _id(labels, "span_id", 16)
+    if trace_id is not None and span_id is not None:  # one without the other leads nowhere
+        del labels["trace_id"], labels["span_id"]
+    return SdkExemplar(
+        _attributes(labels.items()), float(exemplar.value), exemplar.time_ns, span_id, trace_id
+    )
+
+
+def _id(labels: Mapping[str, str], name: str, digits: int) -> int | None:
+    text = labels.get(name, "")
+    try:
+        return int(text, 16) if len(text) == digits else None
+    except ValueError:
+        return None
+
+
+def _attributes(labels: Iterable[tuple[str, str]]) -> dict[str, str | int]:
+    return {
+        _utf8(name): int(value) if name in _INTEGERS and value.isdecimal() else _utf8(value)
+        for name, value in labels
+    }
+
+
+def _utf8(text: str) -> str:
+    """The text as protobuf takes it: what is not UTF-8 becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()
