@@ -11,12 +11,16 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import msgspec
 
 from tidegauge.export.deltas import PartlyDelivered, Series
+from tidegauge.export.otlp_grpc import GrpcExporter
+from tidegauge.export.otlp_http import HttpExporter
+from tidegauge.export.otlp_metrics import Converter, about
 from tidegauge.live.families import Reading, Samples
 from tidegauge.model.errors import ConfigError, DeliveryError, MissingExtraError
 
@@ -113,18 +117,18 @@ class OtlpSender:
             certificate=certificate,
             insecure=insecure,
         )
+        self._make = GrpcExporter if chosen == "grpc" else HttpExporter
         try:
-            from tidegauge.export import otlp_metrics
-
-            self._make = _exporter_of(chosen)
+            # A package on the way to the exporter, which itself is loaded with the first request.
+            import_module(f"opentelemetry.exporter.otlp.proto.{chosen.partition('/')[0]}")
+            self._converter = Converter(
+                about(resource or {}),
+                temporality=temporality,
+                histograms=histograms,
+                max_points=_MAX_POINTS,
+            )
         except ImportError as error:
             raise MissingExtraError(error.name or "opentelemetry", extra="otlp") from error
-        self._converter = otlp_metrics.Converter(
-            otlp_metrics.resource(resource or {}),
-            temporality=temporality,
-            histograms=histograms,
-            max_points=_MAX_POINTS,
-        )
         self._open: tuple[tuple[int, float | None], _Exporter] | None = None
         self._logged_s = float("-inf")
 
@@ -178,17 +182,6 @@ class OtlpSender:
 def _protocol_of_environment() -> str:
     names = ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
     return next((os.environ[name] for name in names if os.environ.get(name)), "http/protobuf")
-
-
-def _exporter_of(protocol: str) -> Callable[[Connection], _Exporter]:
-    # Each loads a library of its own, of which gRPC's is large.
-    if protocol == "grpc":
-        from tidegauge.export.otlp_grpc import GrpcExporter
-
-        return GrpcExporter
-    from tidegauge.export.otlp_http import HttpExporter
-
-    return HttpExporter
 
 
 def _chosen(name: str, value: str, choices: Any) -> str:

@@ -6,13 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import grpc  # type: ignore[import-untyped]
-from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
-
 from tidegauge.model.errors import DeliveryError
 
 if TYPE_CHECKING:
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+    from opentelemetry.sdk.metrics.export import MetricsData
+
     from tidegauge.export.otlp import Connection
 
 __all__ = ["GrpcExporter"]
@@ -22,13 +21,17 @@ class GrpcExporter:
     """One connection. See `tidegauge.export.otlp.OtlpSender` for the arguments."""
 
     def __init__(self, connection: Connection) -> None:
+        import grpc  # type: ignore[import-untyped]
+
         credentials = None
         if connection.certificate is not None:
             trusted = Path(connection.certificate).read_bytes()
             credentials = grpc.ssl_channel_credentials(root_certificates=trusted)
         headers = connection.headers
         self._endpoint = connection.endpoint or "as the environment says"
-        self._exporter = _Exporter(
+        self._seen = _Seen()
+        self._exporter = _watched(
+            self._seen,
             endpoint=connection.endpoint,
             insecure=connection.insecure,
             credentials=credentials,
@@ -42,10 +45,10 @@ class GrpcExporter:
         Raises:
             DeliveryError: They did not arrive.
         """
-        seen = self._exporter.seen
+        seen = self._seen
         seen.answer = seen.error = None
         result = self._exporter.export(metrics)
-        if result is not MetricExportResult.SUCCESS:
+        if result.name != "SUCCESS":
             raise self._undelivered(seen.error)
         if seen.answer is None:
             return 0, ""
@@ -67,21 +70,6 @@ class GrpcExporter:
         )
 
 
-class _Exporter(OTLPMetricExporter):
-    """Keeps what the receiver answered, of which the exporter tells but the result."""
-
-    def __init__(self, **options: Any) -> None:
-        self.seen = _Seen()
-        super().__init__(**options)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # The exporter makes a new client with each new connection, and has no other way in.
-        if name == "_client" and value is not None:
-            self.seen.client = value
-            value = self.seen
-        super().__setattr__(name, value)
-
-
 class _Seen:
     """Stands between the exporter and its client."""
 
@@ -92,8 +80,23 @@ class _Seen:
     def Export(self, **call: Any) -> Any:  # noqa: N802  (the name of the procedure)
         try:
             self.answer = self.client.Export(**call)
-        except grpc.RpcError as error:
+        except Exception as error:
             self.error = error
             raise
         self.error = None
         return self.answer
+
+
+def _watched(seen: _Seen, **options: Any) -> OTLPMetricExporter:
+    """An exporter whose client is `seen`: of what was answered it tells but the result."""
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+
+    class Watched(OTLPMetricExporter):
+        def __setattr__(self, name: str, value: Any) -> None:
+            # It makes a new client with each new connection, and has no other way in.
+            if name == "_client" and value is not None:
+                seen.client = value
+                value = seen
+            super().__setattr__(name, value)
+
+    return Watched(**options)

@@ -7,16 +7,12 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-import requests
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceResponse,
-)
-from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
-
 from tidegauge.model.errors import DeliveryError
 
 if TYPE_CHECKING:
+    import requests
+    from opentelemetry.sdk.metrics.export import MetricsData
+
     from tidegauge.export.otlp import Connection
 
 __all__ = ["HttpExporter"]
@@ -33,13 +29,17 @@ class HttpExporter:
     """One connection. See `tidegauge.export.otlp.OtlpSender` for the arguments."""
 
     def __init__(self, connection: Connection) -> None:
-        self._session = _Session()
+        import requests
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+
+        session = requests.Session()
+        self._watch = _Watch(session)
         self._exporter = OTLPMetricExporter(
             endpoint=connection.endpoint and _with_path(connection.endpoint),
             certificate_file=connection.certificate,
             headers=connection.headers,
             timeout=connection.timeout_s,
-            session=None if any(map(os.environ.get, _PLUG_INS)) else self._session,
+            session=None if any(map(os.environ.get, _PLUG_INS)) else session,
         )
 
     def export(self, metrics: MetricsData) -> tuple[int, str]:
@@ -48,27 +48,28 @@ class HttpExporter:
         Raises:
             DeliveryError: They did not arrive.
         """
-        session = self._session
-        session.forget()
+        watch = self._watch
+        watch.forget()
         try:
             result = self._exporter.export(metrics)
-        except requests.RequestException as error:
-            raise _undelivered(session) from error
+        except OSError as error:  # what `requests` raises is one
+            raise _undelivered(watch) from error
         # The exporter takes a redirection, which it does not follow, for a success.
-        if result is not MetricExportResult.SUCCESS or session.was_refused():
-            raise _undelivered(session)
-        return (0, "") if session.answer is None else _partial(session.answer)
+        if result.name != "SUCCESS" or watch.was_refused():
+            raise _undelivered(watch)
+        return (0, "") if watch.answer is None else _partial(watch.answer)
 
     def close(self) -> None:
         """Close the connection."""
         self._exporter.shutdown()
 
 
-class _Session(requests.Session):
+class _Watch:
     """Keeps what happened to the last request, of which the exporter tells but the result."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: requests.Session) -> None:
+        self._send = session.send
+        session.send = self.send  # type: ignore[method-assign]
         self.forget()
 
     def forget(self, url: str = "") -> None:
@@ -82,8 +83,8 @@ class _Session(requests.Session):
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         self.forget(request.url or "")
         try:
-            self.answer = super().send(request, **options)
-        except requests.RequestException as error:
+            self.answer = self._send(request, **options)
+        except OSError as error:
             self.error = error
             raise
         return self.answer
@@ -95,6 +96,10 @@ def _with_path(endpoint: str) -> str:
 
 
 def _partial(answer: requests.Response) -> tuple[int, str]:
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+        ExportMetricsServiceResponse,
+    )
+
     if "protobuf" not in answer.headers.get("content-type", ""):
         return 0, ""
     message = ExportMetricsServiceResponse()
@@ -106,12 +111,12 @@ def _partial(answer: requests.Response) -> tuple[int, str]:
     return partial.rejected_data_points, partial.error_message
 
 
-def _undelivered(session: _Session) -> DeliveryError:
-    if session.answer is not None:
-        said = f"it answered {session.answer.status_code} {session.answer.reason}"
+def _undelivered(watch: _Watch) -> DeliveryError:
+    if watch.answer is not None:
+        said = f"it answered {watch.answer.status_code} {watch.answer.reason}"
     else:
-        said = str(session.error or "no request was sent, the exporter's own log says why")
-    parts = urlsplit(session.url)
+        said = str(watch.error or "no request was sent, the exporter's own log says why")
+    parts = urlsplit(watch.url)
     return DeliveryError(
         f"the OTLP receiver did not take the metrics: {said}",
         got=urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="")),

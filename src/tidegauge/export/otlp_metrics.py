@@ -9,46 +9,41 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from itertools import islice
-from typing import Any, Literal
-
-from opentelemetry.sdk.metrics import Exemplar as SdkExemplar
-from opentelemetry.sdk.metrics.export import (
-    AggregationTemporality,
-    Buckets,
-    ExponentialHistogram,
-    ExponentialHistogramDataPoint,
-    Gauge,
-    Histogram,
-    HistogramDataPoint,
-    Metric,
-    MetricsData,
-    NumberDataPoint,
-    ResourceMetrics,
-    ScopeMetrics,
-    Sum,
-)
-from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tidegauge.export.deltas import Series
 from tidegauge.live.families import Exemplar, Histograms, Numbers, Reading, Samples
 
-__all__ = ["Batch", "Converter", "resource"]
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics import Exemplar as SdkExemplar
+    from opentelemetry.sdk.metrics.export import (
+        ExponentialHistogramDataPoint,
+        HistogramDataPoint,
+        Metric,
+        MetricsData,
+        NumberDataPoint,
+    )
+    from opentelemetry.sdk.resources import Resource
+
+__all__ = ["Batch", "Converter", "about"]
 
 _INTEGERS = {"http.response.status_code"}  # attributes that the conventions have as numbers
 _SCOPE = "tidegauge"
 
 #: One request's metrics, and the series in them.
-Batch = tuple[MetricsData, list[Series]]
+Batch: TypeAlias = "tuple[MetricsData, list[Series]]"
 
 
-def resource(attributes: Mapping[str, str]) -> Resource:
+def about(attributes: Mapping[str, str]) -> Resource:
     """What the metrics are about.
 
     Args:
         attributes: Such as `service.name`. They come before `OTEL_SERVICE_NAME`, and that before
             `OTEL_RESOURCE_ATTRIBUTES`.
     """
+    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+
     return Resource(
         {
             "service.name": "unknown_service:python",
@@ -65,7 +60,7 @@ class Converter:
     """Turns readings into requests.
 
     Args:
-        about: What the metrics are about.
+        resource: What the metrics are about.
         temporality: What the readings are.
         histograms: Whether histograms are sent with their explicit bounds or exponential buckets.
         max_points: Most series in a request.
@@ -73,14 +68,20 @@ class Converter:
 
     def __init__(
         self,
-        about: Resource,
+        resource: Resource,
         *,
         temporality: Literal["cumulative", "delta"],
         histograms: Literal["explicit", "exponential"],
         max_points: int,
     ) -> None:
-        self._about = about
-        self._temporality = AggregationTemporality[temporality.upper()]
+        import opentelemetry.sdk.metrics.export
+        from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+        self._sdk: ModuleType = opentelemetry.sdk.metrics
+        self._resource = resource
+        self._temporality = opentelemetry.sdk.metrics.export.AggregationTemporality[
+            temporality.upper()
+        ]
         self._histograms = histograms
         self._max_points = max_points
         self._scope = InstrumentationScope(_SCOPE, version(_SCOPE))
@@ -111,48 +112,53 @@ class Converter:
                 room = room - len(part) or self._max_points
 
     def _data(self, metrics: list[Metric]) -> MetricsData:
-        scopes = [ScopeMetrics(self._scope, metrics, schema_url="")]
-        return MetricsData([ResourceMetrics(self._about, scopes, schema_url="")])
+        export = self._sdk.export
+        scopes = [export.ScopeMetrics(self._scope, metrics, schema_url="")]
+        described = export.ResourceMetrics(self._resource, scopes, schema_url="")
+        data: MetricsData = export.MetricsData([described])
+        return data
 
     def _metric(
         self, family: Numbers | Histograms, indices: Sequence[int], reading: Reading
     ) -> Metric:
-        times = (reading.start_ns, reading.time_ns)
-        data: Sum | Gauge | Histogram | ExponentialHistogram
+        sdk, export, times = self._sdk, self._sdk.export, (reading.start_ns, reading.time_ns)
         if isinstance(family, Numbers):
-            points = [_number(family, index, times) for index in indices]
+            numbers = [_number(sdk, family, index, times) for index in indices]
             if family.kind == "counter":
-                data = Sum(points, self._temporality, is_monotonic=True)
+                data = export.Sum(numbers, self._temporality, is_monotonic=True)
             else:
-                data = Gauge(points)
+                data = export.Gauge(numbers)
         elif self._histograms == "explicit":
-            data = Histogram(
-                [_explicit(family, index, times) for index in indices], self._temporality
-            )
+            points = [_explicit(sdk, family, index, times) for index in indices]
+            data = export.Histogram(points, self._temporality)
         else:
             # The smallest and largest value of an interval are not known, only their buckets.
-            exact = self._temporality is AggregationTemporality.CUMULATIVE
-            data = ExponentialHistogram(
-                [_exponential(family, index, times, exact=exact) for index in indices],
-                self._temporality,
-            )
-        return Metric(family.otlp_name, family.help, family.otlp_unit, data)
+            exact = self._temporality is export.AggregationTemporality.CUMULATIVE
+            buckets = [_exponential(sdk, family, index, times, exact=exact) for index in indices]
+            data = export.ExponentialHistogram(buckets, self._temporality)
+        metric: Metric = export.Metric(family.otlp_name, family.help, family.otlp_unit, data)
+        return metric
 
 
-def _number(family: Numbers, index: int, times: tuple[int, int]) -> NumberDataPoint:
+def _number(
+    sdk: ModuleType, family: Numbers, index: int, times: tuple[int, int]
+) -> NumberDataPoint:
     exemplar = family.exemplars.get(index)
-    return NumberDataPoint(
+    point: NumberDataPoint = sdk.export.NumberDataPoint(
         _attributes(family.labels[index]),
         *times,
         float(family.values[index]),  # never an int: the type of a series must not change
-        [] if exemplar is None else [_exemplar(exemplar)],
+        [] if exemplar is None else [_exemplar(sdk, exemplar)],
     )
+    return point
 
 
-def _explicit(family: Histograms, index: int, times: tuple[int, int]) -> HistogramDataPoint:
+def _explicit(
+    sdk: ModuleType, family: Histograms, index: int, times: tuple[int, int]
+) -> HistogramDataPoint:
     counts = [int(count) for count in family.counts[index]]
     unknown: Any = None  # `min` and `max` may be absent, whatever the class says
-    return HistogramDataPoint(
+    point: HistogramDataPoint = sdk.export.HistogramDataPoint(
         _attributes(family.labels[index]),
         *times,
         count=sum(counts),
@@ -161,47 +167,50 @@ def _explicit(family: Histograms, index: int, times: tuple[int, int]) -> Histogr
         explicit_bounds=[float(bound) for bound in family.bounds],
         min=unknown,
         max=unknown,
-        exemplars=_exemplars(family, index),
+        exemplars=_exemplars(sdk, family, index),
     )
+    return point
 
 
 def _exponential(
-    family: Histograms, index: int, times: tuple[int, int], *, exact: bool
+    sdk: ModuleType, family: Histograms, index: int, times: tuple[int, int], *, exact: bool
 ) -> ExponentialHistogramDataPoint:
     histogram = family.exponential(index)
     columns: Any = histogram.columns()
     extremes: Any = (histogram.min, histogram.max) if exact and histogram.count else (None, None)
-    return ExponentialHistogramDataPoint(
+    point: ExponentialHistogramDataPoint = sdk.export.ExponentialHistogramDataPoint(
         _attributes(family.labels[index]),
         *times,
         count=histogram.count,
         sum=float(family.sums[index]),
         scale=histogram.scale,
         zero_count=histogram.zero_count,
-        positive=Buckets(columns["positive_offset"], columns["positive_counts"]),
-        negative=Buckets(columns["negative_offset"], columns["negative_counts"]),
+        positive=sdk.export.Buckets(columns["positive_offset"], columns["positive_counts"]),
+        negative=sdk.export.Buckets(columns["negative_offset"], columns["negative_counts"]),
         flags=0,
         min=extremes[0],
         max=extremes[1],
-        exemplars=_exemplars(family, index),
+        exemplars=_exemplars(sdk, family, index),
     )
+    return point
 
 
-def _exemplars(family: Histograms, index: int) -> list[SdkExemplar]:
+def _exemplars(sdk: ModuleType, family: Histograms, index: int) -> list[SdkExemplar]:
     if not family.exemplars:
         return []
     keys = ((index, bucket) for bucket in range(len(family.bounds) + 1))
-    return [_exemplar(family.exemplars[key]) for key in keys if key in family.exemplars]
+    return [_exemplar(sdk, family.exemplars[key]) for key in keys if key in family.exemplars]
 
 
-def _exemplar(exemplar: Exemplar) -> SdkExemplar:
+def _exemplar(sdk: ModuleType, exemplar: Exemplar) -> SdkExemplar:
     labels = dict(exemplar.labels)
     trace_id, span_id = _id(labels, "trace_id", 32), _id(labels, "span_id", 16)
     if trace_id is not None and span_id is not None:  # one without the other leads nowhere
         del labels["trace_id"], labels["span_id"]
-    return SdkExemplar(
+    found: SdkExemplar = sdk.Exemplar(
         _attributes(labels.items()), float(exemplar.value), exemplar.time_ns, span_id, trace_id
     )
+    return found
 
 
 def _id(labels: Mapping[str, str], name: str, digits: int) -> int | None:
