@@ -134,12 +134,13 @@ def test_histograms(
                 ["", "_total", "_bucket", "_sum", "_count", "_gsum", "_gcount", "_info", "_created"]
             ),
             labels=st.sampled_from(["le", "quantile", "x", "a"]).flatmap(
-                lambda name: st.sampled_from(["", "0", "1", "1.0", "+Inf", "inf", "nan"]).map(
+                lambda name: st.sampled_from(["", "-1", "0", "1", "1.0", "+Inf", "inf", "nan"]).map(
                     lambda value: ((name, value),)
                 )
             )
             | st.just(()),
             value=st.sampled_from([0.0, 1.0, 2.0, -1.0, 0.5, math.nan, math.inf]),
+            time_ns=st.sampled_from([None, None, 0, 1_000_000_000]),
         ),
         max_size=8,
     ),

@@ -41,6 +41,8 @@ class Line:
     def respelt(self, name: str) -> Line:
         """The line with a label's number in the canonical spelling."""
         text = bound_texts([self.number(name)])[0]
+        if text == self.label(name):
+            return self
         labels = tuple((k, text if k == name else value) for k, value in self.sample.labels)
         return Line(self.name, replace(self.sample, labels=labels))
 
@@ -72,23 +74,28 @@ def allowed(kind: str, base: str, lines: Sequence[Line]) -> list[Line]:
 def _histogram(base: str, lines: Sequence[Line]) -> list[Line]:
     """Buckets that end in +Inf and never fall; sum and count both, and only without negatives."""
     buckets = [line for line in lines if line.name == f"{base}_bucket"]
+    rest = {line.name.removeprefix(base): line for line in lines}
     bounds = [line.number("le") for line in buckets]
-    counts = [line.sample.value for line in buckets]
-    whole = all(count >= 0 and count.is_integer() for count in map(float, counts))
-    ascending = all(a < b for a, b in itertools.pairwise(bounds))
-    if not (bounds and bounds[-1] == float("inf") and whole and ascending):
+    counts = [float(line.sample.value) for line in buckets]
+    ascending = all(low < high for low, high in itertools.pairwise(bounds))
+    whole = all(count >= 0 and count.is_integer() for count in counts)
+    if not (bounds and bounds[-1] == float("inf") and ascending and whole):
         return []
     if counts != sorted(counts):
         return []
     found = [line.respelt("le") for line in buckets]
-    rest = [line for line in lines if line.name != f"{base}_bucket"]
-    values = {line.name.removeprefix(base): line.sample.value for line in rest}
-    gauge = "_gsum" in values or "_gcount" in values
-    total, count = ("_gsum", "_gcount") if gauge else ("_sum", "_count")
-    whole = values.get(count) == counts[-1]
-    # Only a gauge's sum may be negative, and only if one of its values may be.
-    if whole and total in values and (values[total] >= 0 if bounds[0] >= 0 else gauge):
-        found += rest
+    gauge = "_gsum" in rest
+    total, count = (
+        rest.get("_gsum" if gauge else "_sum"),
+        rest.get("_gcount" if gauge else "_count"),
+    )
+    if total and count and count.sample.value == counts[-1]:
+        negative = bounds[0] < 0
+        # Only a gauge's sum may be negative, and only if its values may be. NaN is neither.
+        if (total.sample.value >= 0 and (gauge or not negative)) or (
+            total.sample.value < 0 and gauge and negative
+        ):
+            found += [total, count]
     return found
 
 

@@ -170,7 +170,7 @@ class Exposition:
 
     def _fitting(self, family: Samples, form: Form) -> list[Line]:
         """The lines that the format allows, those of one series together."""
-        groups: dict[object, list[Line]] = {}
+        groups: dict[object, dict[int | None, list[Line]]] = {}
         apart = group_label(form.kind, form.base)
         n_given = 0
         for sample in family.samples:
@@ -180,11 +180,18 @@ class Exposition:
             n_given += 1
             name = form.line_name(given)
             if name is not None:
-                group = frozenset(pair for pair in sample.labels if pair[0] != apart)
-                groups.setdefault((group, sample.time_ns), []).append(Line(name, sample))
+                # The lines of an info are one series to its readers.
+                pairs = () if form.kind == "info" else sample.labels
+                group = frozenset([pair for pair in pairs if pair[0] != apart])
+                points = groups.setdefault(group, {})
+                points.setdefault(sample.time_ns, []).append(Line(name, sample))
         fitting: list[Line] = []
-        for lines in groups.values():
-            fitting += allowed(form.kind, form.base, lines) if self._openmetrics else lines
+        for points in groups.values():
+            # A series has no times at all, or its lines are in their order.
+            timed = sorted(time_ns for time_ns in points if time_ns is not None)
+            for time_ns in [None] if None in points else timed:
+                lines = points[time_ns]
+                fitting += allowed(form.kind, form.base, lines) if self._openmetrics else lines
         if len(fitting) < n_given:
             self._omissions.add(
                 f"a line of metric {family.name!r}", f"it is not as a {form.kind} must be"

@@ -6,6 +6,7 @@ The only module that imports prometheus_client, and only when it is used.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -135,24 +136,17 @@ def families_of(registry: Collector) -> list[Samples]:
     found: dict[tuple[str, str], Samples] = {}
     samples: dict[tuple[str, str], list[Sample]] = {}
     for metric in registry.collect():
+        places: dict[str, tuple[Samples, str]] = {}
         for line in metric.samples:
             if line.name == f"{metric.name}_created" or line.native_histogram is not None:
                 continue
-            family, suffix = _placed(metric, line.name)
+            if line.name not in places:
+                places[line.name] = _placed(metric, line.name)
+            family, suffix = places[line.name]
             key = (family.name, family.kind)
             found.setdefault(key, family)
             samples.setdefault(key, []).append(_sample(line, suffix))
-    return [
-        Samples(
-            name=family.name,
-            help=family.help,
-            unit=family.unit,
-            otlp_name=family.otlp_name,
-            kind=family.kind,
-            samples=samples[key],
-        )
-        for key, family in sorted(found.items())
-    ]
+    return [dataclasses.replace(found[key], samples=samples[key]) for key in sorted(found)]
 
 
 def _placed(metric: Metric, line_name: str) -> tuple[Samples, str]:

@@ -412,6 +412,44 @@ def test_lines_of_one_series_are_put_together(openmetrics: Render) -> None:
     assert len(list(parse_openmetrics(page))) == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "bound", "total", "shown"),
+    [
+        ("gaugehistogram", "1", -1.0, False),
+        ("gaugehistogram", "-1", -1.0, True),
+        ("gaugehistogram", "-1", math.nan, False),
+        ("gaugehistogram", "1", 1.0, True),
+        ("histogram", "1", 1.0, True),
+        ("histogram", "1", -1.0, False),
+        ("histogram", "-1", 1.0, False),
+    ],
+)
+def test_the_sum_of_a_histogram_given_line_by_line(
+    openmetrics: Render, kind: str, bound: str, total: float, shown: bool
+) -> None:
+    """Sum and count are there where OpenMetrics allows the sum."""
+    gauge_mark = "g" if kind == "gaugehistogram" else ""
+    samples = [
+        Sample("_bucket", (("le", bound),), 1.0),
+        Sample("_bucket", (("le", "+Inf"),), 2.0),
+        Sample(f"_{gauge_mark}count", (), 2.0),
+        Sample(f"_{gauge_mark}sum", (), total),
+    ]
+    page = openmetrics(Samples(name="x", kind=kind, samples=samples))
+    (family,) = parse_openmetrics(page)
+    assert len(family.samples) == (4 if shown else 2)
+
+
+def test_times_of_a_series_ascend(text: Render, openmetrics: Render) -> None:
+    """Lines of a series are put in the order of their times; one without a time stands alone."""
+    timed = [Sample("", (), float(time), time_ns=time * 1_000_000_000) for time in (2, 1)]
+    family = Samples(name="g", kind="gauge", samples=timed)
+    assert text(family).endswith("g 1.0 1000\ng 2.0 2000\n")
+    alone = dataclasses.replace(family, samples=[*timed, Sample("", (), 3.0)])
+    for render in (text, openmetrics):
+        assert [line for line in render(alone).splitlines() if line[0] == "g"] == ["g 3.0"]
+
+
 def test_what_is_left_out_is_remembered_within_bounds(caplog: pytest.LogCaptureFixture) -> None:
     """At most a thousand things are said to be left out, so that memory is bounded."""
     omissions = Omissions()
