@@ -20,8 +20,9 @@ from tidegauge.catalog import builtin_catalog, load_catalog
 from tidegauge.journal.follow import FollowerThread, OutwardFollower
 from tidegauge.journal.segment import Refused
 from tidegauge.journal.slot import slot_directories
-from tidegauge.model.errors import ConfigError, StoreError
-from tidegauge.model.tables import TABLES
+from tidegauge.live.place import LIVE_FILE
+from tidegauge.model.errors import StoreError
+from tidegauge.parts import Parts
 from tidegauge.query.front import reader
 from tidegauge.record import aggregate
 from tidegauge.record.context import Context, current
@@ -34,103 +35,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidegauge.catalog import Catalog
-    from tidegauge.export.mlflow import MlflowFollower
-    from tidegauge.query.query import Query
+    from tidegauge.integrations.accuracy import AccuracyJob
+    from tidegauge.live.families import Reading
+    from tidegauge.live.follower import LiveFollower
     from tidegauge.store.caretaker import Caretaker
     from tidegauge.store.drain import DrainFollower
-    from tidegauge.store.store import Store
 
-__all__ = ["Parts", "assemble", "configure", "flush", "parts", "shutdown"]
+__all__ = ["assemble", "configure", "flush", "live_reading", "parts", "shutdown"]
 
 _log = logging.getLogger("tidegauge")
-
-
-class Parts:
-    """The parts that settings call for, each made when it is first asked for. Nothing runs.
-
-    Attributes:
-        settings: The settings.
-        catalog: The vocabulary: the built-in one with the one that the settings name.
-    """
-
-    def __init__(self, chosen: Settings, catalog: Catalog) -> None:
-        self.settings = chosen
-        self.catalog = catalog
-        self._store: Store | None = None
-        self._query: Query | None = None
-
-    @property
-    def root(self) -> Path:
-        """The directory of the store; it may not exist."""
-        return Path(self.settings.store)
-
-    @property
-    def store(self) -> Store:
-        """The store."""
-        if self._store is None:
-            from tidegauge.store.store import Store
-
-            self._store = Store(self.root, tables_uri=self.settings.tables_uri)
-        return self._store
-
-    @property
-    def query(self) -> Query:
-        """The read side over the store."""
-        if self._query is None:
-            from tidegauge.query.query import Query
-
-            self._query = Query(self.store, self.catalog)
-        return self._query
-
-    def close(self) -> None:
-        """Close what was opened; the next use opens it again."""
-        if self._query is not None:
-            self._query.close()
-        if self._store is not None:
-            self._store.close()
-
-    def drain(self) -> DrainFollower:
-        """A follower that fills the store."""
-        from tidegauge.store.drain import DrainFollower
-
-        chosen = self.settings
-        return DrainFollower(
-            self.store, due_points=chosen.drain_after_points, due_s=chosen.drain_after_s
-        )
-
-    def caretaker(self) -> Caretaker:
-        """What compacts the tables and retires old facts, as the settings say."""
-        from tidegauge.store.caretaker import Caretaker
-        from tidegauge.store.maintenance import Retention
-
-        metrics: dict[str, float] = {}
-        for name, metric_days in self.settings.retention_metrics.items():
-            metrics |= dict.fromkeys(self.catalog.stored_names(name), metric_days)
-        kept = Retention(days=self.settings.retention_days, metrics=metrics)
-        return Caretaker(self.store, retention=dict.fromkeys(TABLES, kept))
-
-    def mlflow(self) -> MlflowFollower:
-        """A follower that delivers to MLflow. From now on the journal waits for it.
-
-        Raises:
-            ConfigError: Neither the settings nor an earlier process want one. The journal would
-                wait for it for ever.
-            MissingExtraError: MLflow is not installed.
-        """
-        if not (self.settings.mlflow or "mlflow" in self.store.state.followers()):
-            raise ConfigError(
-                "facts of this store do not go to MLflow",
-                got=str(self.root),
-                fix="If they are to, set mlflow=True, or TIDEGAUGE_MLFLOW=1.",
-            )
-        from tidegauge.export.mlflow import MlflowFollower
-
-        return MlflowFollower(
-            self.store,
-            self.catalog,
-            tracking_uri=self.settings.mlflow_tracking_uri,
-            name_style=self.settings.mlflow_name_style,
-        )
 
 
 class _Process(Parts):
@@ -183,19 +96,32 @@ class _LateDrain:
         self._process = process
         self._begun_s = time.monotonic()
         self._inner: DrainFollower | None = None
+        self._live: LiveFollower | None = None
+        self._judge: AccuracyJob | None = None
         self._care: Caretaker | None = None
 
     def advance(self, *, force: bool = False) -> bool:
+        # First, so that a drain can delete what both have passed.
+        self._keep_live(force=force)
         if not (force or self._inner is not None or self._may_be_due()):
             return False
         more = self._drain().advance(force=force)
+        if not more:
+            self._accuracy().advance(force=force)
         if not (more or force):
             # Whoever drains looks after the tables too, once an hour, when nothing waits.
             self._caretaker().advance()
         return more
 
     def is_caught_up(self) -> bool:
-        return self._drain().is_caught_up()
+        is_live = self._live is None or self._live.is_caught_up()
+        return is_live and self._drain().is_caught_up()
+
+    def _keep_live(self, *, force: bool) -> None:
+        if self._live is None and (self._process.root / LIVE_FILE).exists():
+            self._live = self._process.live_follower()
+        if self._live is not None:
+            self._live.advance(force=force)
 
     def _may_be_due(self) -> bool:
         waited_s = time.monotonic() - self._begun_s
@@ -209,6 +135,11 @@ class _LateDrain:
         if self._inner is None:
             self._inner = self._process.drain()
         return self._inner
+
+    def _accuracy(self) -> AccuracyJob:
+        if self._judge is None:
+            self._judge = self._process.accuracy()
+        return self._judge
 
     def _caretaker(self) -> Caretaker:
         if self._care is None:
@@ -312,6 +243,15 @@ def parts() -> Parts:
         if _reading is None:
             _reading = assemble(**_given)
         return _reading
+
+
+def live_reading() -> Reading:
+    """The live metrics of this process's store.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    return parts().live.read()
 
 
 def assemble(**given: Any) -> Parts:

@@ -23,8 +23,8 @@ from tidegauge.model.spec import MetricSpec
 
 __all__ = ["Settings", "describe_settings", "read_settings"]
 
-_POSITIVE = ("fsync_interval_ms", "segment_slots", "drain_after_points")
-_NOT_NEGATIVE = ("drain_after_s", "exit_wait_s", "retention_days")
+_POSITIVE = ("fsync_interval_ms", "segment_slots", "drain_after_points", "live_series_ttl_s")
+_NOT_NEGATIVE = ("drain_after_s", "exit_wait_s", "retention_days", "live_gauge_ttl_s")
 _DIMENSIONS = ("service", "environment")
 _ANY_METRIC = MetricSpec(name="custom:any", description="any")
 
@@ -74,6 +74,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retention_metrics: Annotated[
         dict[str, float], 'the same for single metrics, such as {"model:latency_ms": 7}'
     ] = {}
+    live_gauge_ttl_s: Annotated[
+        float, "seconds for which a gauge is shown after its latest fact once its process has ended"
+    ] = 300.0
+    live_series_ttl_s: Annotated[
+        float | None, "seconds after which live metrics drop a series without facts; never if unset"
+    ] = None
     mlflow: Annotated[bool, "deliver facts of a run to MLflow; needs the extra `mlflow`"] = False
     mlflow_tracking_uri: Annotated[str | None, "tracking URI; MLflow's own if unset"] = None
     mlflow_name_style: Annotated[
@@ -179,7 +185,7 @@ def _check_texts(settings: Settings) -> None:
 
 def _check_ranges(settings: Settings) -> None:
     for name in _POSITIVE:
-        if (value := getattr(settings, name)) <= 0:
+        if (value := getattr(settings, name)) is not None and not 0 < value < math.inf:
             raise _out_of_range(name, value, "more than 0")
     for name in _NOT_NEGATIVE:
         if (value := getattr(settings, name)) is not None and not 0 <= value < math.inf:

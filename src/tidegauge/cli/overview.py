@@ -15,7 +15,7 @@ from tidegauge.cli.output import Block, Column, Lines, Pairs, Table, bytes_text
 from tidegauge.cli.session import Session
 
 if TYPE_CHECKING:
-    from tidegauge.config import Parts
+    from tidegauge.parts import Parts
     from tidegauge.store.state import DeadLetter
     from tidegauge.store.status import Balance, Status
 

@@ -11,7 +11,7 @@ from tidegauge.cli.output import Output
 from tidegauge.model.errors import StoreError
 
 if TYPE_CHECKING:
-    from tidegauge.config import Parts
+    from tidegauge.parts import Parts
 
 __all__ = ["Session"]
 

@@ -18,7 +18,7 @@ from tidegauge.cli.session import Session
 from tidegauge.model.errors import MissingExtraError, StoreError
 
 if TYPE_CHECKING:
-    from tidegauge.config import Parts
+    from tidegauge.parts import Parts
     from tidegauge.store.maintenance import Retention
 
 __all__ = ["commands", "compact", "doctor", "drain"]

@@ -29,6 +29,7 @@ from tidegauge.journal.layout import (
 )
 from tidegauge.journal.segment import Allocator, Refused, Segment, lane_segments
 from tidegauge.journal.state import SlotState
+from tidegauge.model.tables import TABLES
 
 __all__ = ["MAX_EVENT_BYTES", "Batch", "EventLane", "Record", "decode_facts", "encode", "facts_in"]
 
@@ -45,6 +46,15 @@ class Record(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     columns: dict[str, object]
 
 
+class Row(msgspec.Struct, frozen=True, array_like=True, tag="t"):
+    """A `Record` whose columns have no names: all columns of the table, in its order."""
+
+    table: str
+    time_ns: int
+    series: int
+    values: list[object]
+
+
 class Batch(msgspec.Struct, frozen=True, array_like=True, tag="b"):
     """Values recorded together: one per series of a vector, in its order."""
 
@@ -54,10 +64,12 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, tag="b"):
     values: list[float]
 
 
-_decode = msgspec.msgpack.Decoder(Record | Batch).decode
-#: Turns a `Record`, or the tuple `("b", time_ns, vector, step, values)`, into a frame's payload: a
-#: `Batch` would be the same bytes and 60 ns more.
+_decode = msgspec.msgpack.Decoder(Record | Row | Batch).decode
+#: Turns a `Record`, the tuple `("t", table, time_ns, series, values)` or the tuple `("b", time_ns,
+#: vector, step, values)` into a frame's payload: a `Row` or `Batch` would be the same bytes and
+#: 60 ns more.
 encode = msgspec.msgpack.Encoder().encode
+_COLUMNS = {name: tuple(column.name for column in table.columns) for name, table in TABLES.items()}
 #: A frame's head, and what `padded` adds before it rounds down.
 _FRAME_ROOM = FRAME.size + FRAME_ALIGNMENT - 1
 #: Where the page keeps the lane's facts.
@@ -190,10 +202,19 @@ class EventLane:
 def decode_facts(payload: bytes | memoryview) -> Record | Batch | None:
     """Decode the payload of a frame; None if it is of a kind that this version does not know."""
     try:
-        fact: Record | Batch = _decode(payload)
+        fact: Record | Row | Batch = _decode(payload)
     except msgspec.DecodeError:
         return None
-    return fact
+    return _named(fact) if isinstance(fact, Row) else fact
+
+
+def _named(row: Row) -> Record:
+    names = _COLUMNS.get(row.table, ())
+    # More values than names are of a newer version, fewer are of an older one.
+    columns = {
+        name: value for name, value in zip(names, row.values, strict=False) if value is not None
+    }
+    return Record(row.table, row.time_ns, row.series, columns)
 
 
 def facts_in(fact: Record | Batch) -> int:

@@ -226,7 +226,7 @@ class JournalWriter:
         return self.put_payload(payload, generation, len(values))
 
     def put_payload(self, payload: bytes, generation: int, count: int) -> bool:
-        """The same for the payload of a batch with `count` values, or of a `Record`."""
+        """The same for the payload of a batch with `count` values, or of a row."""
         # `_alone`, written out: this is the hot path of a batch.
         with self.lock:
             if self._busy:

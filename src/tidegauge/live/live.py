@@ -8,6 +8,7 @@ totals in memory and folds what has come since. Whoever carries facts to the tab
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -18,8 +19,9 @@ from tidegauge.live.collectors import Collectors
 from tidegauge.live.families import Reading
 from tidegauge.live.fold import Fold, SegmentsGone
 from tidegauge.live.history import count_anew
+from tidegauge.live.place import FOLLOWER
 from tidegauge.live.reading import families_of, without_conflicts
-from tidegauge.live.saved import FOLLOWER, SavedTotals
+from tidegauge.live.saved import SavedTotals
 from tidegauge.live.self_metrics import self_metrics
 from tidegauge.live.state_file import Head
 from tidegauge.live.totals import NO_TIME
@@ -62,7 +64,12 @@ class Live:
         self._catalog = catalog
         self._gauge_ttl_ns = int(gauge_ttl_s * 1e9)
         self._collectors = collectors or Collectors()
-        self._saved = SavedTotals(store, catalog, series_ttl_s=series_ttl_s)
+        self._series_ttl_s = series_ttl_s
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._saved = SavedTotals(self._store, self._catalog, series_ttl_s=self._series_ttl_s)
         self._lock = threading.RLock()
         self._fold: Fold | None = None
         self._epoch = 0
@@ -72,17 +79,14 @@ class Live:
         self._sharing = threading.Lock()
         self._shared: Future[Reading] | None = None
 
-    @property
-    def is_wanted(self) -> bool:
-        """Whether anybody has ever read the live metrics of this store."""
-        return self._saved.exists
-
     def read(self) -> Reading:
         """All live metrics now. Whoever asks while they are being read gets the same reading.
 
         Raises:
             StoreError: The store cannot be read.
         """
+        if self._pid != os.getpid():  # the parent may hold the locks for ever
+            self._begin()
         mine: Future[Reading] = Future()
         with self._sharing:
             shared = self._shared

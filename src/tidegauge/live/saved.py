@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from tidegauge.catalog import Catalog
 from tidegauge.live.expiry import without_series_before
 from tidegauge.live.fold import Fold
+from tidegauge.live.place import FOLLOWER, LIVE_FILE
 from tidegauge.live.state_file import (
     Head,
     Unusable,
@@ -22,11 +23,8 @@ from tidegauge.store.leader import exclusive
 from tidegauge.store.state import Lane
 from tidegauge.store.store import Store
 
-__all__ = ["FOLLOWER", "LIVE_FILE", "SavedTotals"]
+__all__ = ["SavedTotals"]
 
-#: The name under which the journal waits for live metrics.
-FOLLOWER = "live"
-LIVE_FILE = "live.state"
 _LOCK_FILE = "live.lock"
 _LOOK_S = 0.02
 
@@ -105,6 +103,8 @@ class SavedTotals:
                 epoch = self.new_epoch(epoch)
         journal_id, slots = self._store.slots()
         before = self.head()
+        if before is not None and (before.epoch, before.positions) == (epoch, fold.positions):
+            return epoch, fold
         for slot in slots:
             # The file must not be ahead of the journal on the disk; see `SlotReader.sync`.
             position = fold.positions.get(slot.name)

@@ -38,12 +38,16 @@ class Column(msgspec.Struct, frozen=True):
             `json` a JSON document as text, `i64_list` a list of 64-bit integers.
         description: One line for people.
         nullable: Whether it may be empty.
+        least: Smallest number that may be recorded, inclusive; any if None.
+        most: Largest number that may be recorded, inclusive; any if None.
     """
 
     name: str
     kind: ColumnKind
     description: str
     nullable: bool = True
+    least: float | None = None
+    most: float | None = None
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -90,7 +94,8 @@ class Table(msgspec.Struct, frozen=True):
     Attributes:
         name: Name of the Delta table, of its SQL view and of its event records.
         description: One line for people.
-        columns: The columns beyond `COMMON_COLUMNS`.
+        columns: The columns beyond `COMMON_COLUMNS`. Rows in journals rely on their order: add at
+            the end, and never take one away.
         metrics: The live metrics that its rows feed.
     """
 
@@ -166,11 +171,22 @@ REQUESTS = Table(
         Column("status", "i64", "HTTP status; 499 if the client went away first"),
         Column("outcome", "str", "ok, error, cancelled or disconnected", nullable=False),
         Column("error_type", "str", "class of the exception, or the status, of a failed request"),
-        Column("duration_s", "f64", "seconds until the last byte was handed on", nullable=False),
-        Column("first_byte_s", "f64", "seconds until the response began"),
-        Column("stream_s", "f64", "seconds between the first and the last part of the response"),
-        Column("request_bytes", "i64", "size of the request's body"),
-        Column("response_bytes", "i64", "size of the response's body"),
+        Column(
+            "duration_s",
+            "f64",
+            "seconds until the last byte was handed on",
+            nullable=False,
+            least=0,
+        ),
+        Column("first_byte_s", "f64", "seconds until the response began", least=0),
+        Column(
+            "stream_s",
+            "f64",
+            "seconds between the first and the last part of the response",
+            least=0,
+        ),
+        Column("request_bytes", "i64", "size of the request's body", least=0),
+        Column("response_bytes", "i64", "size of the response's body", least=0),
         Column("scheme", "str", "http, https, ws or wss"),
         Column("trace_id", "str", "the trace it belongs to, 32 hex digits"),
     ),
@@ -209,10 +225,10 @@ PREDICTIONS = Table(
         Column("endpoint", "str", "where it was asked for; empty for all but the first of a batch"),
         Column("prediction", "f64", "the predicted number, or the class if that is a number"),
         Column("prediction_text", "str", "the predicted class, if that is a text"),
-        Column("confidence", "f64", "the model's confidence, 0 to 1"),
-        Column("latency_s", "f64", "seconds that the call took"),
-        Column("feature_count", "i64", "number of features"),
-        Column("batch_size", "i64", "predictions of the call, if it was for a batch"),
+        Column("confidence", "f64", "the model's confidence, 0 to 1", least=0, most=1),
+        Column("latency_s", "f64", "seconds that the call took", least=0),
+        Column("feature_count", "i64", "number of features", least=0),
+        Column("batch_size", "i64", "predictions of the call, if it was for a batch", least=0),
         Column("status", "str", "success or error", nullable=False),
         Column("error_type", "str", "class of the exception of a failed one"),
         Column("prediction_id", "str", "what a later ground truth names it by"),

@@ -87,8 +87,9 @@ class Engine:
         for name in tables:
             taken = snapshot(self._store, name, time_range)
             with readable_errors(name):  # DuckDB looks into the first file
-                taken.register(connection, name if canonical is None else _STORED.format(name))
-            if canonical is None:
+                is_plain = canonical is None or "metric" not in taken.tail.column_names
+                taken.register(connection, name if is_plain else _STORED.format(name))
+            if is_plain:
                 continue
             connection.execute(
                 f"CREATE OR REPLACE TEMPORARY VIEW {name} AS "

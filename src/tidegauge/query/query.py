@@ -15,6 +15,7 @@ from tidegauge.model.errors import QueryError
 from tidegauge.model.tables import INTERVALS, POINTS, TABLES
 from tidegauge.model.times import TimeLike, TimeRange, parse_duration_s, time_range
 from tidegauge.query import sql as pieces
+from tidegauge.query.accuracy import Accuracy, accuracies
 from tidegauge.query.compare import compare_table
 from tidegauge.query.engine import Engine
 from tidegauge.query.errors import did_you_mean, readable_errors
@@ -248,6 +249,10 @@ class Query:
             )
         limit_s = None if timeout_s is None else parse_duration_s(timeout_s)
         return run(connection, query, compute, timeout_s=limit_s, tables=(*TABLES, "metrics"))
+
+    def accuracies(self) -> list[Accuracy]:
+        """The accuracy of every model version of which ground truths are known."""
+        return accuracies(self._engine)
 
     def latest(self, **labels: object) -> dict[str, float]:
         """The newest value of every metric among the chosen facts, by full name.

@@ -8,7 +8,7 @@ checked for what a program could have put into it, numbers that are not finite a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any, Protocol
 
 import msgspec
@@ -25,7 +25,7 @@ from tidegauge.record.context import Context
 from tidegauge.record.hot import NOT_PLAIN
 from tidegauge.record.recorder import FAULTS, Recorder
 
-__all__ = ["Dimensions", "Put", "RowWriter"]
+__all__ = ["Dimensions", "Put", "RowWriter", "Values"]
 
 #: Pairs of label and value, dimensions among them, in any order.
 Dimensions = tuple[tuple[str, str], ...]
@@ -33,22 +33,22 @@ Dimensions = tuple[tuple[str, str], ...]
 _MAX_FLOAT = 1.7976931348623157e308
 _MOST_TEXT_CHARS = 10_000
 _MOST_KNOWN = 1_000
-_KINDS: dict[str, Any] = {
-    "f64": Annotated[float, Meta(ge=-_MAX_FLOAT, le=_MAX_FLOAT)],
-    "i64": int,
-    "i32": int,
-    "str": Annotated[str, Meta(max_length=_MOST_TEXT_CHARS)],
-}
+_MAX_INT = 2**63 - 1
+_TEXT = Annotated[str, Meta(max_length=_MOST_TEXT_CHARS)]
+
+
+#: The columns of a row in the order of its table.
+Values = tuple[object, ...]
 
 
 class Put(Protocol):
     """Records one row. In lenient mode it never raises."""
 
-    def __call__(self, columns: dict[str, object], time_ns: int | None = None) -> None:
+    def __call__(self, values: Values, time_ns: int | None = None) -> None:
         """Record a row.
 
         Args:
-            columns: The table's own columns by name; those without a value are left out.
+            values: The table's own columns in its order, None where there is no value.
             time_ns: When it happened, if not now.
 
         Raises:
@@ -81,24 +81,24 @@ class RowWriter:
         # By context: the id of the series, and the generation for which it is valid.
         known: dict[object, tuple[int, int]] = {}
 
-        def put(columns: dict[str, object], time_ns: int | None = None) -> None:
+        def put(values: Values, time_ns: int | None = None) -> None:
             try:
                 series, generation = known[recorder.context()]
                 if time_ns is None:
                     time_ns = recorder.now_ns()
-                payload = encode(("r", name, time_ns, series, columns))
+                payload = encode(("t", name, time_ns, series, values))
                 check(payload)
                 if writer.put_payload(payload, generation, 1):
                     return
             except NOT_PLAIN:
                 pass  # not seen before, or not plain: the slow path finds out what it is and tells
-            self._put_carefully(columns, labels, time_ns, known)
+            self._put_carefully(values, labels, time_ns, known)
 
         return put
 
     def _put_carefully(
         self,
-        columns: dict[str, object],
+        values: Values,
         labels: Dimensions,
         time_ns: int | None,
         known: dict[object, tuple[int, int]],
@@ -106,11 +106,15 @@ class RowWriter:
         recorder, writer = self._recorder, self._recorder.writer
         try:
             recorder.get_ready()
+            values = tuple(_plain(value) for value in values)
             context = recorder.context()
             time_ns = recorder.now_ns() if time_ns is None else time_ns
             key = self._key(context, labels)
-            self._check_columns(columns)
+            self._check_values(values)
             with writer.lock:
+                names = (column.name for column in self._table.columns)
+                pairs = zip(names, values, strict=True)
+                columns = {name: value for name, value in pairs if value is not None}
                 writer.put_event(self._table.name, key, time_ns, columns)
                 if len(known) >= _MOST_KNOWN:
                     known.clear()
@@ -124,14 +128,20 @@ class RowWriter:
         checked = {name: check_label(self._spec, name, value) for name, value in merged.items()}
         return SeriesKey("", *split_labels(checked))
 
-    def _check_columns(self, columns: Mapping[str, object]) -> None:
-        for name, value in columns.items():
+    def _check_values(self, values: Values) -> None:
+        for column, value in zip(self._table.columns, values, strict=False):
             if isinstance(value, float) and not math.isfinite(value):
-                raise _not_finite(self._table, name, value)
+                raise _not_finite(self._table, column.name, value)
         try:
-            self._check(encode(("r", self._table.name, 0, 0, columns)))
+            self._check(encode(("t", self._table.name, 0, 0, values)))
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise _bad_row(self._table, columns, error) from error
+            raise _bad_row(self._table, values, error) from error
+
+
+def _plain(value: object) -> object:
+    """The number of a NumPy or PyTorch scalar."""
+    item = getattr(value, "item", None)
+    return item() if callable(item) else value
 
 
 def _row_check(table: Table) -> Callable[[bytes], object]:
@@ -139,17 +149,19 @@ def _row_check(table: Table) -> Callable[[bytes], object]:
 
     Decoding what was just encoded checks types and bounds in less time than Python code could.
     """
-    fields = [_field(column) for column in table.columns]
-    row = msgspec.defstruct(
-        f"Row_{table.name}", fields, forbid_unknown_fields=True, kw_only=True, gc=False
-    )
+    row: Any = tuple[tuple(_kind(column) for column in table.columns)]  # type: ignore[misc]
     time_ns = Annotated[int, Meta(ge=0, le=ALL_BITS >> 1)]
-    return msgspec.msgpack.Decoder(tuple[str, str, time_ns, int, row]).decode  # type: ignore[valid-type]
+    return msgspec.msgpack.Decoder(tuple[str, str, time_ns, int, row]).decode
 
 
-def _field(column: Column) -> tuple[str, Any] | tuple[str, Any, Any]:
-    kind = _KINDS[column.kind]
-    return (column.name, kind | None, None) if column.nullable else (column.name, kind)
+def _kind(column: Column) -> Any:
+    kind: Any = _TEXT
+    if column.kind != "str":
+        number, largest = (float, _MAX_FLOAT) if column.kind == "f64" else (int, _MAX_INT)
+        least = -largest if column.least is None else number(column.least)
+        most = largest if column.most is None else number(column.most)
+        kind = Annotated[number, Meta(ge=least, le=most)]
+    return kind | None if column.nullable else kind
 
 
 def _not_finite(table: Table, name: str, value: float) -> MetricValidationError:
@@ -162,11 +174,11 @@ def _not_finite(table: Table, name: str, value: float) -> MetricValidationError:
     )
 
 
-def _bad_row(table: Table, columns: object, error: Exception) -> MetricValidationError:
+def _bad_row(table: Table, values: Values, error: Exception) -> MetricValidationError:
     return MetricValidationError(
         f"a row does not fit the table {table.name!r} ({error})",
-        reason="bad_value",
-        got=columns,
+        reason="out_of_range" if "= " in str(error) else "bad_value",
+        got=values,
         allowed=", ".join(f"{column.name} ({column.kind})" for column in table.columns),
         fix=f"Texts have at most {_MOST_TEXT_CHARS} characters and can be written as UTF-8.",
     )

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts that settings call for: store, query, live metrics, and the followers by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tidegauge.live.collectors import Collectors
+from tidegauge.model.errors import ConfigError
+from tidegauge.model.tables import TABLES
+from tidegauge.record.front import recorder
+from tidegauge.settings import Settings
+
+if TYPE_CHECKING:
+    from tidegauge.catalog import Catalog
+    from tidegauge.export.mlflow import MlflowFollower
+    from tidegauge.integrations.accuracy import AccuracyJob
+    from tidegauge.live.follower import LiveFollower
+    from tidegauge.live.live import Live
+    from tidegauge.query.query import Query
+    from tidegauge.store.caretaker import Caretaker
+    from tidegauge.store.drain import DrainFollower
+    from tidegauge.store.store import Store
+
+__all__ = ["Parts", "collectors"]
+
+#: What this process contributes to live metrics besides facts.
+collectors = Collectors()
+
+
+class Parts:
+    """The parts that settings call for, each made when it is first asked for. Nothing runs.
+
+    Attributes:
+        settings: The settings.
+        catalog: The vocabulary: the built-in one with the one that the settings name.
+    """
+
+    def __init__(self, chosen: Settings, catalog: Catalog) -> None:
+        self.settings = chosen
+        self.catalog = catalog
+        self._store: Store | None = None
+        self._query: Query | None = None
+        self._live: Live | None = None
+
+    @property
+    def root(self) -> Path:
+        """The directory of the store; it may not exist."""
+        return Path(self.settings.store)
+
+    @property
+    def store(self) -> Store:
+        """The store."""
+        if self._store is None:
+            from tidegauge.store.store import Store
+
+            self._store = Store(self.root, tables_uri=self.settings.tables_uri)
+        return self._store
+
+    @property
+    def query(self) -> Query:
+        """The read side over the store."""
+        if self._query is None:
+            from tidegauge.query.query import Query
+
+            self._query = Query(self.store, self.catalog)
+        return self._query
+
+    @property
+    def live(self) -> Live:
+        """The live metrics of the store."""
+        if self._live is None:
+            from tidegauge.live.live import Live
+
+            self._live = Live(
+                self.store,
+                self.catalog,
+                gauge_ttl_s=self.settings.live_gauge_ttl_s,
+                series_ttl_s=self.settings.live_series_ttl_s,
+                collectors=collectors,
+            )
+        return self._live
+
+    def close(self) -> None:
+        """Close what was opened; the next use opens it again."""
+        if self._query is not None:
+            self._query.close()
+        if self._store is not None:
+            self._store.close()
+
+    def drain(self) -> DrainFollower:
+        """A follower that fills the store."""
+        from tidegauge.store.drain import DrainFollower
+
+        chosen = self.settings
+        return DrainFollower(
+            self.store, due_points=chosen.drain_after_points, due_s=chosen.drain_after_s
+        )
+
+    def live_follower(self) -> LiveFollower:
+        """A follower that keeps the live metrics of the store on its disk."""
+        from tidegauge.live.follower import LiveFollower
+
+        return LiveFollower(self.live)
+
+    def accuracy(self) -> AccuracyJob:
+        """What records the accuracy of models when ground truths have come."""
+        from tidegauge.integrations.accuracy import AccuracyJob
+
+        return AccuracyJob(self.store, self.query, recorder)
+
+    def caretaker(self) -> Caretaker:
+        """What compacts the tables and retires old facts, as the settings say."""
+        from tidegauge.store.caretaker import Caretaker
+        from tidegauge.store.maintenance import Retention
+
+        metrics: dict[str, float] = {}
+        for name, metric_days in self.settings.retention_metrics.items():
+            metrics |= dict.fromkeys(self.catalog.stored_names(name), metric_days)
+        kept = Retention(days=self.settings.retention_days, metrics=metrics)
+        return Caretaker(self.store, retention=dict.fromkeys(TABLES, kept))
+
+    def mlflow(self) -> MlflowFollower:
+        """A follower that delivers to MLflow. From now on the journal waits for it.
+
+        Raises:
+            ConfigError: Neither the settings nor an earlier process want one. The journal would
+                wait for it for ever.
+            MissingExtraError: MLflow is not installed.
+        """
+        if not (self.settings.mlflow or "mlflow" in self.store.state.followers()):
+            raise ConfigError(
+                "facts of this store do not go to MLflow",
+                got=str(self.root),
+                fix="If they are to, set mlflow=True, or TIDEGAUGE_MLFLOW=1.",
+            )
+        from tidegauge.export.mlflow import MlflowFollower
+
+        return MlflowFollower(
+            self.store,
+            self.catalog,
+            tracking_uri=self.settings.mlflow_tracking_uri,
+            name_style=self.settings.mlflow_name_style,
+        )

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How often the predictions of each model version turned out to be right."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tidegauge.model.tables import GROUND_TRUTHS, PREDICTIONS
+from tidegauge.query.engine import Engine
+
+__all__ = ["Accuracy", "accuracies"]
+
+# A probability stands for the class that it is nearer to. A truth that is no whole number belongs
+# to a regression, which is never "right".
+_SQL = f"""
+    WITH truths AS (
+        SELECT prediction_id, max_by(struct_pack(n := truth, s := truth_text), time) AS truth
+        FROM {GROUND_TRUTHS.name} GROUP BY prediction_id
+    )
+    SELECT model, model_version, service, environment, count(*), count_if(CASE
+        WHEN truth.s IS NOT NULL THEN prediction_text IS NOT DISTINCT FROM truth.s
+        WHEN prediction IS NULL THEN false
+        WHEN truth.n IN (0, 1) AND prediction BETWEEN 0 AND 1
+            THEN (prediction >= 0.5) = (truth.n = 1)
+        ELSE prediction = truth.n
+    END)
+    FROM {PREDICTIONS.name} JOIN truths USING (prediction_id)
+    WHERE truth.n IS NULL OR truth.n = floor(truth.n)
+    GROUP BY ALL ORDER BY ALL
+"""
+
+
+class Accuracy(msgspec.Struct, frozen=True):
+    """The score of one version of a model.
+
+    Attributes:
+        labels: Its dimensions; those that are not known are absent.
+        n: Predictions whose truth is known.
+        n_right: Those among them that were right.
+    """
+
+    labels: dict[str, str]
+    n: int
+    n_right: int
+
+
+def accuracies(engine: Engine) -> list[Accuracy]:
+    """The accuracy of every model version of which truths are known.
+
+    A failed prediction counts as wrong. Of several truths for one prediction the latest holds.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    connection = engine.connect()
+    try:
+        engine.view(connection, (PREDICTIONS.name, GROUND_TRUTHS.name))
+        rows = connection.execute(_SQL).fetchall()
+    finally:
+        connection.close()
+    names = ("model", "model_version", "service", "environment")
+    return [
+        Accuracy(
+            {name: text for name, text in zip(names, row, strict=False) if text is not None},
+            *row[len(names) :],
+        )
+        for row in rows
+    ]
