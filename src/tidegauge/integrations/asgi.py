@@ -20,6 +20,7 @@ from tidegauge.integrations.http_requests import (
     RequestLog,
     content_length,
     request_log,
+    trace_id_of,
 )
 from tidegauge.integrations.http_routes import listen_to_frameworks
 from tidegauge.record.front import recorder as process_recorder
@@ -36,7 +37,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # What carries the response's body: itself, or where the server finds it.
 _PARTS = frozenset({"http.response.body", "http.response.pathsend", "http.response.zerocopysend"})
-_TELLS_OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
+_LENGTH, _ENCODING, _TRACEPARENT = b"content-length", b"transfer-encoding", b"traceparent"
+_HEADERS = frozenset({_LENGTH, _ENCODING, _TRACEPARENT})
 _SWITCHING_PROTOCOLS = 101
 _FORBIDDEN = 403
 _NORMAL = 1000
@@ -179,14 +181,18 @@ class _HttpExchange(Exchange):
         """Record it, if that was not done when the response was complete."""
         if self.is_recorded:
             return
+        told = _told(self._scope["headers"])
+        self.trace_id = trace_id_of(told.get(_TRACEPARENT, ""))
         request_bytes: int | None = self.received_bytes
-        if not self._has_read_all:
-            request_bytes = _told_bytes(self._scope["headers"], self.received_bytes)
+        if _LENGTH in told and not self._has_read_all:
+            request_bytes = content_length(told[_LENGTH])
+        elif _ENCODING in told and not self._has_read_all:
+            request_bytes = None
         response_bytes: int | None = self.sent_bytes
         if self.method == "HEAD":
             response_bytes = 0  # the server sends none of it
         elif self._is_sent_by_server:
-            response_bytes = _length_in(self._response_headers)
+            response_bytes = content_length(_told(self._response_headers).get(_LENGTH, ""))
         route = self._find_route(self._scope)
         self.record(route, request_bytes=request_bytes, response_bytes=response_bytes)
 
@@ -236,6 +242,8 @@ class _WebsocketExchange(Exchange):
         """Record it. A handler that returns without a word is closed by the server."""
         if self.status == _SWITCHING_PROTOCOLS and self.ended_s is None:
             self.ended_s = perf_counter()
+        told = _told(self._scope.get("headers", ()))
+        self.trace_id = trace_id_of(told.get(_TRACEPARENT, ""))
         # Messages are no body: there are no sizes.
         self.record(self._find_route(self._scope), request_bytes=None, response_bytes=None)
 
@@ -249,15 +257,6 @@ class _WebsocketExchange(Exchange):
                 self.outcome = "disconnected"
 
 
-def _told_bytes(headers: Headers, read_bytes: int) -> int | None:
-    """Size of a body of which not all was read; None if the request does not tell it."""
-    if (length := _length_in(headers)) is not None:
-        return length
-    return None if any(name in _TELLS_OF_A_BODY for name, _ in headers) else read_bytes
-
-
-def _length_in(headers: Headers) -> int | None:
-    for name, value in headers:
-        if name == b"content-length":  # ASGI has names of headers in small letters
-            return content_length(value.decode("latin-1"))
-    return None
+def _told(headers: Headers) -> dict[bytes, str]:
+    """Those of the headers that matter here, by name; ASGI has names in small letters."""
+    return {name: value.decode("latin-1") for name, value in headers if name in _HEADERS}

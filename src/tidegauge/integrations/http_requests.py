@@ -30,6 +30,7 @@ __all__ = [
     "content_length",
     "name_of_error",
     "request_log",
+    "trace_id_of",
 ]
 
 Outcome = Literal["ok", "error", "cancelled", "disconnected"]
@@ -45,6 +46,7 @@ _METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
 )
 _SCHEMES = frozenset({"http", "https", "ws", "wss"})
+_HEX_DIGITS = frozenset("0123456789abcdef")
 _MOST_TEXT_CHARS = 500
 _MOST_LENGTH_DIGITS = 18
 
@@ -240,6 +242,17 @@ def content_length(text: str) -> int | None:
     """The number in a Content-Length header; None if it is none that a column could hold."""
     is_length = text.isascii() and text.isdigit() and len(text) <= _MOST_LENGTH_DIGITS
     return int(text) if is_length else None
+
+
+def trace_id_of(traceparent: str) -> str | None:
+    """The trace that a `traceparent` header names, as W3C Trace Context has it; None if it is none.
+
+    Such a header is `00-<32 hex digits>-<16 hex digits>-<flags>`.
+    """
+    trace_id = traceparent[3:35]
+    if traceparent[2:3] != "-" or traceparent[35:36] != "-":
+        return None
+    return trace_id if _HEX_DIGITS.issuperset(trace_id) and trace_id.strip("0") else None
 
 
 def name_of_error(error: BaseException) -> str:

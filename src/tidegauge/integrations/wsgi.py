@@ -17,6 +17,7 @@ from tidegauge.integrations.http_requests import (
     content_length,
     name_of_error,
     request_log,
+    trace_id_of,
 )
 from tidegauge.integrations.http_routes import (
     DJANGO,
@@ -192,6 +193,7 @@ class _WsgiExchange(Exchange):
     def finish(self) -> None:
         """Record it, once."""
         if not self.is_recorded:
+            self.trace_id = trace_id_of(self._environ.get("HTTP_TRACEPARENT", ""))
             self.record(
                 self._route(),
                 request_bytes=_told_bytes(self._environ),
