@@ -64,6 +64,8 @@ class _Process(Parts):
             self._follow(FollowerThread(_LateDrain(self)))
         if chosen.mlflow:
             self._follow(FollowerThread(self.mlflow(), poll_s=0.2))
+        for push in self.pushes():
+            self._follow(FollowerThread(push, poll_s=0.2))
 
     def stop(self, deadline_s: float) -> None:
         """Stop it, each after the piece of work in hand.
@@ -207,16 +209,17 @@ def flush(timeout_s: float = 30.0) -> bool:
 
 
 def shutdown(timeout_s: float | None = None) -> bool:
-    """Close open intervals, wait for MLflow, stop the background threads and give the slot back.
+    """Close open intervals, deliver, stop the background threads and give the slot back.
 
     Recording afterwards starts everything again, as it was configured. At the end of the process
     this happens by itself, except that the operating system gives the slot back.
 
     Args:
-        timeout_s: Most seconds to wait for delivery to MLflow; the setting `exit_wait_s` if None.
+        timeout_s: Most seconds to wait for delivery to MLflow, OTLP and CloudWatch; the setting
+            `exit_wait_s` if None.
 
     Returns:
-        Whether MLflow has everything. What it lacks stays in the journal for the next process.
+        Whether they have everything. What they lack stays in the store for the next process.
     """
     global _process
     with _lock:
@@ -368,7 +371,7 @@ def _end(process: _Process, timeout_s: float | None) -> bool:
 def _at_exit() -> None:
     if _process is not None and not _end(_process, None):
         _log.warning(
-            "MLflow does not have everything yet; the next process delivers the rest, "
+            "not everything was delivered yet; the next process delivers the rest, "
             "or run `tidegauge drain`"
         )
 

@@ -15,7 +15,9 @@ from tidegauge.settings import Settings
 if TYPE_CHECKING:
     from tidegauge.catalog import Catalog
     from tidegauge.export.mlflow import MlflowFollower
+    from tidegauge.export.push import PushFollower, Sender
     from tidegauge.integrations.accuracy import AccuracyJob
+    from tidegauge.live.families import Reading
     from tidegauge.live.follower import LiveFollower
     from tidegauge.live.live import Live
     from tidegauge.query.query import Query
@@ -82,6 +84,18 @@ class Parts:
             )
         return self._live
 
+    def _read_live(self) -> Reading:
+        return self.live.read()
+
+    def _resource(self) -> dict[str, str]:
+        # Any process may be the one that sends for all, so the instance is the store.
+        attributes = {
+            "service.name": self.settings.service,
+            "deployment.environment.name": self.settings.environment,
+            "service.instance.id": self.store.journal.id or None,
+        }
+        return {name: value for name, value in attributes.items() if value is not None}
+
     def close(self) -> None:
         """Close what was opened; the next use opens it again."""
         if self._query is not None:
@@ -103,6 +117,44 @@ class Parts:
         from tidegauge.live.follower import LiveFollower
 
         return LiveFollower(self.live)
+
+    def pushes(self) -> list[PushFollower]:
+        """The followers that send live metrics to where the settings say.
+
+        Raises:
+            ConfigError: A destination cannot be used.
+            MissingExtraError: A library that one of them needs is not installed.
+        """
+        senders: dict[str, Sender] = {}
+        chosen = self.settings
+        if chosen.otlp:
+            from tidegauge.export.otlp import OtlpSender
+
+            senders["otlp"] = OtlpSender(
+                chosen.otlp_endpoint,
+                protocol=chosen.otlp_protocol,
+                temporality=chosen.otlp_temporality,
+                histograms=chosen.otlp_histograms,
+                resource=self._resource(),
+            )
+        if chosen.cloudwatch is not None:
+            from tidegauge.export.cloudwatch import CloudWatchSender
+
+            senders["cloudwatch"] = CloudWatchSender(chosen.cloudwatch)
+        if chosen.emf is not None:
+            from tidegauge.export.emf import EmfSender
+
+            senders["emf"] = EmfSender(chosen.emf)
+        if not senders:
+            return []
+        from tidegauge.export.push import PushFollower
+
+        return [
+            PushFollower(
+                name, self._read_live, sender, store=self.store, every_s=chosen.push_every_s
+            )
+            for name, sender in senders.items()
+        ]
 
     def accuracy(self) -> AccuracyJob:
         """What records the accuracy of models when ground truths have come."""

@@ -23,7 +23,13 @@ from tidegauge.model.spec import MetricSpec
 
 __all__ = ["Settings", "describe_settings", "read_settings"]
 
-_POSITIVE = ("fsync_interval_ms", "segment_slots", "drain_after_points", "live_series_ttl_s")
+_POSITIVE = (
+    "fsync_interval_ms",
+    "segment_slots",
+    "drain_after_points",
+    "live_series_ttl_s",
+    "push_every_s",
+)
 _NOT_NEGATIVE = ("drain_after_s", "exit_wait_s", "retention_days", "live_gauge_ttl_s")
 _DIMENSIONS = ("service", "environment")
 _ANY_METRIC = MetricSpec(name="custom:any", description="any")
@@ -86,7 +92,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Literal["as_given", "slash", "underscore"],
         "how metrics are called in MLflow: usage:reply_rate, usage/reply_rate or usage_reply_rate",
     ] = "as_given"
-    exit_wait_s: Annotated[float, "most seconds to wait at exit for delivery to MLflow"] = 5.0
+    otlp: Annotated[
+        bool,
+        "push live metrics over OTLP; needs the extra `otlp`. What is unset below is taken "
+        "from the standard variables `OTEL_EXPORTER_OTLP_*`",
+    ] = False
+    otlp_endpoint: Annotated[str | None, "where to, such as http://localhost:4318"] = None
+    otlp_protocol: Annotated[
+        Literal["http/protobuf", "grpc"] | None, "how; http/protobuf if nothing says otherwise"
+    ] = None
+    otlp_temporality: Annotated[
+        Literal["cumulative", "delta"], "totals, or what came since the last time"
+    ] = "cumulative"
+    otlp_histograms: Annotated[
+        Literal["explicit", "exponential"], "which buckets distributions have"
+    ] = "explicit"
+    cloudwatch: Annotated[
+        str | None, "CloudWatch namespace to push live metrics to; needs the extra `aws`"
+    ] = None
+    emf: Annotated[
+        str | None,
+        "CloudWatch namespace under which live metrics are written to standard output in the "
+        "embedded metric format, as AWS Lambda wants them",
+    ] = None
+    push_every_s: Annotated[float, "seconds between two pushes of live metrics"] = 60.0
+    exit_wait_s: Annotated[
+        float, "most seconds to wait at exit for delivery to MLflow, OTLP and CloudWatch"
+    ] = 5.0
 
 
 def read_settings(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Settings:

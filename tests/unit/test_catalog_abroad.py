@@ -250,7 +250,7 @@ def test_an_undeclared_metric_does_not_take_a_declared_name() -> None:
 def test_names_are_found_backwards() -> None:
     """A name of another system leads to the metric that has it there."""
     catalog = builtin_catalog()
-    for name in ("ml_model_inference_seconds", "model.latency", "model/latency_ms"):
+    for name in ("model_latency_seconds", "model.latency", "model/latency_ms"):
         found = catalog.known_abroad_as(name)
         assert found is not None
         assert found.name == "model:latency_ms"
@@ -272,7 +272,7 @@ def test_a_name_of_two_metrics_in_two_systems_is_found_for_neither() -> None:
 def test_scale_and_names_in_one() -> None:
     """`exported` has all names of a metric with the factor and the unit that go with them."""
     names = builtin_catalog().exported("latency")
-    assert names.prometheus == "ml_model_inference_seconds"
+    assert names.prometheus == "model_latency_seconds"
     assert names.prometheus_scale == 0.001
     assert (names.otlp, names.otlp_unit) == ("model.latency", "ms")
     assert builtin_catalog().prometheus_scale("latency") == 0.001

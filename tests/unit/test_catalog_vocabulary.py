@@ -49,7 +49,7 @@ EXPOSED = {
     "api:request_duration_seconds": "ml_api_request_duration_seconds",
     "api:active_requests": "ml_api_active_requests",
     "model:predictions": "ml_model_predictions_total",
-    "model:latency_ms": "ml_model_inference_seconds",
+    "model:prediction_seconds": "ml_model_inference_seconds",
     "model:accuracy": "ml_model_accuracy",
     "cost:daily_usd": "aws_daily_cost_usd",
     "cost:per_prediction_usd": "aws_cost_per_prediction_usd",
