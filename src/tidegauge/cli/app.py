@@ -16,6 +16,7 @@ from tidegauge.cli import (
     exporting,
     importing,
     metrics,
+    monitoring,
     overview,
     querying,
     reading,
@@ -44,6 +45,12 @@ class _Program(TyperGroup):
         with self._usage_errors():
             return super().invoke(ctx)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        # A command may have two words: `export prometheus-rules`, beside `export FILE`.
+        if " ".join(args[:2]) in self.commands:
+            args = [" ".join(args[:2]), *args[2:]]
+        return super().resolve_command(ctx, args)
+
     @contextlib.contextmanager
     def _usage_errors(self) -> Iterator[None]:
         try:
@@ -67,7 +74,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _module in (story, recording, reading, querying, overview, upkeep, exporting, importing):
+for _module in (
+    story,
+    recording,
+    reading,
+    querying,
+    overview,
+    upkeep,
+    monitoring,
+    exporting,
+    importing,
+):
     _module.commands.join(app)
 app.add_typer(metrics.group, name="metrics", rich_help_panel="Vocabulary")
 

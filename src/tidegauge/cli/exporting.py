@@ -41,10 +41,13 @@ class Form(enum.StrEnum):
 
 
 class Facts(enum.StrEnum):
-    """What is exported."""
+    """What is exported: a table of the store."""
 
     POINTS = "points"
     INTERVALS = "intervals"
+    REQUESTS = "requests"
+    PREDICTIONS = "predictions"
+    GROUND_TRUTHS = "ground_truths"
 
 
 @commands.add(
@@ -69,9 +72,7 @@ def export(
         Form | None,
         typer.Option("--format", "-f", help="The format, if the file's name does not tell it."),
     ] = None,
-    table: Annotated[Facts, typer.Option(help="Single values, or interval summaries.")] = (
-        Facts.POINTS
-    ),
+    table: Annotated[Facts, typer.Option(help="Which table.")] = (Facts.POINTS),
     metric: Annotated[
         list[str] | None,
         typer.Option(

@@ -202,7 +202,9 @@ def doctor(
 
 
 def _followers(parts: Parts) -> list[str]:
-    names = dict.fromkeys(["store", *parts.store.state.followers()])
+    # The store last: then it can delete what all the others have passed.
+    others = [name for name in parts.store.state.followers() if name != "store"]
+    names = dict.fromkeys([*others, "store"])
     if parts.settings.mlflow:
         names["mlflow"] = None
     return list(names)
@@ -222,6 +224,10 @@ def _deliver(session: Session, parts: Parts, name: str, timeout_s: float) -> dic
                 return {**row, **_to_store(parts, timeout_s, advance)}
             if name == "mlflow":
                 return {**row, **_to_mlflow(parts, timeout_s)}
+            if name == "live":
+                follower = parts.live_follower()
+                follower.advance(force=True)
+                return {**row, "caught_up": follower.is_caught_up()}
         except MissingExtraError as error:
             parts_of_error = describe_error(error)
             return {**row, "problem": f"{parts_of_error['what']}. {parts_of_error['fix']}"}

@@ -242,7 +242,9 @@ PREDICTIONS = Table(
             labels={**_VERSION, "error_type": "error_type"},
             where=Condition("status", "=", "error"),
         ),
-        Derived(metric="model:prediction_seconds", value="latency_s", labels=_MODEL, where=_SUCCESS),
+        Derived(
+            metric="model:prediction_seconds", value="latency_s", labels=_MODEL, where=_SUCCESS
+        ),
         Derived(
             metric="model:request_latency_seconds",
             value="latency_s",

@@ -40,8 +40,9 @@ class Dump:
     Args:
         store: The store.
         catalog: What names mean.
-        table: `points` or `intervals`.
-        names: Metrics, as for `tidegauge.query.Query`; all if None.
+        table: Name of the table.
+        names: Metrics, as for `tidegauge.query.Query`; all if None. Rows of a table such as
+            `requests` are of no metric.
         labels: Dimensions and labels to choose by.
         time_range: When they happened.
 
@@ -72,6 +73,8 @@ class Dump:
         self.table = table
         self._columns = _columns(table)
         self.columns = [column.name for column in self._columns]
+        if names is not None and "metric" not in self.columns:
+            raise _no_metrics(table, names)
         vocabulary = Vocabulary(catalog)
         chosen = vocabulary.select(names, labels or {}, time_range or TimeRange())
         self._chosen = chosen
@@ -110,7 +113,7 @@ class Dump:
                 have neither.
             batch_rows: Most rows of a batch.
         """
-        order = ", ".join(("time", "metric", *(["step"] if self.table == POINTS.name else [])))
+        order = ", ".join(name for name in ("time", "metric", "step") if name in self.columns)
         for day, _ in self._days:
             with readable_errors("export"):
                 relation = self._connection.sql(
@@ -169,3 +172,11 @@ def _selected(column: Column, metric: str, *, flat: bool) -> str:
     if flat and column.kind in _NESTED:
         return f"to_json({name})::VARCHAR AS {name}"
     return name
+
+
+def _no_metrics(table: str, names: Names) -> QueryError:
+    return QueryError(
+        f"the rows of the table {table!r} are of no metric",
+        got=names,
+        fix="Choose them by a dimension or label, such as model=fraud.",
+    )

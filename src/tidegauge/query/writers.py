@@ -134,7 +134,9 @@ def _write_sqlite(dump: Dump, batches: Iterable[pa.RecordBatch], draft: Path) ->
             connection.executemany(f"INSERT INTO {table} VALUES ({places})", cells)
             connection.execute("COMMIT")
             rows += len(batch)
-        connection.execute(f"CREATE INDEX {dump.table}_metric_time ON {table} (metric, time)")
+        wanted = [name for name in ("metric", "time") if name in dump.columns]
+        name = f"{dump.table}_{'_'.join(wanted)}"
+        connection.execute(f"CREATE INDEX {name} ON {table} ({', '.join(wanted)})")
     return rows
 
 
