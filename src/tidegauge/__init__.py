@@ -6,6 +6,7 @@ This module only re-exports. Importing it loads none of the libraries that store
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from tidegauge.catalog import (
@@ -35,10 +36,15 @@ from tidegauge.record.logger import MetricLogger
 
 if TYPE_CHECKING:
     from tidegauge.catalog import STANDARD_METRICS as STANDARD_METRICS
+    from tidegauge.integrations.predictions import MLMetrics as MLMetrics
+    from tidegauge.integrations.predictions import predict_with_metrics as predict_with_metrics
+    from tidegauge.integrations.predictions import record_ground_truth as record_ground_truth
+    from tidegauge.integrations.predictions import track_prediction as track_prediction
 
 __all__ = [
     "METRIC_NAME_PATTERN",
     "STANDARD_METRICS",
+    "MLMetrics",
     "MetricCategory",
     "MetricLogger",
     "MetricSpec",
@@ -60,21 +66,32 @@ __all__ = [
     "metric",
     "migrate_metric_name",
     "parse_metric_name",
+    "predict_with_metrics",
+    "record_ground_truth",
     "search",
     "shutdown",
     "sql",
     "stats",
     "timer",
+    "track_prediction",
     "validate_metric_name",
 ]
 
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
-    """Load the vocabulary when it is asked for."""
-    if name == "STANDARD_METRICS":
-        from tidegauge import catalog
+#: What is loaded when it is asked for, and where it is.
+_LATE = {
+    "STANDARD_METRICS": "tidegauge.catalog",
+    "MLMetrics": "tidegauge.integrations.predictions",
+    "predict_with_metrics": "tidegauge.integrations.predictions",
+    "record_ground_truth": "tidegauge.integrations.predictions",
+    "track_prediction": "tidegauge.integrations.predictions",
+}
 
-        return catalog.STANDARD_METRICS
+
+def __getattr__(name: str) -> Any:
+    """Load what is not needed by everybody."""
+    if name in _LATE:
+        return getattr(importlib.import_module(_LATE[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

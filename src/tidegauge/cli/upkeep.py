@@ -202,9 +202,7 @@ def doctor(
 
 
 def _followers(parts: Parts) -> list[str]:
-    # The store last: then it can delete what all the others have passed.
-    others = [name for name in parts.store.state.followers() if name != "store"]
-    names = dict.fromkeys([*others, "store"])
+    names = dict.fromkeys(["store", *parts.store.state.followers()])
     if parts.settings.mlflow:
         names["mlflow"] = None
     return list(names)
