@@ -11,6 +11,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +32,7 @@ Lane = Literal["points", "events"]
 DEAD_LETTERS_KEPT = 10_000
 
 _BUSY_TIMEOUT_S = 10.0
+_LOOK_S = 0.005
 
 _CAUGHT_UP = "caught_up_ns"
 
@@ -302,7 +304,7 @@ def _connect(path: Path, clock: Clock) -> sqlite3.Connection:
         path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
     try:
-        connection.execute("pragma journal_mode = wal")
+        _use_wal(connection)
         # In WAL mode this survives a killed process always, and a loss of power but for the newest
         # transactions, which every follower can repeat.
         connection.execute("pragma synchronous = normal")
@@ -311,6 +313,22 @@ def _connect(path: Path, clock: Clock) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch a new file to WAL mode; where several processes do, SQLite does not wait by itself."""
+    deadline_s = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("pragma journal_mode = wal")
+        except sqlite3.OperationalError as error:
+            # The lowest byte; the others tell it more exactly.
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() >= deadline_s:
+                raise
+        else:
+            return
+        time.sleep(_LOOK_S)
 
 
 def _connect_to_read(path: Path) -> sqlite3.Connection:
