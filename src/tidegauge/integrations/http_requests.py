@@ -61,12 +61,23 @@ class RequestLog:
         put: Records a row of the table `requests`.
         active: The exchanges in flight. Adding and discarding are atomic, and a count that is
             taken from the exchanges themselves cannot drift.
+        has_begun: Whether a request was seen in this process.
     """
 
     def __init__(self, recorder: Recorder) -> None:
+        self.has_begun = False
         self.put = RowWriter(recorder, REQUESTS).bind()
         self.active: set[Exchange] = set()
         self._gauge = SampledGauge(recorder, "api:active_requests", {}, self.active.__len__)
+
+    def begin(self) -> None:
+        """Record the gauge, and with it begin to sample it.
+
+        What samples starts with the first fact of a process, and the first request of a worker may
+        be the one that never ends.
+        """
+        self.has_begun = True
+        self._gauge.sample()
 
 
 _lock = threading.Lock()
@@ -91,6 +102,7 @@ def _after_fork_in_child() -> None:
     _lock = threading.Lock()
     for log in list(_logs.values()):
         log.active.clear()
+        log.has_begun = False
 
 
 class Exchange:
@@ -146,6 +158,8 @@ class Exchange:
         self.trace_id: str | None = None
         self.is_recorded = False
         log.active.add(self)
+        if not log.has_begun:
+            log.begin()
         self.begun_s = perf_counter()
 
     def fail(self, error: Exception) -> None:
