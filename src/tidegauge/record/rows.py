@@ -175,9 +175,11 @@ def _not_finite(table: Table, name: str, value: float) -> MetricValidationError:
 
 
 def _bad_row(table: Table, values: Values, error: Exception) -> MetricValidationError:
+    # A number of the right type that is too small or too large, and not a text that is too long.
+    is_bound = "`float` " in str(error) or "`int` " in str(error)
     return MetricValidationError(
         f"a row does not fit the table {table.name!r} ({error})",
-        reason="out_of_range" if "= " in str(error) else "bad_value",
+        reason="out_of_range" if is_bound and "=" in str(error) else "bad_value",
         got=values,
         allowed=", ".join(f"{column.name} ({column.kind})" for column in table.columns),
         fix=f"Texts have at most {_MOST_TEXT_CHARS} characters and can be written as UTF-8.",
