@@ -12,6 +12,8 @@ value by itself, which no order changes either.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -25,8 +27,10 @@ _BITS = 32
 _UNITS = 2.0 ** (_BITS * np.arange(N_DIGITS) - 96.0)
 # Adding this to a float and taking it away again rounds it to a multiple of the unit.
 _ROUNDERS = 1.5 * 2.0**52 * _UNITS
-# Values from here on are added as floats; their sums may differ in the last bit.
+# Values from here on are whole numbers that the digits have no room for. They are rare, so that
+# integers of Python will do.
 _HUGE = 2.0**158
+_UNITS_OF_ONE = 1 << 96
 # A digit of a value has 31 bits: so many of them fit into a float, and an int64, without rounding.
 _MOST_VALUES = 1 << 20
 _MOST_UNCARRIED = 1 << 31
@@ -45,7 +49,7 @@ class ExactSums:
     def __init__(self) -> None:
         self.size = 0
         self._digits: Ints = np.zeros((N_DIGITS, 0), np.int64)
-        self._huge: Floats = np.zeros(0)
+        self._huge: dict[int, int] = {}
         self._uncarried = 0
 
     def grow(self, size: int) -> None:
@@ -53,7 +57,6 @@ class ExactSums:
         if size > self._digits.shape[1]:
             room = max(size, 2 * self._digits.shape[1], 64) - self._digits.shape[1]
             self._digits = np.pad(self._digits, ((0, 0), (0, room)))
-            self._huge = np.pad(self._huge, (0, room))
         self.size = max(self.size, size)
 
     def add(self, cells: npt.NDArray[Any], values: Floats) -> None:
@@ -63,7 +66,7 @@ class ExactSums:
             self._add(cells[part], values[part])
 
     def totals(self) -> Floats:
-        """The sums, of shape (size,), rounded to floats.
+        """The sums, of shape (size,), rounded to floats; infinite beyond the largest one.
 
         A sum that has grown never comes out smaller: lower digits are added first, and rounding
         never lets them reach more than one unit of the next.
@@ -76,32 +79,40 @@ class ExactSums:
         total = np.zeros(self.size)
         for digit, unit in zip(magnitude, _UNITS, strict=True):
             total = digit * unit + total
-        return np.where(negative, -total, total) + self._huge[: self.size]
+        total = np.where(negative, -total, total)
+        for cell, units in self._huge.items():
+            total[cell] = _quotient(_joined(digits[:, cell].tolist()) + units * _UNITS_OF_ONE)
+        return total
 
     def taken(self, cells: npt.NDArray[Any]) -> ExactSums:
         """The sums of these cells alone, numbered from 0."""
         found = ExactSums()
-        found._digits, found._huge = self._digits[:, cells], self._huge[cells]
+        found._digits = self._digits[:, cells]
+        found._huge = {
+            at: self._huge[cell] for at, cell in enumerate(cells.tolist()) if cell in self._huge
+        }
         found.size, found._uncarried = len(cells), self._uncarried
         return found
 
-    def dump(self) -> tuple[bytes, bytes]:
-        """The sums as bytes, for `load`: the same sums give the same bytes."""
+    def dump(self) -> tuple[bytes, dict[int, str]]:
+        """The sums, for `load`: the digits, and by cell, in hex, what they had no room for."""
         self._carry()
         digits = np.ascontiguousarray(self._digits[:, : self.size], "<i8")
-        return digits.tobytes(), self._huge[: self.size].astype("<f8").tobytes()
+        return digits.tobytes(), {cell: hex(units) for cell, units in sorted(self._huge.items())}
 
     @classmethod
-    def load(cls, digits: bytes, huge: bytes) -> ExactSums:
+    def load(cls, digits: bytes, huge: Mapping[int, str]) -> ExactSums:
         """The inverse of `dump`.
 
         Raises:
-            ValueError: The lengths do not fit.
+            ValueError: These are no sums.
         """
         sums = cls()
-        sums._huge = np.frombuffer(huge, "<f8").astype(np.float64)
-        sums.size = len(sums._huge)
-        sums._digits = np.frombuffer(digits, "<i8").reshape(N_DIGITS, sums.size).astype(np.int64)
+        sums._digits = np.frombuffer(digits, "<i8").astype(np.int64).reshape(N_DIGITS, -1)
+        sums.size = sums._digits.shape[1]
+        sums._huge = {cell: int(units, 16) for cell, units in huge.items()}
+        if not all(0 <= cell < sums.size for cell in sums._huge):
+            raise ValueError("there is a sum of no cell")
         return sums
 
     def _add(self, cells: npt.NDArray[Any], values: Floats) -> None:
@@ -109,7 +120,8 @@ class ExactSums:
         largest = float(np.abs(rest).max(initial=0.0))
         if largest >= _HUGE:
             huge = np.abs(values) >= _HUGE
-            np.add.at(self._huge, cells[huge], values[huge])
+            for cell, value in zip(cells[huge].tolist(), values[huge].tolist(), strict=True):
+                self._huge[cell] = self._huge.get(cell, 0) + int(value)
             rest = np.where(huge, 0.0, values)
             largest = float(np.abs(rest).max())
         few = len(cells) * 8 < self.size
@@ -142,3 +154,16 @@ def _carried(digits: Ints) -> None:
         carry = digits[at] >> _BITS
         digits[at] -= carry << _BITS
         digits[at + 1] += carry
+
+
+def _joined(digits: list[int]) -> int:
+    """The number of units that the digits stand for."""
+    return sum(digit << (_BITS * at) for at, digit in enumerate(digits))
+
+
+def _quotient(units: int) -> float:
+    """A number of units as the nearest float; infinite if it is too large."""
+    try:
+        return units / _UNITS_OF_ONE
+    except OverflowError:
+        return math.copysign(math.inf, units)

@@ -22,7 +22,7 @@ def without_series_before(totals: Totals, before_ns: int) -> Totals:
     kept = Totals()
     old: list[int] = []
     for family in totals.all_families():
-        found = kept.family_of(family.spec, family.names, name=family.name, only=family.only)
+        found = kept.restore_family(family)
         for labels, cell in family.cells.items():
             if stays[cell]:
                 kept.restore_cell(found, labels)
@@ -40,8 +40,8 @@ def without_series_before(totals: Totals, before_ns: int) -> Totals:
     kept.exponential = totals.exponential.renumbered(numbers)
     kept.buckets = kept.buckets[: kept.n_buckets]
     kept.living = {
-        slot: {int(numbers[cell]): value for cell, value in values.items() if numbers[cell] >= 0}
-        for slot, values in totals.living.items()
+        source: {int(numbers[cell]): value for cell, value in values.items() if numbers[cell] >= 0}
+        for source, values in totals.living.items()
     }
     kept.exemplars = {
         (int(numbers[cell]), bucket): each

@@ -101,10 +101,10 @@ class ExponentialCounts:
         self._keys = np.insert(self._keys, places[~known], keys[~known])
 
     def frozen(self) -> ExponentialCounts:
-        """The counts as they are now. Cheap: what is added here later replaces, not changes."""
+        """The counts as they are now, for any thread: what is added later replaces the arrays."""
+        self.merge()  # here, since several threads may ask the copy at once
         now = ExponentialCounts()
         now._keys, now._counts = self._keys, self._counts
-        now._pending = list(self._pending)
         return now
 
     def renumbered(self, numbers: Ints) -> ExponentialCounts:
@@ -143,10 +143,12 @@ def _counted(keys: Ints) -> tuple[Ints, Ints]:
 
 def _summed(keys: Ints, counts: Ints) -> tuple[Ints, Ints]:
     """Distinct keys, ascending, and the sum of the counts of each."""
+    if len(keys) == 0:
+        return keys, counts
     order = np.argsort(keys, kind="stable")
     keys, counts = keys[order], counts[order]
     first = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
-    return keys[first], np.add.reduceat(counts, first) if len(first) else counts
+    return keys[first], np.add.reduceat(counts, first)
 
 
 def _as_dict(index: Ints, counts: Ints, chosen: npt.NDArray[np.bool_]) -> dict[int, int]:

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,12 +17,12 @@ import numpy.typing as npt
 from tidegauge.catalog import Catalog
 from tidegauge.journal.reader import Event, SlotReader
 from tidegauge.journal.slot import owner_of
-from tidegauge.journal.state import read_state, state_path
+from tidegauge.journal.state import StateView, read_state, state_path
 from tidegauge.live.families import Exemplar, Labels
 from tidegauge.live.row_feed import RowFeed, process_labels
 from tidegauge.live.totals import NO_CELL, NOWHERE, FamilyTotals, Totals
 from tidegauge.model.clock import Clock
-from tidegauge.model.errors import TidegaugeError
+from tidegauge.model.errors import StoreError, TidegaugeError
 from tidegauge.model.series import SeriesKey
 from tidegauge.model.tables import INTERVALS, POINTS, TABLES
 from tidegauge.statistics.accumulator import Accumulator
@@ -32,6 +35,10 @@ _ROWS = 10_000
 # An id is an offset with check bits below, so ids without them are dense enough to index a table.
 _CHECK_BITS = 8
 _UNSEEN = -2
+# What an event that does not fit its table can lead to; the tables do not get it either.
+_UNFIT = (KeyError, TypeError, ValueError, OverflowError)
+#: Table, time, series, own columns, number among the events of the slot.
+_Row = tuple[str, int, int | SeriesKey, dict[str, Any], int]
 
 Ints = npt.NDArray[np.int64]
 T = TypeVar("T")
@@ -66,15 +73,19 @@ class _Slot:
         ended: What the owner was recognised by when nobody owned the slot and all of it was read.
         is_owned: Whether it had a living owner at the last look.
         tenure: Where that owner began: position of its first point, number of its first event.
+        dropped: Facts refused, by reason, in the life of the slot.
+        fixed_names: Facts recorded under another name than was given.
     """
 
-    __slots__ = ("cells", "ended", "is_owned", "tenure")
+    __slots__ = ("cells", "dropped", "ended", "fixed_names", "is_owned", "tenure")
 
     def __init__(self) -> None:
         self.cells: Ints = np.full(0, _UNSEEN, np.int64)
         self.ended: bytes | None = None
         self.is_owned = False
         self.tenure: tuple[int, int] | None = None
+        self.dropped: Counter[str] = Counter()
+        self.fixed_names = 0
 
 
 class Fold:
@@ -83,8 +94,12 @@ class Fold:
     Args:
         catalog: The vocabulary.
         clock: Where the time comes from.
+        journal_id: Identity of the journal that is folded; empty if there is none.
+        totals: What to go on from; nothing if None.
+        positions: How far that reaches, by name of the slot.
 
     Attributes:
+        journal_id: The journal.
         totals: The totals.
         positions: By name of the slot.
     """
@@ -94,9 +109,11 @@ class Fold:
         catalog: Catalog,
         clock: Clock,
         *,
+        journal_id: str,
         totals: Totals | None = None,
         positions: dict[str, Position] | None = None,
     ) -> None:
+        self.journal_id = journal_id
         self.totals = Totals() if totals is None else totals
         self.positions = {} if positions is None else positions
         self._catalog = catalog
@@ -107,6 +124,10 @@ class Fold:
             for table in TABLES.values()
             if table.metrics
         }
+
+    def of_journal(self, journal_id: str) -> Fold:
+        """The same totals, to which all of another journal is added next."""
+        return Fold(self._catalog, self._clock, journal_id=journal_id, totals=self.totals)
 
     def advance(self, slots: Sequence[SlotReader]) -> int:
         """Fold everything that cannot change any more.
@@ -122,6 +143,11 @@ class Fold:
     def is_owned(self, slot: str) -> bool:
         """Whether a slot had a living owner at the last look."""
         return slot in self._slots and self._slots[slot].is_owned
+
+    def refused(self) -> tuple[Counter[str], int]:
+        """Facts that were refused, by reason; and how many got another name than was given."""
+        dropped = sum((slot.dropped for slot in self._slots.values()), Counter[str]())
+        return dropped, sum(slot.fixed_names for slot in self._slots.values())
 
     def is_current(self, source: int, place: int) -> bool:
         """Whether a fact was recorded by the process that owns its slot, and lives."""
@@ -159,24 +185,24 @@ class Fold:
     def add_rows(self, table: str, rows: Iterable[tuple[SeriesKey, int, dict[str, Any]]]) -> None:
         """Add stored rows of a table other than `points`: series, time, own columns."""
         for part in _batched(rows, _ROWS):
-            self._add_events(None, [(table, time, key, columns) for key, time, columns in part])
+            self._add_rows(None, [(table, time, key, columns, -1) for key, time, columns in part])
 
     def _advance(self, slot: SlotReader) -> int:
         known = self._slots.setdefault(slot.name, _Slot())
+        if known.ended is not None and known.ended == _token(slot.directory):
+            return 0  # nobody has taken it since
         # Before anything is read: what a process recorded that ended by now is then on the disk.
         is_owned, token = owner_of(slot.directory)
-        if not is_owned and known.ended == token:
-            known.is_owned = False
-            return 0
         page = read_state(state_path(slot.directory))
         takes = page.number("takes")
         known.is_owned = is_owned
+        known.dropped, known.fixed_names = page.drops(), page.number("fixed_names") or 0
         begun = page.number("tenure_points"), page.number("tenure_facts")
         is_told = page.number("tenure") == takes and None not in begun
         known.tenure = (begun[0] or 0, begun[1] or 0) if is_told else None
         position = self.positions.setdefault(slot.name, Position())
         folded = self._advance_points(slot, known, position)
-        folded += self._advance_events(slot, known, position)
+        folded += self._advance_events(slot, known, position, page)
         known.ended = None if is_owned else token
         return folded
 
@@ -204,9 +230,10 @@ class Fold:
             if batch.end - batch.start < _POINTS:
                 return folded
 
-    def _advance_events(self, slot: SlotReader, known: _Slot, position: Position) -> int:
+    def _advance_events(
+        self, slot: SlotReader, known: _Slot, position: Position, page: StateView
+    ) -> int:
         folded = 0
-        page = read_state(state_path(slot.directory))
         if known.is_owned and page.number("events_facts") == position.facts and position.events:
             return 0  # a living owner counts its events before the call returns
         while True:
@@ -235,9 +262,8 @@ class Fold:
         points = [event for event in events if event.table == POINTS.name]
         if points:
             series = np.array([event.series for event in points], np.uint32)
-            values = np.array([event.columns.get("value", np.nan) for event in points], np.float64)
+            values = np.array([_number(event.columns.get("value")) for event in points])
             cells = self._cells_of(slot, known, series)
-            cells[~np.isfinite(values)] = NO_CELL
             self.totals.add(
                 cells,
                 values,
@@ -247,27 +273,23 @@ class Fold:
                 now_ns=self._clock.wall_ns(),
                 n_facts=len(points),
             )
-            for cell, event in zip(cells.tolist(), points, strict=True):
+            for cell, value, event in zip(cells.tolist(), values.tolist(), points, strict=True):
                 trace = trace_of(event.columns.get("metadata"))
-                if trace and cell != NO_CELL:
-                    exemplar = Exemplar(trace, float(event.columns["value"]), event.time_ns)
-                    self.totals.note_exemplar(cell, exemplar)
+                if trace and cell != NO_CELL and math.isfinite(value):
+                    self.totals.note_exemplar(cell, Exemplar(trace, value, event.time_ns))
         if len(points) < len(events):
-            self._add_events(
+            self._add_rows(
                 slot,
                 [
-                    (event.table, event.time_ns, event.series, event.columns)
+                    (event.table, event.time_ns, event.series, event.columns, event.ordinal)
                     for event in events
                     if event.table != POINTS.name
                 ],
             )
 
-    def _add_events(
-        self,
-        slot: SlotReader | None,
-        events: Sequence[tuple[str, int, int | SeriesKey, dict[str, Any]]],
-    ) -> None:
+    def _add_rows(self, slot: SlotReader | None, events: Sequence[_Row]) -> None:
         """Add events that are no points; `slot` tells what the ids of their series mean."""
+        source = NOWHERE if slot is None else 2 * int(slot.name) + 1
         cells: list[int] = []
         values: list[float] = []
         times_ns: list[int] = []
@@ -278,16 +300,20 @@ class Fold:
                 return series
             return slot.series(series) if slot is not None else None
 
-        for table, time_ns, series, columns in events:
+        for table, time_ns, series, columns, place in events:
             if table == INTERVALS.name:
-                self._add_interval(key(), time_ns, columns)
+                self._add_interval(key(), time_ns, columns, place, source)
             elif (feed := self._feeds.get(table)) is not None:
+                begin = len(cells)
                 origin = series if slot is None else (slot.name, series)
-                feed.add(origin, key, columns, cells, values)
-                begin = len(times_ns)
-                times_ns += [time_ns] * (len(cells) - begin)
                 n_facts += 1
-                if (trace_id := columns.get("trace_id")) is not None:
+                try:
+                    feed.add(origin, key, columns, time_ns, cells, values)
+                except _UNFIT:
+                    del cells[begin:], values[begin:]
+                    self.totals.skipped["unfit"] += 1
+                times_ns += [time_ns] * (len(cells) - begin)
+                if isinstance(trace_id := columns.get("trace_id"), str):
                     trace = (("trace_id", trace_id),)
                     for cell, value in zip(cells[begin:], values[begin:], strict=True):
                         self.totals.note_exemplar(cell, Exemplar(trace, value, time_ns))
@@ -303,15 +329,26 @@ class Fold:
             n_facts=n_facts,
         )
 
-    def _add_interval(self, key: SeriesKey | None, time_ns: int, columns: dict[str, Any]) -> None:
+    def _add_interval(
+        self,
+        key: SeriesKey | None,
+        time_ns: int,
+        columns: dict[str, Any],
+        place: int,
+        source: int,
+    ) -> None:
         cell = NO_CELL if key is None else self._cell_of(key)
-        if cell == NO_CELL:
-            self.totals.skipped["unknown"] += 1
+        try:
+            summary = Accumulator.from_columns(columns)
+            is_plain = math.isfinite(summary.sum + summary.last) and summary.count > 0
+        except _UNFIT:
+            is_plain = False
+        if cell == NO_CELL or not is_plain:
+            self.totals.skipped["unknown" if cell == NO_CELL else "unfit"] += 1
             self.totals.recorded += 1
             return
-        self.totals.add_summary(
-            cell, Accumulator.from_columns(columns), time_ns, now_ns=self._clock.wall_ns()
-        )
+        now_ns = self._clock.wall_ns()
+        self.totals.add_summary(cell, summary, time_ns, place, source=source, now_ns=now_ns)
 
     def _cells_of(self, slot: SlotReader, known: _Slot, series: npt.NDArray[np.uint32]) -> Ints:
         """The cell of each series id; `NO_CELL` where nobody knows what it stands for."""
@@ -334,7 +371,9 @@ class Fold:
     def _cell_of(self, key: SeriesKey) -> int:
         """The cell of a series; `NO_CELL` if the vocabulary has no name for it."""
         family = self._family_of(key.metric)
-        return NO_CELL if family is None else self.totals.cell(family, labels_of(key))
+        if family is None:
+            return NO_CELL
+        return self.totals.cell(family, labels_of(key, declared=family.spec.labels))
 
     def _family_of(self, metric: str) -> FamilyTotals | None:
         """The family of a metric; None if it cannot be told what it is."""
@@ -346,6 +385,8 @@ class Fold:
                 if known is not None:
                     return known
             return self.totals.family_of(spec, self._catalog.exported(spec.name))
+        except StoreError:  # what programs declared cannot be read: later it may be
+            raise
         except TidegaugeError:
             return self.totals.usual_family(metric)
 
@@ -358,14 +399,36 @@ def trace_of(metadata: object) -> Labels:
         found = msgspec.json.decode(metadata)
     except msgspec.DecodeError:
         return ()
+    if not isinstance(found, dict):
+        return ()
     pairs = ((name, found.get(name)) for name in ("span_id", "trace_id"))
     return tuple((name, value) for name, value in pairs if isinstance(value, str))
 
 
-def labels_of(key: SeriesKey) -> Labels:
+def _number(value: object) -> float:
+    """A column's value; NaN if it is no number."""
+    if isinstance(value, int | float):
+        try:
+            return float(value)
+        except OverflowError:
+            pass  # a whole number beyond all floats is not counted, as NaN is not
+    return math.nan
+
+
+def _token(directory: Path) -> bytes | None:
+    """What `owner_of` recognises the last owner by, without asking whether it lives."""
+    try:
+        takes = StateView(state_path(directory).read_bytes()).number("takes")
+    except FileNotFoundError:
+        takes = None
+    return None if takes is None else b"%d" % takes
+
+
+def labels_of(key: SeriesKey, *, declared: Container[str] = ()) -> Labels:
     """The labels of a series in monitoring systems.
 
-    Everything but the run, of which there are too many; the model is `model_name` there.
+    Everything but the run, of which there are too many; the model is `model_name` there. What the
+    metric declares as a label of its own is called as it says.
     """
     dimensions = dict(key.dimensions)
     labels = {**dict(key.labels), **process_labels(dimensions)}
@@ -373,9 +436,11 @@ def labels_of(key: SeriesKey) -> Labels:
         ("model", "model_name"),
         ("model_version", "model_version"),
         ("experiment", "experiment"),
+        ("run_id", None),
     ):
-        if name in dimensions:
-            labels[label] = dimensions[name]
+        shown = name if name in declared else label
+        if name in dimensions and shown is not None:
+            labels[shown] = dimensions[name]
     return tuple(sorted(labels.items()))
 
 

@@ -15,26 +15,27 @@ __all__ = ["count_anew"]
 def count_anew(store: Store, catalog: Catalog) -> Fold:
     """Fold the tables of a store, up to where its journals go on.
 
-    Facts that retention has deleted are gone from the totals, too.
+    Facts that retention has deleted are gone from the totals, too. If segments of a journal are
+    deleted meanwhile, the totals cannot be gone on from, which their first advance tells.
 
     Raises:
         StoreError: A table is damaged.
     """
+    # Before the tables are looked at: what is missing from the journals then and not in the tables
+    # either was lost. Later it may just have been stored.
+    first = {slot.name: (slot.first_points(), slot.first_events()) for slot in store.slots()[1]}
     stored = StoredFacts.look(store)
-    fold = Fold(catalog, store.clock)
+    fold = Fold(catalog, store.clock, journal_id=stored.journal_id)
     for points in stored.points():
         fold.add_points(points.keys, points.numbers, points.values, points.times_ns)
     for table in TABLES.values():
         if table is not POINTS:
             fold.add_rows(table.name, stored.rows(table.name))
-    for slot in store.journal.slots():
-        cursor = stored.cursors.get(slot.name)
-        # Positions before what is left were lost.
-        position = Position(points=slot.first_points(), events=slot.first_events())
-        if cursor is not None:
-            position.points = max(position.points, cursor.points)
-            position.skip = stored.ahead[slot.name]
-            if cursor.events >= position.events:
-                position.events, position.facts = cursor.events, cursor.events_facts
-        fold.positions[slot.name] = position
+    for name, cursor in stored.cursors.items():
+        first_points, first_events = first.get(name, (0, 0))
+        position = Position(points=max(first_points, cursor.points), events=first_events)
+        position.skip = stored.ahead[name]
+        if cursor.events >= first_events:
+            position.events, position.facts = cursor.events, cursor.events_facts
+        fold.positions[name] = position
     return fold

@@ -10,21 +10,21 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Sequence
+import weakref
 from concurrent.futures import Future
 
 from tidegauge.catalog import Catalog
-from tidegauge.journal.reader import SlotReader
 from tidegauge.live.collectors import Collectors
 from tidegauge.live.families import Reading
 from tidegauge.live.fold import Fold, SegmentsGone
 from tidegauge.live.history import count_anew
 from tidegauge.live.place import FOLLOWER
 from tidegauge.live.reading import families_of, without_conflicts
-from tidegauge.live.saved import SavedTotals
+from tidegauge.live.saved import SavedTotals, new_epoch
 from tidegauge.live.self_metrics import self_metrics
 from tidegauge.live.state_file import Head
 from tidegauge.live.totals import NO_TIME
+from tidegauge.live.vocabulary import StoreCatalog
 from tidegauge.model.errors import StoreError, StorePermissionError
 from tidegauge.store.store import Store
 
@@ -34,6 +34,10 @@ _log = logging.getLogger("tidegauge")
 
 #: Most seconds to wait for another process that counts everything anew.
 _WAIT_S = 60.0
+#: Most seconds to wait for another process before a full family is agreed on.
+_AGREE_S = 1.0
+#: How often to try again where others were faster.
+_ATTEMPTS = 3
 #: So many facts more in the file than here: reading the file costs less than folding them.
 _FAR_AHEAD = 20_000
 #: Bytes of an event, about.
@@ -61,43 +65,49 @@ class Live:
         collectors: Collectors | None = None,
     ) -> None:
         self._store = store
-        self._catalog = catalog
+        self._catalog = StoreCatalog(catalog, store.state)
         self._gauge_ttl_ns = int(gauge_ttl_s * 1e9)
         self._collectors = collectors or Collectors()
         self._series_ttl_s = series_ttl_s
-        self._begin()
+        self.forget()
+        _alive.add(self)
 
-    def _begin(self) -> None:
-        self._pid = os.getpid()
+    def forget(self) -> None:
+        """Begin again without what is in memory, locks included: for a forked child."""
         self._saved = SavedTotals(self._store, self._catalog, series_ttl_s=self._series_ttl_s)
         self._lock = threading.RLock()
         self._fold: Fold | None = None
         self._epoch = 0
         # Families that had more label sets than their cap already when the file was written.
         self._full: frozenset[tuple[str, str]] = frozenset()
-        self._is_read_only = False
+        # Whether the totals are in memory alone, because the file cannot be written.
+        self._is_unsaved = False
+        self._has_counted = False
         self._sharing = threading.Lock()
-        self._shared: Future[Reading] | None = None
+        self._shared: tuple[int, Future[Reading]] | None = None
 
     def read(self) -> Reading:
         """All live metrics now. Whoever asks while they are being read gets the same reading.
 
+        A collector that asks gets a reading without what collectors contribute.
+
         Raises:
             StoreError: The store cannot be read.
         """
-        if self._pid != os.getpid():  # the parent may hold the locks for ever
-            self._begin()
         mine: Future[Reading] = Future()
+        here = threading.get_ident()
         with self._sharing:
             shared = self._shared
             if shared is None:
-                self._shared = mine
+                self._shared = here, mine
         if shared is not None:
-            return shared.result()
+            return self._read(Collectors()) if shared[0] == here else shared[1].result()
         try:
-            mine.set_result(self._read())
+            mine.set_result(self._read(self._collectors))
         except BaseException as error:
-            mine.set_exception(error)
+            # What ends this thread is not meant for those that wait for it.
+            is_ours = isinstance(error, Exception)
+            mine.set_exception(error if is_ours else _interrupted())
             raise
         finally:
             with self._sharing:
@@ -109,11 +119,15 @@ class Live:
 
         Raises:
             StoreError: The store cannot be read or written.
+            OSError: The file cannot be written.
         """
         with self._lock, self._saved.alone() as alone:
             if alone:
                 fold = self._catch_up()
-                self._keep(*self._saved.save(fold, self._epoch))
+                if fold.journal_id:
+                    epoch = new_epoch() if self._is_unsaved else self._epoch
+                    self._keep(*self._saved.save(fold, epoch))
+                    self._is_unsaved = False
             return alone
 
     def is_saved(self) -> bool:
@@ -121,102 +135,139 @@ class Live:
         with self._lock:
             fold = self._catch_up()
             head = self._saved.head()
-            return head is not None and _distance(head, fold) >= 0
+            return not fold.journal_id or (head is not None and _reaches(head, fold))
 
-    def _read(self) -> Reading:
+    def _read(self, collectors: Collectors) -> Reading:
         with self._lock:
             fold = self._catch_up()
             now_ns = self._store.clock.wall_ns()
             families = [
                 *families_of(fold, now_ns, self._gauge_ttl_ns),
-                *self_metrics(self._store, fold, self._slots()),
+                *self_metrics(self._store, fold),
             ]
             first_ns = fold.totals.first_ns
-        # Outside of the lock: a collector may read something itself.
-        shown = without_conflicts([*families, *self._collectors.collect()])
+        # Outside of the lock: a collector may take its time.
+        shown = without_conflicts([*families, *collectors.collect()])
         return Reading(shown, now_ns, now_ns if first_ns == NO_TIME else first_ns)
 
     def _catch_up(self) -> Fold:
         """The totals up to now."""
-        for _ in range(2):
+        for _ in range(_ATTEMPTS):
             fold = self._to_go_on_from()
-            try:
-                fold.advance(self._slots())
-            except SegmentsGone:  # the file has what they held
-                self._fold = None
-            else:
+            if self._can_advance(fold):
                 break
         else:
             fold = self._count_anew()
-        full = _full(fold)
-        if not full <= self._full and not self._is_read_only:
+        if not _full(fold) <= self._full and not self._is_unsaved:
             fold = self._agree(fold)
         return fold
 
-    def _slots(self) -> Sequence[SlotReader]:
-        return self._store.slots()[1]
+    def _can_advance(self, fold: Fold) -> bool:
+        """Fold what has come since; False if that is gone, and the totals are of no use any more.
+
+        Others were faster then, and the file has it, or the journal was begun anew.
+        """
+        try:
+            journal_id, slots = self._store.slots()
+            if journal_id != fold.journal_id:
+                return False
+            fold.advance(slots)
+        except BaseException as error:
+            # Half of it may have been counted.
+            if fold is self._fold:
+                self._fold = None
+            if isinstance(error, SegmentsGone):
+                return False
+            raise
+        return True
 
     def _to_go_on_from(self) -> Fold:
         """The totals in memory, or those of the file if that is to be preferred, or new ones."""
-        head = self._saved.head()
-        if self._fold is not None:
-            if head is None and self._is_read_only:
-                return self._fold
+        fold, head = self._fold, self._saved.head()
+        if fold is not None and fold.journal_id == self._store.journal.id:
+            if head is None and (self._is_unsaved or not fold.journal_id):
+                return fold
             is_same = head is not None and head.epoch == self._epoch
-            if head is not None and is_same and _distance(head, self._fold) < _FAR_AHEAD:
-                return self._fold
-        return self._load() or self._count_anew()
+            if head is not None and is_same and _distance(head, fold) < _FAR_AHEAD:
+                return fold
+        if head is not None and (found := self._load()) is not None:
+            return found
+        return self._count_anew()
 
     def _load(self) -> Fold | None:
-        found = self._saved.load()
+        # Of two processes with different catalogues the one that came last has its way.
+        found = self._saved.load(as_it_is=self._has_counted)
         return None if found is None else self._keep(found[0].epoch, found[1])
 
     def _keep(self, epoch: int, fold: Fold) -> Fold:
         self._epoch, self._fold, self._full = epoch, fold, _full(fold)
+        self._has_counted = True
         return fold
 
     def _count_anew(self) -> Fold:
-        """Begin again from the tables, for all processes."""
+        """Begin again, for all processes: from totals in memory, or else from the tables."""
+        before = self._fold
+        if not self._store.slots()[0]:
+            # There is nothing to be kept yet; what was counted before a journal was deleted holds.
+            return self._keep(self._epoch, self._carried_on(before) or self._from_tables())
         try:
-            self._store.state.register_follower(FOLLOWER)
             with self._saved.alone(_WAIT_S) as alone:
                 if not alone:
                     raise _busy()
                 # Another process may have done it while this one waited.
                 found = self._load()
-                if found is not None and self._can_advance(found):
-                    return found
-                if self._saved.exists:
-                    text = (
-                        "live metrics are counted anew from the tables, for %s cannot be used: %s"
-                    )
-                    problem = self._saved.problem or "it is of another journal, or behind this one"
-                    _log.warning(text, self._saved.path, problem)
-                fold = count_anew(self._store, self._catalog)
-                fold.advance(self._slots())
-                return self._keep(*self._saved.save(fold, self._saved.new_epoch(self._epoch)))
-        except StorePermissionError:  # may look and not write
-            self._is_read_only = True
-            fold = count_anew(self._store, self._catalog)
-            fold.advance(self._slots())
-            return self._keep(self._epoch, fold)
+                if found is not None and self._saved.head() is not None:
+                    if self._can_advance(found):
+                        return found
+                elif found is not None:  # of the journal before: whoever has counted more
+                    before = max(before or found, found, key=_recorded)
+                elif self._saved.problem:
+                    text = "live metrics are counted anew, for %s cannot be used: %s"
+                    _log.warning(text, self._saved.path, self._saved.problem)
+                # Without its old positions, so that the journals keep what is counted meanwhile.
+                self._store.state.forget_follower(FOLLOWER)
+                self._store.state.register_follower(FOLLOWER)
+                fold = self._carried_on(before) or self._from_tables()
+                return self._keep(*self._saved.save(fold, new_epoch()))
+        except OSError as error:  # may look and not write, or cannot write
+            if not self._is_unsaved and not isinstance(error, StorePermissionError):
+                _log.warning("live metrics are not kept: %s", error)
+            self._is_unsaved = True
+            return self._keep(self._epoch, self._carried_on(before) or self._from_tables())
 
-    def _can_advance(self, fold: Fold) -> bool:
-        try:
-            fold.advance(self._slots())
-        except SegmentsGone:
-            return False
-        return True
+    def _carried_on(self, fold: Fold | None) -> Fold | None:
+        """Totals that were good a moment ago, up to now; None if they are not any more."""
+        journal_id = self._store.journal.id
+        if fold is not None and fold.journal_id != journal_id:
+            fold = fold.of_journal(journal_id)
+        return fold if fold is not None and self._can_advance(fold) else None
+
+    def _from_tables(self) -> Fold:
+        for _ in range(_ATTEMPTS):
+            fold = count_anew(self._store, self._catalog)
+            if self._can_advance(fold):
+                return fold
+        raise _overtaken()
 
     def _agree(self, fold: Fold) -> Fold:
         """Settle with all processes which label sets a full family has."""
-        with self._saved.alone(_WAIT_S) as alone:
-            if not alone:
-                return fold
-            found = self._load()
-            if found is not None and self._can_advance(found):
-                fold = found
-            return self._keep(*self._saved.save(fold, self._saved.new_epoch(self._epoch)))
+        try:
+            with self._saved.alone(_AGREE_S) as alone:
+                if not alone:
+                    return fold  # and try again at the next reading
+                found = self._load()
+                if found is not None and self._can_advance(found):
+                    fold = found
+                if _full(fold) <= self._full:
+                    return fold
+                return self._keep(*self._saved.save(fold, new_epoch()))
+        except OSError:  # may look and not write, or cannot write: there is nobody to agree with
+            self._is_unsaved = True
+            return self._keep(self._epoch, fold)
+
+
+def _recorded(fold: Fold) -> int:
+    return fold.totals.recorded
 
 
 def _full(fold: Fold) -> frozenset[tuple[str, str]]:
@@ -232,6 +283,42 @@ def _distance(head: Head, fold: Fold) -> int:
             if position is not None:
                 ahead += sign * (position.points + position.events // _EVENT_BYTES)
     return ahead
+
+
+def _reaches(head: Head, fold: Fold) -> bool:
+    """Whether the file has everything that is folded."""
+    return all(
+        (theirs := head.positions.get(name)) is not None
+        and theirs.points >= ours.points
+        and theirs.events >= ours.events
+        for name, ours in fold.positions.items()
+    )
+
+
+def _after_fork_in_child() -> None:
+    # A thread of the parent may hold the locks, and will never let go of them here.
+    for live in _alive:
+        live.forget()
+
+
+_alive: weakref.WeakSet[Live] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _interrupted() -> StoreError:
+    return StoreError(
+        "the reading of live metrics was interrupted",
+        got="a thread that ended while it read for others, too",
+        fix="Ask again.",
+    )
+
+
+def _overtaken() -> StoreError:
+    return StoreError(
+        "the live metrics cannot be counted anew",
+        got=f"journals whose segments were deleted meanwhile, {_ATTEMPTS} times",
+        fix="Ask again when less is being stored.",
+    )
 
 
 def _busy() -> StoreError:

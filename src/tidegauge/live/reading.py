@@ -139,19 +139,23 @@ def _shown(fold: Fold, cells: Ints, since_ns: int) -> Ints:
     """Which of the cells of a gauge hold for now, as places in `cells`."""
     totals = fold.totals
     fresh = totals.last_ns[cells] >= since_ns
-    pairs = zip(totals.source[cells].tolist(), totals.place[cells].tolist(), strict=True)
-    current = np.array([fold.is_current(source, place) for source, place in pairs], bool)
-    return np.flatnonzero(fresh | current)
+    stale = cells[~fresh]
+    pairs = zip(totals.source[stale].tolist(), totals.place[stale].tolist(), strict=True)
+    fresh[~fresh] = [fold.is_current(source, place) for source, place in pairs]
+    return np.flatnonzero(fresh)
 
 
 def _living(fold: Fold) -> dict[int, list[float]]:
     """The latest values of each gauge's cell, one per living process, by slot."""
-    found: defaultdict[int, list[float]] = defaultdict(list)
-    for slot in sorted(fold.totals.living):
-        for cell, (value, lane, place) in fold.totals.living[slot].items():
-            if fold.is_current(2 * slot + lane, place):
-                found[cell].append(value)
-    return dict(found)
+    latest: defaultdict[int, dict[int, tuple[int, float]]] = defaultdict(dict)
+    for source in sorted(fold.totals.living):
+        for cell, (value, time_ns, place) in fold.totals.living[source].items():
+            if fold.is_current(source, place):
+                slots, slot = latest[cell], source // 2
+                # Of the two lanes of a process the one counts that was written to later.
+                if slot not in slots or time_ns >= slots[slot][0]:
+                    slots[slot] = time_ns, value
+    return {cell: [value for _, value in slots.values()] for cell, slots in latest.items()}
 
 
 def _exemplars(totals: Totals) -> defaultdict[int, dict[tuple[int, int], Exemplar]]:
@@ -173,12 +177,19 @@ def _exponential(totals: Totals, cells: Ints) -> Callable[[int], ExponentialHist
     return lambda at: counts.histogram(int(cells[at]))
 
 
+def _sum(values: Sequence[float]) -> float:
+    try:
+        return math.fsum(values)
+    except OverflowError:  # an intermediate sum is beyond the largest float
+        return sum(values)
+
+
 def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+    return _sum(values) / len(values)
 
 
 _COMBINED: dict[Combine, Callable[[Sequence[float]], float]] = {
-    Combine.SUM: math.fsum,
+    Combine.SUM: _sum,
     Combine.MEAN: _mean,
     Combine.MAX: max,
 }

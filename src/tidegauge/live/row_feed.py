@@ -82,6 +82,7 @@ class RowFeed:
         origin: object,
         key: Callable[[], SeriesKey | None],
         columns: Mapping[str, Any],
+        time_ns: int,
         cells: list[int],
         values: list[float],
     ) -> None:
@@ -91,8 +92,13 @@ class RowFeed:
             origin: Stands for the series of the row, in place of its key.
             key: Tells the series of the row.
             columns: The row's own columns.
+            time_ns: When it happened.
             cells: Gets the cells.
             values: Gets as many values.
+
+        Raises:
+            TypeError, OverflowError: A column holds something else than the table says; some cells
+                and values may have been appended.
         """
         get = columns.get
         kind = (origin, *map(get, self._decisive))
@@ -100,7 +106,7 @@ class RowFeed:
         if plan is None:
             if len(self._planned) >= _MOST_PLANNED:
                 self._planned.clear()
-            plan = self._planned[kind] = self._plan(key(), columns)
+            plan = self._planned[kind] = self._plan(key(), columns, time_ns)
         for fed in plan:
             value = None if fed.value is None else get(fed.value)
             if value is None:
@@ -109,9 +115,9 @@ class RowFeed:
                 if fed.cell == NO_CELL:
                     fed.cell = self._totals.cell(fed.family, fed.labels)
                 cells.append(fed.cell)
-                values.append(value)
+                values.append(value + 0.0)
 
-    def _plan(self, key: SeriesKey | None, columns: Mapping[str, Any]) -> list[_Fed]:
+    def _plan(self, key: SeriesKey | None, columns: Mapping[str, Any], time_ns: int) -> list[_Fed]:
         dimensions = dict(key.dimensions) if key is not None else {}
         given = {**columns, **dimensions}
         prefix = given.get(_PREFIX)
@@ -141,6 +147,7 @@ class RowFeed:
             fed = _Fed(family, pairs, derived.value, None, holds)
             if family.kept is HowKept.COUNTER:
                 fed.otherwise, fed.cell = 1.0, self._totals.cell(family, pairs)
+                self._totals.touch(fed.cell, time_ns)
             plan.append(fed)
         return plan
 

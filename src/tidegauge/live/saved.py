@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 from collections.abc import Iterator
 
@@ -23,10 +24,11 @@ from tidegauge.store.leader import exclusive
 from tidegauge.store.state import Lane
 from tidegauge.store.store import Store
 
-__all__ = ["SavedTotals"]
+__all__ = ["SavedTotals", "new_epoch"]
 
 _LOCK_FILE = "live.lock"
 _LOOK_S = 0.02
+_EPOCH_BITS = 63
 
 
 class SavedTotals:
@@ -39,7 +41,7 @@ class SavedTotals:
 
     Attributes:
         path: The file.
-        problem: Why the file could not be used last.
+        problem: Why the file could not be used last; empty if there was none.
     """
 
     def __init__(self, store: Store, catalog: Catalog, *, series_ttl_s: float | None) -> None:
@@ -50,11 +52,6 @@ class SavedTotals:
         self.problem = ""
         self._head: tuple[tuple[int, int, int], Head] | None = None
         self._is_alone = False
-
-    @property
-    def exists(self) -> bool:
-        """Whether there is a file, usable or not."""
-        return self.path.exists()
 
     def head(self) -> Head | None:
         """The head of the file; None if there is no usable one of the present journal."""
@@ -68,19 +65,34 @@ class SavedTotals:
         head = self._head[1]
         return head if head.journal_id == self._store.journal.id else None
 
-    def load(self) -> tuple[Head, Fold] | None:
-        """The totals of the file; None if they cannot be gone on from."""
+    def load(self, *, as_it_is: bool = False) -> tuple[Head, Fold] | None:
+        """The totals of the file; None if they cannot be gone on from.
+
+        If the store has begun its journal anew since, the file's positions mean nothing, and what
+        it counted before still holds: a deleted journal takes nothing back.
+
+        Args:
+            as_it_is: See `decode_state`.
+        """
         try:
-            head, totals = decode_state(self.path.read_bytes(), self._catalog)
+            data = self.path.read_bytes()
+            head, totals = decode_state(data, self._catalog, as_it_is=as_it_is)
         except FileNotFoundError:
+            self.problem = ""
             return None
         except Unusable as error:
             self.problem = str(error)
             return None
-        if head.journal_id != self._store.journal.id:
-            return None
+        journal_id = self._store.journal.id
+        positions = head.positions
+        if head.journal_id != journal_id:
+            if head.journal_id not in self._store.state.journals():
+                self.problem = "it is of the journal of another store"
+                return None
+            positions = {}
         clock = self._store.clock
-        return head, Fold(self._catalog, clock, totals=totals, positions=head.positions)
+        fold = Fold(self._catalog, clock, journal_id=journal_id, totals=totals, positions=positions)
+        return head, fold
 
     def save(self, fold: Fold, epoch: int) -> tuple[int, Fold]:
         """Write totals, less the series that are too old, and let the journal go up to there.
@@ -98,10 +110,17 @@ class SavedTotals:
         if self._series_ttl_s is not None:
             kept = without_series_before(fold.totals, now_ns - int(self._series_ttl_s * 1e9))
             if kept is not fold.totals:
-                positions = fold.positions
-                fold = Fold(self._catalog, self._store.clock, totals=kept, positions=positions)
-                epoch = self.new_epoch(epoch)
+                fold = Fold(
+                    self._catalog,
+                    self._store.clock,
+                    journal_id=fold.journal_id,
+                    totals=kept,
+                    positions=fold.positions,
+                )
+                epoch = new_epoch()
         journal_id, slots = self._store.slots()
+        if journal_id != fold.journal_id:
+            return epoch, fold  # begun anew in this moment
         before = self.head()
         if before is not None and (before.epoch, before.positions) == (epoch, fold.positions):
             return epoch, fold
@@ -112,7 +131,7 @@ class SavedTotals:
                 before is None or before.positions.get(slot.name) != position
             ):
                 slot.sync()
-        head = Head(journal_id, epoch, now_ns, fold.positions)
+        head = Head(fold.journal_id, epoch, now_ns, fold.positions)
         write_state(self.path, encode_state(head, fold.totals))
         with self._store.state.transaction() as transaction:
             for name, position in fold.positions.items():
@@ -121,10 +140,6 @@ class SavedTotals:
                     transaction.set_cursor(FOLLOWER, name, lane, end)
             transaction.set_caught_up(FOLLOWER, now_ns)
         return epoch, fold
-
-    def new_epoch(self, epoch: int) -> int:
-        """An epoch that no file of this store had."""
-        return max(epoch + 1, self._store.clock.wall_ns())
 
     @contextlib.contextmanager
     def alone(self, wait_s: float = 0.0) -> Iterator[bool]:
@@ -147,3 +162,8 @@ class SavedTotals:
                         self._is_alone = False
                     return
             time.sleep(_LOOK_S)
+
+
+def new_epoch() -> int:
+    """An epoch that no file had: clocks can be set back, and files be damaged, so it is random."""
+    return secrets.randbits(_EPOCH_BITS)

@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from tidegauge.journal.reader import SlotReader
-from tidegauge.journal.state import read_state, state_path
 from tidegauge.journal.writer import journal_bytes
 from tidegauge.live.families import Labels, Numbers, counter, gauge
 from tidegauge.live.fold import Fold
@@ -19,13 +17,12 @@ from tidegauge.store.store import Store
 __all__ = ["self_metrics"]
 
 
-def self_metrics(store: Store, fold: Fold, slots: Sequence[SlotReader]) -> Iterator[Numbers]:
+def self_metrics(store: Store, fold: Fold) -> Iterator[Numbers]:
     """The families `tidegauge_…`.
 
     Args:
         store: The store.
         fold: The totals, up to date.
-        slots: The slots of its journal.
     """
     totals = fold.totals
     yield gauge(
@@ -36,12 +33,7 @@ def self_metrics(store: Store, fold: Fold, slots: Sequence[SlotReader]) -> Itera
     yield counter(
         "tidegauge_recorded_total", "Facts that were recorded and can be read", totals.recorded
     )
-    dropped: Counter[str] = Counter()
-    fixed = 0
-    for slot in slots:
-        page = read_state(state_path(slot.directory))
-        dropped += page.drops()
-        fixed += page.number("fixed_names") or 0
+    dropped, fixed = fold.refused()
     yield counter(
         "tidegauge_dropped_total",
         "Facts that were refused, by reason",
@@ -70,7 +62,7 @@ def self_metrics(store: Store, fold: Fold, slots: Sequence[SlotReader]) -> Itera
     yield gauge(
         "tidegauge_journal_processes",
         "Processes that record into the store",
-        float(sum(fold.is_owned(slot.name) for slot in slots)),
+        float(sum(fold.is_owned(slot) for slot in fold.positions)),
     )
     yield gauge(
         "tidegauge_follower_lag_seconds",

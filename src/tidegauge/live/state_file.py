@@ -25,7 +25,7 @@ from tidegauge.live.exact import ExactSums
 from tidegauge.live.exponential import ExponentialCounts
 from tidegauge.live.families import Exemplar, Labels
 from tidegauge.live.fold import Position
-from tidegauge.live.totals import FamilyTotals, LivingValue, Totals
+from tidegauge.live.totals import FamilyTotals, HowKept, LivingValue, Totals, how_kept
 from tidegauge.model.errors import MetricValidationError
 from tidegauge.model.spec import MetricSpec
 
@@ -87,7 +87,7 @@ class _Body(msgspec.Struct):
     source: bytes
     place: bytes
     digits: bytes
-    huge: bytes
+    huge: dict[int, str]
     buckets: bytes
     exponential_keys: bytes
     exponential_counts: bytes
@@ -144,10 +144,16 @@ def encode_state(head: Head, totals: Totals) -> bytes:
     return lengths + first + body
 
 
-def decode_state(data: bytes, catalog: Catalog) -> tuple[Head, Totals]:
+def decode_state(data: bytes, catalog: Catalog, *, as_it_is: bool = False) -> tuple[Head, Totals]:
     """The inverse of `encode_state`.
 
     Metrics that the catalogue declares are taken from there, so that a new description shows.
+
+    Args:
+        data: The bytes.
+        catalog: The vocabulary.
+        as_it_is: Take what the file says of a metric where the catalogue wants something else to
+            be counted.
 
     Raises:
         Unusable: The bytes are damaged or of another version, or the catalogue now wants something
@@ -159,7 +165,7 @@ def decode_state(data: bytes, catalog: Catalog) -> tuple[Head, Totals]:
     if len(payload) != body_bytes or zlib.crc32(payload) != body_crc:
         raise Unusable("its body is damaged")
     try:
-        return head, _totals(_decode_body(payload), catalog)
+        return head, _totals(_decode_body(payload), catalog, as_it_is)
     except (msgspec.DecodeError, ValueError, IndexError) as error:
         raise Unusable(f"its body cannot be read ({error})") from error
 
@@ -201,6 +207,7 @@ def read_head(path: Path) -> Head:
 def write_state(path: Path, data: bytes) -> None:
     """Put the bytes in place of the file at `path`, on the disk before anybody sees them."""
     draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)  # of a writer that was killed, perhaps of another user
     with draft.open("wb") as target:
         target.write(data)
         target.flush()
@@ -214,17 +221,23 @@ def write_state(path: Path, data: bytes) -> None:
         os.close(directory)
 
 
-def _totals(body: _Body, catalog: Catalog) -> Totals:
+def _totals(body: _Body, catalog: Catalog, as_it_is: bool) -> Totals:  # noqa: FBT001
     totals = Totals()
     places: list[tuple[int, FamilyTotals, Labels]] = []
     for each in body.families:
-        declared = _declared(catalog, each.spec.name)
-        spec = each.spec if declared is None else declared
-        names = each.names if declared is None else catalog.exported(spec.name)
-        name = "" if each.name == each.names.prometheus else each.name
-        family = totals.family_of(spec, names, name=name, only=each.only)
-        if (int(family.kept), family.bounds) != (each.kept, each.bounds):
-            raise Unusable(f"the metric {spec.name!r} is kept in another way now")
+        kept = HowKept(each.kept)
+        spec, names, name = each.spec, each.names, each.name
+        declared = _declared(catalog, spec.name)
+        if declared is not None:
+            is_same = (declared.name, *how_kept(declared)) == (spec.name, kept, each.bounds)
+            if not is_same and not as_it_is:
+                raise Unusable(f"the metric {spec.name!r} is kept in another way now")
+            if is_same:
+                spec, names = declared, catalog.exported(declared.name)
+                name = names.prometheus if name == each.names.prometheus else name
+        family = totals.restore_family(
+            FamilyTotals(0, spec, names, name, each.only, kept, each.bounds)
+        )
         places += [
             (cell, family, labels) for labels, cell in zip(each.series, each.cells, strict=True)
         ]

@@ -13,7 +13,7 @@ import math
 import sys
 from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -37,14 +37,16 @@ __all__ = [
     "HowKept",
     "LivingValue",
     "Totals",
+    "how_kept",
 ]
 
 #: Stands in arrays of cells for a fact that has none.
 NO_CELL = -1
 #: The time of the earliest fact, where there is none.
 NO_TIME = 2**63 - 1
-#: Why a fact can be left out: nobody knows what it is of, or a counter was to go down.
-SKIPPED = ("unknown", "negative")
+#: Why a fact can be left out: nobody knows what it is of, a counter was to go down, it is no finite
+#: number, or it does not fit its table.
+SKIPPED = ("unknown", "negative", "not_finite", "unfit")
 #: The source of facts of which nobody knows whose they were.
 NOWHERE = -1
 #: The labels of the series that stands for all beyond a family's cap.
@@ -57,7 +59,7 @@ Floats = npt.NDArray[np.float64]
 Cells = npt.NDArray[np.int64]
 # The arrays that a file holds, one place per cell.
 _REPLACED = ("facts", "last_ns", "value", "source", "place")
-#: A value that holds for as long as its process lives: value, lane (0 points, 1 events), place.
+#: A value that holds for as long as its process lives: value, time, place.
 LivingValue = tuple[float, int, int]
 
 
@@ -106,12 +108,13 @@ class Totals:
     Attributes:
         families: By metric and name in Prometheus.
         facts: Facts in each cell, shape `(n_cells,)` or more, as the next ones.
-        last_ns: Time of the latest of them; -1 if there is none.
+        last_ns: Time of the latest of them, or when a counter began at 0; -1 if there is none.
         value: The latest value of a gauge.
         source: Where that was recorded: twice the number of the slot, plus 1 for events;
             `NOWHERE` if that is not known.
         place: Its position among the points of the slot, or number among its events.
-        living: By slot and cell: the latest value of a gauge that is combined over processes.
+        living: By source and cell: the value that came last of a gauge that is combined over
+            processes.
         exemplars: By cell and bucket the latest fact that leads to a trace; the bucket of a counter
             is 0.
         skipped: Facts left out, by reason.
@@ -160,14 +163,25 @@ class Totals:
         """
         key = spec.name, name or names.prometheus
         found = self.families.get(key)
+        if found is None and not name and only is None:
+            # As the file has it, where another process has another catalogue.
+            found = self._usual.get(spec.name)
         if found is None:
-            kept = _how_kept(spec)
-            bounds = bounds_of(spec) if kept is HowKept.DISTRIBUTION else ()
+            kept, bounds = how_kept(spec)
             found = FamilyTotals(len(self._by_index), spec, names, key[1], only, kept, bounds)
-            self.families[key] = found
-            self._by_index.append(found)
-            if not name and only is None:
-                self._usual[spec.name] = found
+            self._put_family(found)
+        return found
+
+    def restore_family(self, family: FamilyTotals) -> FamilyTotals:
+        """Make a family without cells that is kept as this one, of other totals, is.
+
+        Raises:
+            ValueError: There is one of that metric and name.
+        """
+        if (family.spec.name, family.name) in self.families:
+            raise ValueError("a family is there twice")
+        found = replace(family, index=len(self._by_index), cells={})
+        self._put_family(found)
         return found
 
     def usual_family(self, metric: str) -> FamilyTotals | None:
@@ -183,8 +197,18 @@ class Totals:
             cell = family.cells[labels] = self._new_cell(family)
         return cell
 
+    def touch(self, cell: int, time_ns: int) -> None:
+        """Count a series as heard of at a time, though no fact was added to it."""
+        self.last_ns[cell] = max(self.last_ns[cell], time_ns)
+
     def restore_cell(self, family: FamilyTotals, labels: Labels) -> int:
-        """Make a cell beyond any cap, as it was in another process."""
+        """Make a cell beyond any cap, as it was in another process.
+
+        Raises:
+            ValueError: The series has one.
+        """
+        if labels in family.cells:
+            raise ValueError("a series has two cells")
         cell = family.cells[labels] = self._new_cell(family)
         return cell
 
@@ -203,7 +227,7 @@ class Totals:
 
         Args:
             cells: The cell of each, shape (n,); those with `NO_CELL` are left out.
-            values: Their values, shape (n,), finite.
+            values: Their values, shape (n,); those that are not finite are left out.
             times_ns: When they happened, shape (n,).
             places: Their positions, shape (n,); see `place`.
             source: See `source`.
@@ -213,11 +237,12 @@ class Totals:
         self.recorded += n_facts
         if len(times_ns):
             self.first_ns = min(self.first_ns, int(times_ns.min()))
-        known = cells >= 0
-        if not known.all():
+        known, finite = cells >= 0, np.isfinite(values)
+        if not (fits := known & finite).all():
             self.skipped["unknown"] += int((~known).sum())
-            cells, values = cells[known], values[known]
-            times_ns, places = times_ns[known], places[known]
+            self.skipped["not_finite"] += int((known & ~finite).sum())
+            cells, values = cells[fits], values[fits]
+            times_ns, places = times_ns[fits], places[fits]
         if not len(cells):
             return
         kept = self._kept[cells]
@@ -228,8 +253,17 @@ class Totals:
             elif low <= how <= high and len(at := np.flatnonzero(kept == how)):
                 self._add_kept(how, cells[at], values[at], times_ns[at], places[at], source, now_ns)
 
-    def add_summary(self, cell: int, summary: Accumulator, time_ns: int, *, now_ns: int) -> None:
-        """Add the summary of several facts.
+    def add_summary(
+        self,
+        cell: int,
+        summary: Accumulator,
+        time_ns: int,
+        place: int,
+        *,
+        source: int,
+        now_ns: int,
+    ) -> None:
+        """Add the summary of several facts; the other arguments as for `add`.
 
         Explicit buckets get the counts of the exponential ones whose middle they hold, which can
         be wrong by one exponential bucket at each bound.
@@ -239,7 +273,7 @@ class Totals:
             self.recorded += 1
             self.first_ns = min(self.first_ns, time_ns)
             self.facts[cell] += summary.count
-            self.last_ns[cell] = time_ns
+            self.touch(cell, time_ns)
             self.sums.add(np.array([cell]), np.array([summary.sum]))
             buckets = list(summary.histogram.buckets())
             middles = np.array([_middle(lower, upper) for lower, upper, _ in buckets])
@@ -253,8 +287,8 @@ class Totals:
             np.array([cell]),
             np.array([summary.sum if is_counter else summary.last]),
             np.array([time_ns]),
-            np.array([-1]),
-            source=NOWHERE,
+            np.array([place]),
+            source=source,
             now_ns=now_ns,
             n_facts=1,
         )
@@ -287,6 +321,12 @@ class Totals:
         self.family, self._kept = self.family[: self.n_cells], self._kept[: self.n_cells]
         self.first_bucket = self.first_bucket[: self.n_cells]
 
+    def _put_family(self, family: FamilyTotals) -> None:
+        self.families[family.spec.name, family.name] = family
+        self._by_index.append(family)
+        if family.name == family.names.prometheus and family.only is None:
+            self._usual[family.spec.name] = family
+
     def _new_cell(self, family: FamilyTotals) -> int:
         cell = self.n_cells
         self.n_cells += 1
@@ -316,24 +356,22 @@ class Totals:
         source: int,
         now_ns: int,
     ) -> None:
-        if how is HowKept.COUNTER and len(values) and values.min() < 0:
-            up = values >= 0
-            self.skipped["negative"] += int((~up).sum())
-            cells, values, times_ns = cells[up], values[up], times_ns[up]
-        _count(self.facts, cells, self.n_cells)
         if how is HowKept.LAST:
+            _count(self.facts, cells, self.n_cells)
             self._put_last(cells, values, times_ns, places, source, now_ns)
             return
-        self.last_ns[cells] = times_ns
+        np.maximum.at(self.last_ns, cells, times_ns)
+        if how is HowKept.COUNTER and values.min() < 0:
+            up = values >= 0
+            self.skipped["negative"] += int((~up).sum())
+            cells, values = cells[up], values[up]
+        _count(self.facts, cells, self.n_cells)
         if how is HowKept.LIVING:
-            if source == NOWHERE:
-                return
-            lane = source % 2
-            here = self.living.setdefault(source // 2, {})
-            for cell, value, place in zip(
-                cells.tolist(), values.tolist(), places.tolist(), strict=True
-            ):
-                here[cell] = value, lane, place
+            if source != NOWHERE:
+                last = self._last_of_each(cells)
+                columns = (values[last].tolist(), times_ns[last].tolist(), places[last].tolist())
+                facts = zip(cells[last].tolist(), zip(*columns, strict=True), strict=True)
+                self.living.setdefault(source, {}).update(facts)
             return
         self.sums.add(cells, values)
         if how is HowKept.DISTRIBUTION:
@@ -353,10 +391,7 @@ class Totals:
             order = np.argsort(times_ns, kind="stable")
             cells, values = cells[order], values[order]
             times_ns, places = times_ns[order], places[order]
-        # The last fact of each cell: of assignments to one place the last one stays.
-        latest = np.zeros(self.n_cells, np.int64)
-        latest[cells] = np.arange(len(cells))
-        at = latest[cells] == np.arange(len(cells))
+        at = self._last_of_each(cells)
         cells, values, times_ns, places = cells[at], values[at], times_ns[at], places[at]
         before_ns, before = self.last_ns[cells], self.source[cells]
         newer = times_ns > before_ns
@@ -367,6 +402,14 @@ class Totals:
         self.value[cells] = values[newer]
         self.source[cells] = source
         self.place[cells] = places[newer]
+
+    def _last_of_each(self, cells: Cells) -> npt.NDArray[np.bool_]:
+        """Which facts are the last ones of their cells."""
+        # Of assignments to one place the last one stays.
+        latest = np.zeros(self.n_cells, np.int64)
+        latest[cells] = np.arange(len(cells))
+        last: npt.NDArray[np.bool_] = latest[cells] == np.arange(len(cells))
+        return last
 
     def _count_buckets(self, cells: Cells, values: Floats) -> None:
         families = self.family[cells]
@@ -394,16 +437,19 @@ class Totals:
 
 def _middle(lower: float, upper: float) -> float:
     """A value in a bucket, away from its bounds, however large these are."""
-    middle = math.sqrt(abs(lower)) * math.sqrt(min(abs(upper), sys.float_info.max))
-    return math.copysign(middle, upper)
+    near, far = sorted((abs(lower), abs(upper)))
+    middle = math.sqrt(near) * math.sqrt(min(far, sys.float_info.max))
+    # A bound of the smallest numbers is rounded to 0, which they are not.
+    return math.copysign(middle or far, lower + upper)
 
 
-def _how_kept(spec: MetricSpec) -> HowKept:
+def how_kept(spec: MetricSpec) -> tuple[HowKept, tuple[float, ...]]:
+    """What is kept of the facts of a metric, and the upper bounds of its buckets."""
     if spec.kind is Kind.COUNTER:
-        return HowKept.COUNTER
+        return HowKept.COUNTER, ()
     if spec.kind is Kind.DISTRIBUTION:
-        return HowKept.DISTRIBUTION
-    return HowKept.LAST if spec.combined_by is Combine.LAST else HowKept.LIVING
+        return HowKept.DISTRIBUTION, bounds_of(spec)
+    return (HowKept.LAST if spec.combined_by is Combine.LAST else HowKept.LIVING), ()
 
 
 def _count(counts: Ints, places: Ints, size: int) -> None:
