@@ -312,6 +312,7 @@ def _configure_recorder(process: _Process) -> None:
         budget_bytes=chosen.journal_budget_bytes,
         segment_slots=chosen.segment_slots,
         context=context,
+        keep=process.keep_declared,
     )
 
 

@@ -13,6 +13,8 @@ from tidegauge.record.front import recorder
 from tidegauge.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidegauge.catalog import Catalog
     from tidegauge.export.mlflow import MlflowFollower
     from tidegauge.export.push import PushFollower, Sender
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from tidegauge.live.families import Reading
     from tidegauge.live.follower import LiveFollower
     from tidegauge.live.live import Live
+    from tidegauge.model.spec import MetricSpec
     from tidegauge.query.query import Query
     from tidegauge.store.caretaker import Caretaker
     from tidegauge.store.drain import DrainFollower
@@ -95,6 +98,12 @@ class Parts:
             "service.instance.id": self.store.journal.id or None,
         }
         return {name: value for name, value in attributes.items() if value is not None}
+
+    def keep_declared(self, specs: Sequence[MetricSpec]) -> None:
+        """Tell the store what the program declared."""
+        from tidegauge.store.declared import keep_declared  # SQLite is for who declares something
+
+        keep_declared(self.root, specs)
 
     def close(self) -> None:
         """Close what was opened; the next use opens it again."""

@@ -1,15 +1,126 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Live metrics for Prometheus: a server, collectors, and both ways into prometheus_client."""
+"""Live metrics for Prometheus: metrics, a server, collectors, both ways into prometheus_client.
+
+The classes of metrics are those of prometheus_client by name and use, and are recorded like
+everything else; `tidegauge.integrations.prometheus_metrics` says what differs.
+"""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
 from tidegauge.config import live_reading
+from tidegauge.integrations.prometheus_metrics import Counter, Gauge, Histogram, Summary
 from tidegauge.live.collectors import Collect
 from tidegauge.parts import collectors
+from tidegauge.serve import prometheus_client as library
+from tidegauge.serve.asgi import MetricsApp
 from tidegauge.serve.http import Server
 from tidegauge.serve.page import MetricsPage
+from tidegauge.serve.wsgi import metrics_wsgi
 
-__all__ = ["register_collector", "start_http_server", "unregister_collector"]
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+    from prometheus_client.core import Metric
+    from prometheus_client.registry import Collector
+
+    from tidegauge.live.families import Samples
+
+__all__ = [
+    "Counter",
+    "Gauge",
+    "Histogram",
+    "Summary",
+    "TidegaugeCollector",
+    "include_registry",
+    "make_asgi_app",
+    "make_wsgi_app",
+    "register_collector",
+    "start_http_server",
+    "unregister_collector",
+]
+
+
+def make_asgi_app() -> MetricsApp:
+    """An ASGI application that answers with the live metrics of the store, from any worker.
+
+    Example:
+        >>> from fastapi import FastAPI
+        >>> from tidegauge.prometheus import make_asgi_app
+        >>> app = FastAPI()
+        >>> app.mount("/metrics", make_asgi_app())
+    """
+    return MetricsApp(MetricsPage(live_reading))
+
+
+def make_wsgi_app() -> WSGIApplication:
+    """A WSGI application that answers with the live metrics of the store, from any worker.
+
+    Example:
+        >>> from wsgiref.simple_server import make_server
+        >>> from tidegauge.prometheus import make_wsgi_app
+        >>> server = make_server("127.0.0.1", 0, make_wsgi_app())
+        >>> server.server_close()
+    """
+    return metrics_wsgi(MetricsPage(live_reading))
+
+
+#: Whether this thread is reading a registry for a page of ours.
+_including = threading.local()
+
+
+class TidegaugeCollector(library.TidegaugeCollector):
+    """The live metrics of the store, for a registry of prometheus_client that is served already.
+
+    Where that registry is included in ours (`include_registry`), it gives nothing: they are there.
+
+    Raises:
+        MissingExtraError: prometheus_client is not installed.
+
+    Example:
+        >>> from prometheus_client import CollectorRegistry
+        >>> from tidegauge.prometheus import TidegaugeCollector
+        >>> registry = CollectorRegistry()
+        >>> registry.register(TidegaugeCollector())
+    """
+
+    def __init__(self) -> None:
+        super().__init__(live_reading)
+
+    def collect(self) -> Iterator[Metric]:
+        """The families of a reading that are not only for OTLP."""
+        return iter(()) if getattr(_including, "is_so", False) else super().collect()
+
+
+def include_registry(registry: Collector, name: str = "prometheus_client") -> str:
+    """Show the metrics of a registry of prometheus_client on our pages, as this process has them.
+
+    Args:
+        registry: The registry, such as `prometheus_client.REGISTRY`, or a collector.
+        name: What to call it, as for `register_collector`.
+
+    Returns:
+        The name, for `unregister_collector`.
+
+    Example:
+        >>> import prometheus_client
+        >>> from tidegauge.prometheus import include_registry, unregister_collector
+        >>> include_registry(prometheus_client.CollectorRegistry())
+        'prometheus_client'
+        >>> unregister_collector("prometheus_client")
+    """
+
+    def collect() -> Iterable[Samples]:
+        _including.is_so = True
+        try:
+            return library.families_of(registry)
+        finally:
+            _including.is_so = False
+
+    return collectors.register(collect, name)
 
 
 def start_http_server(port: int = 0, addr: str = "127.0.0.1") -> Server:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time as _time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from tidegauge.model.spec import MetricSpec
 from tidegauge.model.tables import POINTS
 from tidegauge.model.times import TimeLike, parse_time_ns
 from tidegauge.record.context import Context, current
+from tidegauge.record.declared import Declared
 from tidegauge.record.hot import Caches, Hot, compile_hot
 
 __all__ = ["BY_MODE", "FAULTS", "Recorder", "Rules", "bounds"]
@@ -98,6 +99,8 @@ class Recorder:
     ) -> None:
         self._catalog = catalog
         self._clock = clock
+        self._declared = Declared()
+        self._keep: Callable[[Sequence[MetricSpec]], None] | None = None
         self._prepare: Callable[[], None] | None = None
         self.context: Callable[[], object] = current
         self.now_ns: Callable[[], int] = _time.time_ns if clock is SYSTEM_CLOCK else clock.wall_ns
@@ -131,14 +134,20 @@ class Recorder:
         budget_bytes: int,
         segment_slots: int,
         context: Callable[[], object],
+        keep: Callable[[Sequence[MetricSpec]], None] | None = None,
     ) -> None:
-        """Change everything at once. Facts being recorded meanwhile go to one side or the other."""
+        """Change everything at once. Facts being recorded meanwhile go to one side or the other.
+
+        What `declare` was given stays, on top of the new catalogue. `keep` tells the store of it,
+        before the first fact of such a metric; if that fails, only this process knows.
+        """
         with self.writer.lock:
             self.writer.relocate(root, budget_bytes=budget_bytes, segment_slots=segment_slots)
             self.caches.clear()
             self._series_of.clear()
             self._logged_s.clear()
-            self._catalog = catalog
+            self._catalog = self._declared.applied(catalog)
+            self._keep = keep
             self.context = context
             self.strict = strict
             self.defaults = dict(defaults)
@@ -149,9 +158,28 @@ class Recorder:
         """Have `prepare` called before the next fact; it may call `configure`."""
         self._prepare = prepare
 
+    def declare(self, spec: MetricSpec) -> MetricSpec:
+        """Add a metric to the vocabulary of this process, now and whatever `configure` brings.
+
+        Thread-safe. Nothing is started or written by it. If the catalogue has a metric of the same
+        name in Prometheus, the name stands for that one.
+
+        Returns:
+            What the name stands for now.
+
+        Raises:
+            CatalogError: It is declared already, or contradicts the catalogue in force: in kind, in
+                labels that the catalogue's metric needs, or by taking up names of others.
+        """
+        with self.writer.lock:
+            catalog = builtin_catalog() if self._catalog is None else self._catalog
+            self._catalog = self._declared.add(spec, catalog)
+            self.caches.clear()
+            return self._catalog.resolve(self._declared.meaning(spec.name))
+
     @property
     def catalog(self) -> Catalog:
-        """The vocabulary in use."""
+        """The vocabulary in use, with what the program declared."""
         self.get_ready()
         if self._catalog is None:
             self._catalog = builtin_catalog()
@@ -318,17 +346,34 @@ class Recorder:
     def _find(self, name: str, rules: Rules) -> tuple[MetricSpec, bool]:
         """The metric, and whether its name was fixed."""
         try:
-            return self.catalog.resolve(name), False
+            return self._resolved(name), False
         except MetricValidationError as error:
             fixes = not self.strict if rules.fixes_names is None else rules.fixes_names
             if not fixes or error.reason != "bad_name" or not isinstance(name, str):
                 raise
             try:
-                spec = self.catalog.resolve(migrate_metric_name(name, catalog=self.catalog))
+                spec = self._resolved(migrate_metric_name(name, catalog=self.catalog))
             except MetricValidationError:
                 raise error from None
             self._say("fixed", f"metric name {name!r} was recorded as {spec.name!r}")
             return spec, True
+
+    def _resolved(self, name: str) -> MetricSpec:
+        catalog = self.catalog  # first, for it may have to be made ready
+        spec = catalog.resolve(self._declared.meaning(name))
+        if spec.name in self._declared.unkept:
+            self._keep_declared()
+        return spec
+
+    def _keep_declared(self) -> None:
+        with self.writer.lock:  # so that no other thread records before the store has been told
+            specs = list(self._declared.unkept.values())
+            try:
+                if specs and self._keep is not None:
+                    self._keep(specs)
+            except FAULTS as error:
+                self._say("declared", f"only this process knows what it declared: {error}")
+            self._declared.unkept.clear()
 
     def key_of(
         self, spec: MetricSpec, context: object, labels: Mapping[str, object]
