@@ -327,6 +327,13 @@ def test_names_that_cannot_be(name: str) -> None:
         Counter(name, "x")
 
 
+@pytest.mark.parametrize("label", ["le", "name", "time", "__x", "a-b"])
+def test_labels_that_cannot_be(label: str) -> None:
+    """A label that the tables or Prometheus keep for themselves is refused just as early."""
+    with pytest.raises(CatalogError, match="has a label it cannot have"):
+        Counter("t_label", "x", ["fine", label])
+
+
 @pytest.mark.parametrize("buckets", [[], [float("inf")], [2, 1], [1, 1], [float("nan"), 1]])
 def test_buckets_that_cannot_be(buckets: list[float]) -> None:
     """Bounds ascend, and there is at least one beside +Inf."""
