@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from typing import Annotated
 
@@ -62,6 +63,7 @@ def agent(
         if server is not None:
             lines.append(f"Live metrics: {server.url}")
         session.output.show(shown, Lines("\n".join(lines)))
+        sys.stdout.flush()  # whoever started it waits for the address
         ended.wait(for_s)
     finally:
         if server is not None:
