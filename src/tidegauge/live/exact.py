@@ -166,4 +166,4 @@ def _quotient(units: int) -> float:
     try:
         return units / _UNITS_OF_ONE
     except OverflowError:
-        return math.copysign(math.inf, units)
+        return math.inf if units > 0 else -math.inf

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 from collections import Counter
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ def self_metrics(store: Store, fold: Fold) -> Iterator[Numbers]:
     yield gauge(
         "tidegauge_build_info",
         "The version of tidegauge that answers; always 1",
-        {(("version", importlib.metadata.version("tidegauge")),): 1.0},
+        {(("version", _version()),): 1.0},
     )
     yield counter(
         "tidegauge_recorded_total", "Facts that were recorded and can be read", totals.recorded
@@ -70,6 +71,11 @@ def self_metrics(store: Store, fold: Fold) -> Iterator[Numbers]:
         _lag(store, fold),
         unit="seconds",
     )
+
+
+@functools.cache
+def _version() -> str:
+    return importlib.metadata.version("tidegauge")
 
 
 def _overflow(fold: Fold) -> dict[Labels, float]:
