@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,6 +91,12 @@ class Parts:
     def _read_live(self) -> Reading:
         return self.live.read()
 
+    def _read_for_cloudwatch(self) -> Reading:
+        """The same without what the store says of itself: there every metric costs money."""
+        reading = self.live.read()
+        families = [each for each in reading.families if not each.name.startswith("tidegauge_")]
+        return replace(reading, families=families)
+
     def _resource(self) -> dict[str, str]:
         # Any process may be the one that sends for all, so the instance is the store.
         attributes = {
@@ -160,7 +167,11 @@ class Parts:
 
         return [
             PushFollower(
-                name, self._read_live, sender, store=self.store, every_s=chosen.push_every_s
+                name,
+                self._read_live if name == "otlp" else self._read_for_cloudwatch,
+                sender,
+                store=self.store,
+                every_s=chosen.push_every_s,
             )
             for name, sender in senders.items()
         ]
