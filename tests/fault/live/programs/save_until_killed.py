@@ -29,5 +29,5 @@ with note.open("r+b") as file, mmap.mmap(file.fileno(), 8) as page:
         for _ in range(20):
             writer.put_point(key, 1.0)
             done += 1
-            struct.pack_into("<Q", page, 0, done)
+            page[:] = struct.pack("<Q", done)  # not `pack_into`, which zeroes the place first
         live.save()
