@@ -175,11 +175,11 @@ class Service:
         with contextlib.closing(self.connect()) as connection:
             return self._page(connection, openmetrics=openmetrics)
 
-    def pages(self, pids: int | None = None) -> dict[int, Page]:
+    def pages(self) -> dict[int, Page]:
         """One page of every worker, asked over as many connections as that takes."""
         pages: dict[int, Page] = {}
         deadline_s = time.monotonic() + 20
-        while len(pages) < (self.workers if pids is None else pids):
+        while len(pages) < self.workers:
             assert time.monotonic() < deadline_s, f"only {sorted(pages)} answered"
             with contextlib.ExitStack() as stack:
                 connections = [
@@ -211,12 +211,6 @@ class Service:
             time.sleep(0.1)
         return page
 
-    def call(self, *requests: Request) -> list[Answer]:
-        """Send requests one after the other over one connection."""
-        load = Load(self, requests, connections=1)
-        load.wait()
-        return load.answers
-
     def kill(self) -> None:
         """SIGKILL all of it: uvicorn and every worker, which are the group that it began."""
         with contextlib.suppress(ProcessLookupError):
@@ -246,7 +240,6 @@ class Answer:
     request: Request
     status: int | None
     seconds: float
-    pid: int = 0
 
 
 class Load:
@@ -340,8 +333,7 @@ def _exchange(connection: http.client.HTTPConnection, request: Request) -> Answe
         response.read()
     except (OSError, http.client.HTTPException):
         return Answer(request, None, time.perf_counter() - begun_s)
-    pid = int(response.headers.get("x-pid", 0))
-    return Answer(request, response.status, time.perf_counter() - begun_s, pid)
+    return Answer(request, response.status, time.perf_counter() - begun_s)
 
 
 class Prometheus:
