@@ -117,7 +117,7 @@ class _LateDrain:
 
     def is_caught_up(self) -> bool:
         is_live = self._live is None or self._live.is_caught_up()
-        return is_live and self._drain().is_caught_up()
+        return is_live and self._drain().is_caught_up() and self._accuracy().is_caught_up()
 
     def _keep_live(self, *, force: bool) -> None:
         if self._live is None and (self._process.root / LIVE_FILE).exists():
@@ -372,8 +372,8 @@ def _end(process: _Process, timeout_s: float | None) -> bool:
 def _at_exit() -> None:
     if _process is not None and not _end(_process, None):
         _log.warning(
-            "not everything was delivered yet; the next process delivers the rest, "
-            "or run `tidegauge drain`"
+            "not everything was delivered yet; the next process of this store delivers the rest, "
+            "or `tidegauge agent`"
         )
 
 

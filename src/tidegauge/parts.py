@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tidegauge.journal.permissions import create_directory
+from tidegauge.journal.slot import journal_id
 from tidegauge.live.collectors import Collectors
 from tidegauge.model.errors import ConfigError
 from tidegauge.model.tables import TABLES
@@ -102,7 +104,7 @@ class Parts:
         attributes = {
             "service.name": self.settings.service,
             "deployment.environment.name": self.settings.environment,
-            "service.instance.id": self.store.journal.id or None,
+            "service.instance.id": journal_id(create_directory(self.root / "journal"), create=True),
         }
         return {name: value for name, value in attributes.items() if value is not None}
 
@@ -143,6 +145,8 @@ class Parts:
         """
         senders: dict[str, Sender] = {}
         chosen = self.settings
+        if not chosen.pushing:
+            return []
         if chosen.otlp:
             from tidegauge.export.otlp import OtlpSender
 

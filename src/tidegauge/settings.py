@@ -115,6 +115,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         "CloudWatch namespace under which live metrics are written to standard output in the "
         "embedded metric format, as AWS Lambda wants them",
     ] = None
+    pushing: Annotated[
+        bool, "whether this process pushes; if not, another one or `tidegauge agent` does"
+    ] = True
     push_every_s: Annotated[float, "seconds between two pushes of live metrics"] = 60.0
     exit_wait_s: Annotated[
         float, "most seconds to wait at exit for delivery to MLflow, OTLP and CloudWatch"

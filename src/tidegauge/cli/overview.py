@@ -121,6 +121,9 @@ def status_blocks(seen: Status, *, now_ns: int, verbose: bool = False) -> Iterat
             for each in seen.followers
         ],
     )
+    for name, counted in seen.pushes.items():
+        told = ", ".join(f"{count:,} {what}" for what, count in sorted(counted.items()))
+        yield Lines(f"Live metrics to {escape(name)}: {told}.")
     if verbose:
         yield from _details(seen, now_ns)
     journal_bytes = sum(slot.size_bytes for slot in seen.slots)

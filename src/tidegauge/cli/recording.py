@@ -80,7 +80,7 @@ def _record(
     from tidegauge.record.front import recorder
 
     # The fact is on disk when it is recorded; whoever drains the store carries it on.
-    config.configure(**session.given, strict=True, follower="off")
+    config.configure(**session.given, strict=True, follower="off", pushing=False)
     try:
         recorder.writer.open()  # raises what would only be counted and logged
         ids: list[int] = []

@@ -57,12 +57,23 @@ class AccuracyJob:
         with exclusive(self._store.root / "accuracy.lock") as alone:
             return alone and self._advance(stored.view().version)
 
+    def is_caught_up(self) -> bool:
+        """Whether the accuracies tell of every ground truth that is in the tables.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        stored = self._store.tables.open(GROUND_TRUTHS.name)
+        return stored is None or stored.view().version <= self._done_version()
+
+    def _done_version(self) -> int:
+        return int(self._store.state.value(_NAMESPACE, "version") or -1)
+
     def _advance(self, version: int) -> bool:
         now_ns = self._store.clock.wall_ns()
         state = self._store.state
-        done_version = int(state.value(_NAMESPACE, "version") or -1)
         done_ns = int(state.value(_NAMESPACE, "recorded_ns") or 0)
-        if version == done_version and 0 <= now_ns - done_ns < _AGAIN_NS:
+        if version == self._done_version() and 0 <= now_ns - done_ns < _AGAIN_NS:
             return False
         for each in self._query.accuracies():
             # As stored: the labels of the process that computes this are not those of the model.

@@ -120,7 +120,9 @@ class FollowerThread:
         except Exception as error:  # noqa: BLE001  (whatever it is, both go on)
             self.failures += 1
             self.last_error = error
-            if time.monotonic() - self._logged_s >= _LOG_EVERY_S:
+            # Libraries that are loaded while the program ends may refuse; its end says the rest.
+            is_ending = not threading.main_thread().is_alive()
+            if not is_ending and time.monotonic() - self._logged_s >= _LOG_EVERY_S:
                 self._logged_s = time.monotonic()
                 _log.warning(
                     "follower %s failed (%d times so far), trying again: %s",

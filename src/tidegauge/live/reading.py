@@ -124,11 +124,13 @@ def _numbers(
 def _described(family: FamilyTotals) -> dict[str, Any]:
     word = parse_unit(family.spec.unit).word
     is_said = family.name.removesuffix("_total").endswith(f"_{word}")
+    # Rows with a prefix have names of their own, in OTLP as well.
+    is_usual = family.name == family.names.prometheus
     return {
         "name": family.name,
         "help": family.spec.description,
         "unit": word if is_said else "",
-        "otlp_name": family.names.otlp,
+        "otlp_name": family.names.otlp if is_usual else family.name.removesuffix("_total"),
         "otlp_unit": family.names.otlp_unit,
         "scale": family.names.prometheus_scale,
         "only": family.only,

@@ -140,6 +140,11 @@ class State:
         """What a follower counted, by name."""
         return dict(self._read("select name, count from counters where follower = ?", (follower,)))
 
+    def counting(self) -> list[str]:
+        """The names under which something was counted, sorted."""
+        rows = self._read("select distinct follower from counters order by follower")
+        return [name for (name,) in rows]
+
     def dead_letters(self, follower: str | None = None, *, limit: int = 1000) -> list[DeadLetter]:
         """The newest dead letters, of one follower or of all, newest first."""
         rows = self._read(

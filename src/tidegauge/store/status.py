@@ -127,6 +127,8 @@ class Status(msgspec.Struct, frozen=True):
         slots: Each slot.
         tables: Each table.
         followers: Each follower.
+        pushes: What was counted by those that send live metrics, by name; the journal does not
+            wait for them.
         draining: Who is draining at this moment.
         disk_free_bytes: Free room on the disk of the journal.
     """
@@ -137,6 +139,7 @@ class Status(msgspec.Struct, frozen=True):
     slots: list[SlotStatus]
     tables: list[TableStatus]
     followers: list[FollowerStatus]
+    pushes: dict[str, dict[str, int]]
     draining: str | None
     disk_free_bytes: int
 
@@ -184,6 +187,11 @@ def _look(store: Store) -> tuple[Status, bool, int]:
         slots=seen,
         tables=[_table(name, views[name]) for name in TABLES if views[name].version >= 0],
         followers=_followers(store, slots, seen),
+        pushes={
+            name: store.state.counters(name)
+            for name in store.state.counting()
+            if name not in {"store", *store.state.followers()}
+        },
         draining=holder(store.root / "leader.lock"),
         disk_free_bytes=shutil.disk_usage(disk).free,
     )
