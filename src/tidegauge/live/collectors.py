@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable
 
@@ -20,12 +19,14 @@ Collect = Callable[[], Iterable[Numbers | Histograms | Samples]]
 
 
 class Collectors:
-    """The collectors of this process. Thread-safe."""
+    """The collectors of this process. Thread-safe, by the interpreter's lock.
+
+    It has no lock of its own, which a child forked at the wrong moment would find taken.
+    """
 
     def __init__(self) -> None:
         self._collectors: dict[str, Collect] = {}
         self._logged_s: dict[str, float] = {}
-        self._lock = threading.Lock()
 
     def register(self, collect: Collect, name: str = "") -> str:
         """Have a callable contribute families from now on; one of the same name is replaced.
@@ -38,19 +39,16 @@ class Collectors:
             The name.
         """
         name = name or getattr(collect, "__qualname__", type(collect).__qualname__)
-        with self._lock:
-            self._collectors[name] = collect
+        self._collectors[name] = collect
         return name
 
     def unregister(self, name: str) -> None:
         """Have a callable contribute no more; no effect if there is none of that name."""
-        with self._lock:
-            self._collectors.pop(name, None)
+        self._collectors.pop(name, None)
 
     def collect(self) -> list[Numbers | Histograms | Samples]:
         """The families of all collectors, and one that says which of them failed."""
-        with self._lock:
-            collectors = list(self._collectors.items())
+        collectors = list(self._collectors.items())
         families: list[Numbers | Histograms | Samples] = []
         failed: dict[Labels, float] = {}
         for name, collect in collectors:
