@@ -10,10 +10,15 @@ import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import tidegauge
+import tidegauge.asgi
+import tidegauge.prometheus
+import tidegauge.wsgi
 from cli_page import cli_page
 from sql_page import sql_page
+from tidegauge.live import families
 from tidegauge.settings import describe_settings
 
 DOCS = Path(__file__).resolve().parent
@@ -44,21 +49,42 @@ def api_page() -> str:
         "What `import tidegauge as tg` offers. Errors derive from `TidegaugeError`; each says what",
         "is wrong, what was got, what is allowed and what to do.\n",
     ]
-    for name in tidegauge.__all__:
-        value = getattr(tidegauge, name)
-        if name.startswith("_"):
-            continue
-        lines.append(f"## {name}\n")
-        if callable(value):
-            lines.append(f"```text\n{_signature(name, value)}\n```\n")
-            lines.append(f"```text\n{inspect.getdoc(value) or ''}\n```\n")
-            lines.extend(_methods(name, value))
-        else:
-            lines.append(f"{_ABOUT_VALUES[name]}\n")
+    return "\n".join([*lines, *_entries(tidegauge)])
+
+
+def monitoring_page() -> str:
+    """Every public name of the modules that a program imports to be monitored."""
+    lines = [
+        HEAD,
+        "# Monitoring\n",
+        "What a program imports to be monitored. How to use it:",
+        "[monitoring with Prometheus](../how-to/monitor-with-prometheus.md).\n",
+    ]
+    for module in (tidegauge.asgi, tidegauge.wsgi, tidegauge.prometheus, families):
+        lines += [f"# {module.__name__}\n", f"{inspect.getdoc(module)}\n", *_entries(module)]
     return "\n".join(lines)
 
 
+def _entries(module: ModuleType) -> list[str]:
+    lines = []
+    for name in module.__all__:
+        value = getattr(module, name)
+        if name.startswith("_"):
+            continue
+        lines.append(f"## {name}\n")
+        if name in _ABOUT_VALUES:
+            lines.append(f"{_ABOUT_VALUES[name]}\n")
+        else:
+            lines.append(f"```text\n{_signature(name, value)}\n```\n")
+            lines.append(f"```text\n{inspect.getdoc(value) or ''}\n```\n")
+            lines.extend(_methods(name, value))
+    return lines
+
+
 _ABOUT_VALUES = {
+    "DEFAULT_BUCKETS": "The bounds of a `Histogram` that is given none: those of prometheus_client.",
+    "Labels": "Pairs of name and value, sorted by name.",
+    "metrics_app": "The application that answers with the live metrics, ready to be mounted.",
     "METRIC_NAME_PATTERN": "The compiled regular expression that a metric's name matches in full.",
     "STANDARD_METRICS": "The built-in vocabulary: full name to description. "
     "[Metrics](metrics.md) has all that is known of each.",
@@ -87,6 +113,7 @@ def _signature(name: str, value: Callable[..., object]) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "reference/settings.md": settings_page,
     "reference/api.md": api_page,
+    "reference/monitoring.md": monitoring_page,
     "reference/cli.md": lambda: cli_page(HEAD),
     "reference/sql.md": lambda: sql_page(HEAD),
 }

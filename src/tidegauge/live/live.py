@@ -145,10 +145,10 @@ class Live:
                 *families_of(fold, now_ns, self._gauge_ttl_ns),
                 *self_metrics(self._store, fold),
             ]
-            first_ns = fold.totals.first_ns
+            start_ns = self._saved.start_ns(fold.totals.first_ns)
         # Outside of the lock: a collector may take its time.
         shown = without_conflicts([*families, *collectors.collect()])
-        return Reading(shown, now_ns, now_ns if first_ns == NO_TIME else first_ns)
+        return Reading(shown, now_ns, now_ns if start_ns == NO_TIME else start_ns)
 
     def _catch_up(self) -> Fold:
         """The totals up to now."""

@@ -20,6 +20,7 @@ from tidegauge.live.state_file import (
     read_head,
     write_state,
 )
+from tidegauge.live.totals import NO_TIME
 from tidegauge.store.leader import exclusive
 from tidegauge.store.state import Lane
 from tidegauge.store.store import Store
@@ -27,6 +28,7 @@ from tidegauge.store.store import Store
 __all__ = ["SavedTotals", "new_epoch"]
 
 _LOCK_FILE = "live.lock"
+_START = "start_ns"  # key in state.db
 _LOOK_S = 0.02
 _EPOCH_BITS = 63
 
@@ -52,6 +54,7 @@ class SavedTotals:
         self.problem = ""
         self._head: tuple[tuple[int, int, int], Head] | None = None
         self._is_alone = False
+        self._start_ns: int | None = None
 
     def head(self) -> Head | None:
         """The head of the file; None if there is no usable one of the present journal."""
@@ -133,13 +136,26 @@ class SavedTotals:
                 slot.sync()
         head = Head(fold.journal_id, epoch, now_ns, fold.positions)
         write_state(self.path, encode_state(head, fold.totals))
+        start_ns = self.start_ns(fold.totals.first_ns)
         with self._store.state.transaction() as transaction:
+            if start_ns != NO_TIME:
+                transaction.set_value(FOLLOWER, _START, str(start_ns))
             for name, position in fold.positions.items():
                 lanes: dict[Lane, int] = {"points": position.points, "events": position.events}
                 for lane, end in lanes.items():
                     transaction.set_cursor(FOLLOWER, name, lane, end)
             transaction.set_caught_up(FOLLOWER, now_ns)
         return epoch, fold
+
+    def start_ns(self, first_ns: int) -> int:
+        """Since when the totals count: once told it stays, for another one means a restart.
+
+        Args:
+            first_ns: Time of the earliest fact, which may move back when old facts are imported.
+        """
+        if self._start_ns is None and (kept := self._store.state.value(FOLLOWER, _START)):
+            self._start_ns = int(kept)
+        return first_ns if self._start_ns is None else self._start_ns
 
     @contextlib.contextmanager
     def alone(self, wait_s: float = 0.0) -> Iterator[bool]:
