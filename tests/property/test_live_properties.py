@@ -332,7 +332,7 @@ def in_a_service(check: Callable[[Service], None]) -> None:
             service.close()
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=40)
 @given(steps=steps)
 def test_readings_are_what_arithmetic_says(steps: list[Any]) -> None:
     """Through reads, saves, drains and a lost file, in every process, old and new."""

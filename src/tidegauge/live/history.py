@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from tidegauge.catalog import Catalog
+from tidegauge.journal.reader import SlotReader
 from tidegauge.live.fold import Fold, Position
+from tidegauge.live.totals import Totals
 from tidegauge.model.tables import POINTS, TABLES
 from tidegauge.store.store import Store
 from tidegauge.store.stored_facts import StoredFacts
@@ -20,6 +22,7 @@ def count_anew(store: Store, catalog: Catalog) -> Fold:
 
     Raises:
         StoreError: A table is damaged.
+        SegmentsGone: Segments were deleted meanwhile.
     """
     # Before the tables are looked at: what is missing from the journals then and not in the tables
     # either was lost. Later it may just have been stored.
@@ -38,4 +41,16 @@ def count_anew(store: Store, catalog: Catalog) -> Fold:
         if cursor.events >= first_events:
             position.events, position.facts = cursor.events, cursor.events_facts
         fold.positions[name] = position
+    for slot in store.slots()[1]:
+        if slot.owner_alive():
+            fold.totals.take_gauges(_still_there(slot, fold, store, catalog))
     return fold
+
+
+def _still_there(slot: SlotReader, fold: Fold, store: Store, catalog: Catalog) -> Totals:
+    """Totals of what is left in a slot: the tables do not tell which gauges are its owner's."""
+    position = Position(points=slot.first_points(), events=slot.first_events())
+    journal_id, positions = fold.journal_id, {slot.name: position}
+    left = Fold(catalog, store.clock, journal_id=journal_id, positions=positions)
+    left.advance([slot])
+    return left.totals

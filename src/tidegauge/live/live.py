@@ -7,6 +7,7 @@ totals in memory and folds what has come since. Whoever carries facts to the tab
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -244,9 +245,10 @@ class Live:
 
     def _from_tables(self) -> Fold:
         for _ in range(_ATTEMPTS):
-            fold = count_anew(self._store, self._catalog)
-            if self._can_advance(fold):
-                return fold
+            with contextlib.suppress(SegmentsGone):
+                fold = count_anew(self._store, self._catalog)
+                if self._can_advance(fold):
+                    return fold
         raise _overtaken()
 
     def _agree(self, fold: Fold) -> Fold:

@@ -307,6 +307,27 @@ class Totals:
         counts: Ints = self.buckets[self.first_bucket[cells][:, None] + offsets]
         return counts
 
+    def take_gauges(self, other: Totals) -> None:
+        """Take over what gauges show, and nothing that is counted.
+
+        Args:
+            other: Has facts that are counted here already, and knows whose they are.
+        """
+        for family in other.all_families():
+            if family.kept not in (HowKept.LAST, HowKept.LIVING):
+                continue
+            key = family.spec.name, family.name
+            mine = self.families.get(key) or self.restore_family(family)
+            for labels, theirs in family.cells.items():
+                cell = self.cell(mine, labels)
+                for source, values in other.living.items():
+                    if theirs in values:
+                        self.living.setdefault(source, {})[cell] = values[theirs]
+                # Times that were stored are rounded down to microseconds.
+                if other.last_ns[theirs] // 1000 >= self.last_ns[cell] // 1000:
+                    for name in ("last_ns", "value", "source", "place"):
+                        getattr(self, name)[cell] = getattr(other, name)[theirs]
+
     def settle(self) -> None:
         """Check that all arrays belong together, after some were replaced.
 
@@ -370,8 +391,13 @@ class Totals:
             if source != NOWHERE:
                 last = self._last_of_each(cells)
                 columns = (values[last].tolist(), times_ns[last].tolist(), places[last].tolist())
-                facts = zip(cells[last].tolist(), zip(*columns, strict=True), strict=True)
-                self.living.setdefault(source, {}).update(facts)
+                here = self.living.setdefault(source, {})
+                # Intervals are read after the single facts of their lane.
+                for cell, fact in zip(
+                    cells[last].tolist(), zip(*columns, strict=True), strict=True
+                ):
+                    if cell not in here or here[cell][2] <= fact[2]:
+                        here[cell] = fact
             return
         self.sums.add(cells, values)
         if how is HowKept.DISTRIBUTION:
@@ -401,7 +427,9 @@ class Totals:
         before_ns = self.last_ns[cells]
         before_ranks = np.where(before_ns > soon_ns, 0, before_ns)
         newer = ranks > before_ranks
-        newer |= (ranks == before_ranks) & (source >= self.source[cells])
+        before = self.source[cells]
+        later = (source > before) | ((source == before) & (places >= self.place[cells]))
+        newer |= (ranks == before_ranks) & later
         cells = cells[newer]
         self.last_ns[cells] = times_ns[newer]
         self.value[cells] = values[newer]

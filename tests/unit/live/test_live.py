@@ -123,6 +123,16 @@ def test_later_of_two_lanes(bench: Any, show: Show) -> None:
     assert show(bench.reader()).value("custom_workers") == 3
 
 
+def test_later_of_interval_and_fact(bench: Any, show: Show) -> None:
+    """Of an interval and a single fact in one lane the one counts that was written later."""
+    bench.record_event("intervals", summary(1.0), "custom:workers")
+    bench.record_event("points", {"value": 2.0}, "custom:workers")
+    bench.record_event("intervals", summary(1.0), "custom:level")
+    bench.record_event("points", {"value": 2.0}, "custom:level")
+    shown = show(bench.reader())
+    assert (shown.value("custom_workers"), shown.value("custom_level")) == (2, 2)
+
+
 def test_gauge_of_an_earlier_owner(bench: Any, show: Show) -> None:
     """What a process recorded does not hold for the next one that gets its slot."""
     bench.record("custom:workers", 3.0)

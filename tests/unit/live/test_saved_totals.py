@@ -265,6 +265,25 @@ def test_tables_and_tails_make_the_same_totals(bench: Any, show: Show) -> None:
         assert show(bench.reader()).everything() == expected
 
 
+def test_gauges_of_living_processes_after_a_recount(bench: Any, show: Show) -> None:
+    """Whose they are is not in the tables; what is left of the journals tells."""
+    bench.record("custom:level", 2.0)
+    bench.record("custom:workers", 3.0)
+    bench.record_event("points", {"value": 0.5}, "custom:share")
+    bench.record("custom:jobs", 1.0)
+    bench.drain()
+    bench.clock.advance(1000)
+    reader = bench.reader()
+    shown = show(reader)
+    assert shown.value("custom_level") == 2
+    assert shown.value("custom_workers") == 3
+    assert shown.value("custom_share") == 0.5
+    assert shown.value("custom_jobs_total") == 1
+    assert shown.value("tidegauge_recorded_total") == 4
+    bench.writer.close()
+    assert set(show(reader).families()) == {"custom_jobs_total"}
+
+
 def test_buckets_that_changed(bench: Any, show: Show, caplog: pytest.LogCaptureFixture) -> None:
     """New bounds are counted anew, once; a process with the old ones goes along."""
     fill(bench)
