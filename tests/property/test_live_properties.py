@@ -70,7 +70,7 @@ def rounded(number: Fraction) -> float:
     try:
         return float(number)
     except OverflowError:
-        return math.copysign(math.inf, number)
+        return math.inf if number > 0 else -math.inf
 
 
 @settings(deadline=None, max_examples=200)
