@@ -82,7 +82,7 @@ def _entries(module: ModuleType) -> list[str]:
 
 
 _ABOUT_VALUES = {
-    "DEFAULT_BUCKETS": "The bounds of a `Histogram` that is given none: those of prometheus_client.",
+    "DEFAULT_BUCKETS": "The bounds of a `Histogram` that is given none, as in prometheus_client.",
     "Labels": "Pairs of name and value, sorted by name.",
     "metrics_app": "The application that answers with the live metrics, ready to be mounted.",
     "METRIC_NAME_PATTERN": "The compiled regular expression that a metric's name matches in full.",
