@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tidegauge.live.totals import HowKept, Totals
+from tidegauge.live.kept import HowKept
+from tidegauge.live.totals import Totals
 
 __all__ = ["without_series_before"]
 

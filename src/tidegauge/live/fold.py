@@ -19,8 +19,9 @@ from tidegauge.journal.reader import Event, SlotReader
 from tidegauge.journal.slot import owner_of
 from tidegauge.journal.state import StateView, read_state, state_path
 from tidegauge.live.families import Exemplar, Labels
+from tidegauge.live.kept import NOWHERE, Facts, FamilyTotals
 from tidegauge.live.row_feed import RowFeed, process_labels
-from tidegauge.live.totals import NO_CELL, NOWHERE, FamilyTotals, Totals
+from tidegauge.live.totals import NO_CELL, Totals
 from tidegauge.model.clock import Clock
 from tidegauge.model.errors import StoreError, TidegaugeError
 from tidegauge.model.series import SeriesKey
@@ -177,10 +178,7 @@ class Fold:
         cells = np.array([self._cell_of(key) for key in keys], np.int64)[numbers]
         # Whose they are is not stored; they come before everything in the journals.
         places = np.full(len(cells), -1, np.int64)
-        now_ns = self._clock.wall_ns()
-        self.totals.add(
-            cells, values, times_ns, places, source=NOWHERE, now_ns=now_ns, n_facts=len(cells)
-        )
+        self._add(Facts(cells, values, times_ns, places, NOWHERE), len(cells))
 
     def add_rows(self, table: str, rows: Iterable[tuple[SeriesKey, int, dict[str, Any]]]) -> None:
         """Add stored rows of a table other than `points`: series, time, own columns."""
@@ -216,15 +214,9 @@ class Fold:
                 raise SegmentsGone
             if len(batch.series):
                 cells = self._cells_of(slot, known, batch.series)
-                self.totals.add(
-                    cells,
-                    batch.value,
-                    batch.time_ns,
-                    batch.position,
-                    source=2 * int(slot.name),
-                    now_ns=self._clock.wall_ns(),
-                    n_facts=len(cells),
-                )
+                source = 2 * int(slot.name)
+                facts = Facts(cells, batch.value, batch.time_ns, batch.position, source)
+                self._add(facts, len(cells))
             folded += len(batch.series)
             position.points = batch.end
             if batch.end - batch.start < _POINTS:
@@ -264,15 +256,10 @@ class Fold:
             series = np.array([event.series for event in points], np.uint32)
             values = np.array([_number(event.columns.get("value")) for event in points])
             cells = self._cells_of(slot, known, series)
-            self.totals.add(
-                cells,
-                values,
-                np.array([event.time_ns for event in points], np.int64),
-                np.array([event.ordinal for event in points], np.int64),
-                source=2 * int(slot.name) + 1,
-                now_ns=self._clock.wall_ns(),
-                n_facts=len(points),
-            )
+            times_ns = np.array([event.time_ns for event in points], np.int64)
+            places = np.array([event.ordinal for event in points], np.int64)
+            source = 2 * int(slot.name) + 1
+            self._add(Facts(cells, values, times_ns, places, source), len(points))
             for cell, value, event in zip(cells.tolist(), values.tolist(), points, strict=True):
                 trace = trace_of(event.columns.get("metadata"))
                 if trace and cell != NO_CELL and math.isfinite(value):
@@ -319,15 +306,17 @@ class Fold:
                         self.totals.note_exemplar(cell, Exemplar(trace, value, time_ns))
             else:
                 n_facts += 1
-        self.totals.add(
+        facts = Facts(
             np.array(cells, np.int64),
             np.array(values, np.float64),
             np.array(times_ns, np.int64),
             np.zeros(len(cells), np.int64),
-            source=NOWHERE,  # rows feed counters and distributions only
-            now_ns=self._clock.wall_ns(),
-            n_facts=n_facts,
+            NOWHERE,  # rows feed counters and distributions only
         )
+        self._add(facts, n_facts)
+
+    def _add(self, facts: Facts, n_facts: int) -> None:
+        self.totals.add(facts, now_ns=self._clock.wall_ns(), n_facts=n_facts)
 
     def _add_interval(
         self,

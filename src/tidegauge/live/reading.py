@@ -15,7 +15,8 @@ import numpy.typing as npt
 from tidegauge.catalog.units import parse_unit
 from tidegauge.live.families import Exemplar, Histograms, Labels, Numbers, Samples
 from tidegauge.live.fold import Fold
-from tidegauge.live.totals import FamilyTotals, HowKept, Totals
+from tidegauge.live.kept import FamilyTotals, HowKept
+from tidegauge.live.totals import Totals
 from tidegauge.model.spec import Combine
 from tidegauge.statistics.histogram import ExponentialHistogram
 

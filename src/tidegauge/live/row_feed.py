@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from tidegauge.catalog import Catalog
 from tidegauge.catalog.abroad import ExportedNames
 from tidegauge.live.families import Labels
-from tidegauge.live.totals import NO_CELL, FamilyTotals, HowKept, Totals
+from tidegauge.live.kept import FamilyTotals, HowKept
+from tidegauge.live.totals import NO_CELL, Totals
 from tidegauge.model.series import SeriesKey
 from tidegauge.model.spec import MetricSpec
 from tidegauge.model.tables import Condition, Derived, Table

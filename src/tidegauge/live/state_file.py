@@ -25,7 +25,8 @@ from tidegauge.live.exact import ExactSums
 from tidegauge.live.exponential import ExponentialCounts
 from tidegauge.live.families import Exemplar, Labels
 from tidegauge.live.fold import Position
-from tidegauge.live.totals import FamilyTotals, HowKept, LivingValue, Totals, how_kept
+from tidegauge.live.kept import FamilyTotals, HowKept, how_kept
+from tidegauge.live.totals import LivingValue, Totals
 from tidegauge.model.errors import MetricValidationError
 from tidegauge.model.spec import MetricSpec
 

@@ -8,37 +8,25 @@ facts arrive; see `tidegauge.live.exact`.
 
 from __future__ import annotations
 
-import enum
 import math
 import sys
 from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegauge.catalog.abroad import ExportedNames
-from tidegauge.live.buckets import bounds_of
 from tidegauge.live.exact import ExactSums
 from tidegauge.live.exponential import ExponentialCounts
 from tidegauge.live.families import Exemplar, Labels
-from tidegauge.model.spec import Combine, Kind, MetricSpec
+from tidegauge.live.kept import NOWHERE, OVERFLOW, Facts, FamilyTotals, HowKept, how_kept
+from tidegauge.model.spec import MetricSpec
 from tidegauge.statistics.accumulator import Accumulator
 
-__all__ = [
-    "NOWHERE",
-    "NO_CELL",
-    "NO_TIME",
-    "OVERFLOW",
-    "SKIPPED",
-    "FamilyTotals",
-    "HowKept",
-    "LivingValue",
-    "Totals",
-    "how_kept",
-]
+__all__ = ["NO_CELL", "NO_TIME", "SKIPPED", "LivingValue", "Totals"]
 
 #: Stands in arrays of cells for a fact that has none.
 NO_CELL = -1
@@ -47,10 +35,6 @@ NO_TIME = 2**63 - 1
 #: Why a fact can be left out: nobody knows what it is of, a counter was to go down, it is no finite
 #: number, or it does not fit its table.
 SKIPPED = ("unknown", "negative", "not_finite", "unfit")
-#: The source of facts of which nobody knows whose they were.
-NOWHERE = -1
-#: The labels of the series that stands for all beyond a family's cap.
-OVERFLOW: Labels = (("overflow", "true"),)
 #: Seconds that a clock may be ahead without its facts being taken for those of a clock that jumped.
 _AHEAD_NS = 5 * 10**9
 
@@ -61,45 +45,6 @@ Cells = npt.NDArray[np.int64]
 _REPLACED = ("facts", "last_ns", "value", "source", "place")
 #: A value that holds for as long as its process lives: value, time, place.
 LivingValue = tuple[float, int, int]
-
-
-class HowKept(enum.IntEnum):
-    """What is kept of the facts of a metric."""
-
-    COUNTER = 0  # their exact sum
-    LAST = 1  # the latest, whoever recorded it
-    LIVING = 2  # the latest of each process
-    DISTRIBUTION = 3  # sum and buckets
-
-
-@dataclass(slots=True)
-class FamilyTotals:
-    """The series of one metric.
-
-    Attributes:
-        index: Its number.
-        spec: The metric.
-        names: What it is called elsewhere.
-        name: Its name in Prometheus, which differs from that of `names` for rows with a prefix.
-        only: The one system it is for; None for all.
-        kept: What is kept.
-        bounds: Upper bounds of its buckets, if it is a distribution.
-        cells: The cell of each label set.
-    """
-
-    index: int
-    spec: MetricSpec
-    names: ExportedNames
-    name: str
-    only: Literal["prometheus", "otlp"] | None
-    kept: HowKept
-    bounds: tuple[float, ...]
-    cells: dict[Labels, int] = field(default_factory=dict)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether further label sets are counted together."""
-        return OVERFLOW in self.cells
 
 
 class Totals:
@@ -212,46 +157,31 @@ class Totals:
         cell = family.cells[labels] = self._new_cell(family)
         return cell
 
-    def add(
-        self,
-        cells: Cells,
-        values: Floats,
-        times_ns: Ints,
-        places: Ints,
-        *,
-        source: int,
-        now_ns: int,
-        n_facts: int,
-    ) -> None:
-        """Add facts of one lane of a slot, in the order in which they were recorded.
+    def add(self, facts: Facts, *, now_ns: int, n_facts: int) -> None:
+        """Add facts; those without a cell, and those that are not finite, are left out.
 
         Args:
-            cells: The cell of each, shape (n,); those with `NO_CELL` are left out.
-            values: Their values, shape (n,); those that are not finite are left out.
-            times_ns: When they happened, shape (n,).
-            places: Their positions, shape (n,); see `place`.
-            source: See `source`.
+            facts: The facts.
             now_ns: The present time.
             n_facts: How many facts they are, where one can feed several cells.
         """
         self.recorded += n_facts
-        if len(times_ns):
-            self.first_ns = min(self.first_ns, int(times_ns.min()))
-        known, finite = cells >= 0, np.isfinite(values)
+        if len(facts):
+            self.first_ns = min(self.first_ns, int(facts.times_ns.min()))
+        known, finite = facts.cells >= 0, np.isfinite(facts.values)
         if not (fits := known & finite).all():
             self.skipped["unknown"] += int((~known).sum())
             self.skipped["not_finite"] += int((known & ~finite).sum())
-            cells, values = cells[fits], values[fits]
-            times_ns, places = times_ns[fits], places[fits]
-        if not len(cells):
+            facts = facts.chosen(fits)
+        if not len(facts):
             return
-        kept = self._kept[cells]
+        kept = self._kept[facts.cells]
         low, high = int(kept.min()), int(kept.max())
         for how in HowKept:
             if how == low == high:
-                self._add_kept(how, cells, values, times_ns, places, source, now_ns)
+                self._add_kept(how, facts, now_ns)
             elif low <= how <= high and len(at := np.flatnonzero(kept == how)):
-                self._add_kept(how, cells[at], values[at], times_ns[at], places[at], source, now_ns)
+                self._add_kept(how, facts.chosen(at), now_ns)
 
     def add_summary(
         self,
@@ -283,15 +213,14 @@ class Totals:
             self.exponential.add(np.full(len(counts), cell), middles, counts)
             return
         is_counter = family.kept is HowKept.COUNTER
-        self.add(
+        facts = Facts(
             np.array([cell]),
             np.array([summary.sum if is_counter else summary.last]),
             np.array([time_ns]),
             np.array([place]),
-            source=source,
-            now_ns=now_ns,
-            n_facts=1,
+            source,
         )
+        self.add(facts, now_ns=now_ns, n_facts=1)
 
     def note_exemplar(self, cell: int, exemplar: Exemplar) -> None:
         """Keep a fact that leads to a trace, in place of the one before."""
@@ -367,74 +296,56 @@ class Totals:
                 self.buckets = np.pad(self.buckets, (0, max(self.n_buckets, 1024)))
         return cell
 
-    def _add_kept(
-        self,
-        how: HowKept,
-        cells: Cells,
-        values: Floats,
-        times_ns: Ints,
-        places: Ints,
-        source: int,
-        now_ns: int,
-    ) -> None:
+    def _add_kept(self, how: HowKept, facts: Facts, now_ns: int) -> None:
         if how is HowKept.LAST:
-            _count(self.facts, cells, self.n_cells)
-            self._put_last(cells, values, times_ns, places, source, now_ns)
+            _count(self.facts, facts.cells, self.n_cells)
+            self._put_last(facts, now_ns)
             return
-        np.maximum.at(self.last_ns, cells, times_ns)
-        if how is HowKept.COUNTER and values.min() < 0:
-            up = values >= 0
+        np.maximum.at(self.last_ns, facts.cells, facts.times_ns)
+        if how is HowKept.COUNTER and facts.values.min() < 0:
+            up = facts.values >= 0
             self.skipped["negative"] += int((~up).sum())
-            cells, values = cells[up], values[up]
-        _count(self.facts, cells, self.n_cells)
+            facts = facts.chosen(up)
+        _count(self.facts, facts.cells, self.n_cells)
         if how is HowKept.LIVING:
-            if source != NOWHERE:
-                last = self._last_of_each(cells)
-                columns = (values[last].tolist(), times_ns[last].tolist(), places[last].tolist())
-                here = self.living.setdefault(source, {})
-                # Intervals are read after the single facts of their lane.
-                for cell, fact in zip(
-                    cells[last].tolist(), zip(*columns, strict=True), strict=True
-                ):
-                    if cell not in here or here[cell][2] <= fact[2]:
-                        here[cell] = fact
+            self._put_living(facts)
             return
-        self.sums.add(cells, values)
+        self.sums.add(facts.cells, facts.values)
         if how is HowKept.DISTRIBUTION:
-            self._count_buckets(cells, values)
-            self.exponential.add(cells, values)
+            self._count_buckets(facts.cells, facts.values)
+            self.exponential.add(facts.cells, facts.values)
 
-    def _put_last(
-        self,
-        cells: Cells,
-        values: Floats,
-        times_ns: Ints,
-        places: Ints,
-        source: int,
-        now_ns: int,
-    ) -> None:
+    def _put_living(self, facts: Facts) -> None:
+        if facts.source == NOWHERE:
+            return
+        last = facts.chosen(self._last_of_each(facts.cells))
+        columns = (each.tolist() for each in (last.values, last.times_ns, last.places))
+        here = self.living.setdefault(facts.source, {})
+        for cell, fact in zip(last.cells.tolist(), zip(*columns, strict=True), strict=True):
+            # Intervals are read after the single facts of their lane.
+            if cell not in here or here[cell][2] <= fact[2]:
+                here[cell] = fact
+
+    def _put_last(self, facts: Facts, now_ns: int) -> None:
         # What is ahead of the clock comes first: it holds only where nothing else is known. So the
         # outcome is the same whether facts are folded one by one or at once.
         soon_ns = now_ns + _AHEAD_NS
-        ranks = np.where(times_ns > soon_ns, 0, times_ns)
+        ranks = np.where(facts.times_ns > soon_ns, 0, facts.times_ns)
         if len(ranks) > 1 and (ranks[1:] < ranks[:-1]).any():
             order = np.argsort(ranks, kind="stable")
-            cells, values, ranks = cells[order], values[order], ranks[order]
-            times_ns, places = times_ns[order], places[order]
-        at = self._last_of_each(cells)
-        cells, values, ranks = cells[at], values[at], ranks[at]
-        times_ns, places = times_ns[at], places[at]
-        before_ns = self.last_ns[cells]
+            facts, ranks = facts.chosen(order), ranks[order]
+        at = self._last_of_each(facts.cells)
+        facts, ranks = facts.chosen(at), ranks[at]
+        before_ns, before = self.last_ns[facts.cells], self.source[facts.cells]
         before_ranks = np.where(before_ns > soon_ns, 0, before_ns)
+        is_later_there = (facts.source == before) & (facts.places >= self.place[facts.cells])
         newer = ranks > before_ranks
-        before = self.source[cells]
-        later = (source > before) | ((source == before) & (places >= self.place[cells]))
-        newer |= (ranks == before_ranks) & later
-        cells = cells[newer]
-        self.last_ns[cells] = times_ns[newer]
-        self.value[cells] = values[newer]
-        self.source[cells] = source
-        self.place[cells] = places[newer]
+        newer |= (ranks == before_ranks) & ((facts.source > before) | is_later_there)
+        facts = facts.chosen(newer)
+        self.last_ns[facts.cells] = facts.times_ns
+        self.value[facts.cells] = facts.values
+        self.source[facts.cells] = facts.source
+        self.place[facts.cells] = facts.places
 
     def _last_of_each(self, cells: Cells) -> npt.NDArray[np.bool_]:
         """Which facts are the last ones of their cells."""
@@ -474,15 +385,6 @@ def _middle(lower: float, upper: float) -> float:
     middle = math.sqrt(near) * math.sqrt(min(far, sys.float_info.max))
     # A bound of the smallest numbers is rounded to 0, which they are not.
     return math.copysign(middle or far, lower + upper)
-
-
-def how_kept(spec: MetricSpec) -> tuple[HowKept, tuple[float, ...]]:
-    """What is kept of the facts of a metric, and the upper bounds of its buckets."""
-    if spec.kind is Kind.COUNTER:
-        return HowKept.COUNTER, ()
-    if spec.kind is Kind.DISTRIBUTION:
-        return HowKept.DISTRIBUTION, bounds_of(spec)
-    return (HowKept.LAST if spec.combined_by is Combine.LAST else HowKept.LIVING), ()
 
 
 def _count(counts: Ints, places: Ints, size: int) -> None:

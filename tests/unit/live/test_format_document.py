@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from tidegauge.live.exact import N_DIGITS
+from tidegauge.live.kept import HowKept
 from tidegauge.live.place import LIVE_FILE
 from tidegauge.live.state_file import HEAD, MAGIC
-from tidegauge.live.totals import NO_TIME, HowKept
+from tidegauge.live.totals import NO_TIME
 from tidegauge.statistics.histogram import START_SCALE
 
 TEXT = (Path(__file__).parents[3] / "docs" / "format" / "live.md").read_text()
