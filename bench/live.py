@@ -314,10 +314,11 @@ def folding(store: Path, options: argparse.Namespace, report: Report) -> None:
     for number in range(points):
         handles[number % 200].record(values[number % 1000])
     recorder.writer.tick()
-    slots = parts().store.slots()[1]
+    journal_id, slots = parts().store.slots()
 
     def fold() -> None:
-        assert Fold(recorder.catalog, SYSTEM_CLOCK).advance(slots) == points
+        new = Fold(recorder.catalog, SYSTEM_CLOCK, journal_id=journal_id)
+        assert new.advance(slots) == points
 
     case = Case("fold a point", fold, points)
     cost_ns = statistics.median(measure.interleave([case], rounds=5, warm_up=1)[case.name])

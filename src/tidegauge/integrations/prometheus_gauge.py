@@ -24,7 +24,7 @@ __all__ = ["Gauge"]
 class Gauge(DeclaredMetric):
     """A number that goes up and down; the process keeps it, and every change is a fact.
 
-    Each object has a value of its own: make one and share it. A forked child begins at 0. What
+    Each object has a value of its own: share one. A forked child begins at 0. What
     changes more often than anybody looks is better told by `set_function`, which costs one look a
     second.
 
