@@ -115,6 +115,7 @@ def can_mount() -> bool:
         return True
 
 
+@pytest.mark.slow
 @pytest.mark.needs_root
 @pytest.mark.skipif(not can_mount(), reason="a file system can be mounted by root only")
 def test_a_full_file_system(

@@ -82,11 +82,11 @@ class MetricsMiddleware:
         *,
         exclude: Iterable[str] = (),
         websockets: bool = True,
-        recorder: Recorder = process_recorder,
+        recorder: Recorder | None = None,
     ) -> None:
         self._app = app
         self._excludes = Excluded(exclude)
-        self._log = request_log(recorder)
+        self._log = request_log(process_recorder if recorder is None else recorder)
         self._find_route = RouteFinder()
         self._kinds: dict[str, type[_HttpExchange | _WebsocketExchange]] = {"http": _HttpExchange}
         if websockets:

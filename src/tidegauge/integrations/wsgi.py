@@ -78,11 +78,11 @@ class MetricsMiddleware:
         app: App,
         *,
         exclude: Iterable[str] = (),
-        recorder: Recorder = process_recorder,
+        recorder: Recorder | None = None,
     ) -> None:
         self._app = app
         self._excludes = Excluded(exclude)
-        self._log = request_log(recorder)
+        self._log = request_log(process_recorder if recorder is None else recorder)
         listen_to_frameworks()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
