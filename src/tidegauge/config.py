@@ -103,8 +103,14 @@ class _LateDrain:
         self._care: Caretaker | None = None
 
     def advance(self, *, force: bool = False) -> bool:
-        # First, so that a drain can delete what both have passed.
-        self._keep_live(force=force)
+        try:
+            # First, so that a drain can delete what both have passed.
+            self._keep_live(force=force)
+        finally:  # whatever becomes of live metrics, facts go into the tables
+            more = self._store(force=force)
+        return more
+
+    def _store(self, *, force: bool) -> bool:
         if not (force or self._inner is not None or self._may_be_due()):
             return False
         more = self._drain().advance(force=force)
@@ -343,7 +349,7 @@ def _caught_up(thread: FollowerThread, deadline_s: float) -> bool:
         left_s = max(deadline_s - time.monotonic(), 0.0)
         return thread.follower.wait(left_s, deliver=False)
     failures, pause = thread.failures, threading.Event()
-    while not thread.follower.is_caught_up():
+    while not _has_all(thread):
         if thread.failures > failures:
             if isinstance(thread.last_error, StoreError):
                 raise thread.last_error
@@ -354,6 +360,16 @@ def _caught_up(thread: FollowerThread, deadline_s: float) -> bool:
         thread.wake(force=True)
         pause.wait(0.01)
     return True
+
+
+def _has_all(thread: FollowerThread) -> bool:
+    try:
+        return thread.follower.is_caught_up()
+    except StoreError:
+        raise
+    except Exception as error:  # noqa: BLE001  (a library's; it is not for who only waits)
+        _log.warning("flush: %s cannot tell how far it is: %s", thread.follower.name, error)
+        return False
 
 
 def _end(process: _Process, timeout_s: float | None) -> bool:

@@ -91,11 +91,11 @@ class Parts:
         return self._live
 
     def _read_live(self) -> Reading:
-        return self.live.read()
+        return self.live.read(shared=False)
 
     def _read_for_cloudwatch(self) -> Reading:
         """The same without what the store says of itself: there every metric costs money."""
-        reading = self.live.read()
+        reading = self._read_live()
         families = [each for each in reading.families if not each.name.startswith("tidegauge_")]
         return replace(reading, families=families)
 

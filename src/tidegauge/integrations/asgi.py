@@ -157,16 +157,16 @@ class _HttpExchange(Exchange):
             ends = kind == "http.response.pathsend" or not message.get("more_body", False)
             if not ends and self.first_part_s is None:
                 self.first_part_s = perf_counter()
-        elif kind == "http.response.start":
-            self.first_byte_s = perf_counter()
-            self._response_headers = message.get("headers", ())
-            if self.status is None:
-                self.status = message["status"]
         try:
             await self._send(message)
         except OSError:  # how a server says that there is nobody to send to
             self.break_off("disconnected")
             raise
+        if kind == "http.response.start":
+            self.first_byte_s = perf_counter()
+            self._response_headers = message.get("headers", ())
+            if self.status is None:
+                self.status = message["status"]
         if kind == "http.response.body":
             self.sent_bytes += len(message.get("body", b""))
         elif kind in _PARTS:
@@ -177,10 +177,7 @@ class _HttpExchange(Exchange):
             if self.status is None or self.status < SERVER_ERROR:
                 self.finish()
 
-    def finish(self) -> None:
-        """Record it, if that was not done when the response was complete."""
-        if self.is_recorded:
-            return
+    def tell(self) -> None:
         told = _told(self._scope["headers"])
         self.trace_id = trace_id_of(told.get(_TRACEPARENT, ""))
         request_bytes: int | None = self.received_bytes
@@ -238,8 +235,8 @@ class _WebsocketExchange(Exchange):
         if self._close_code is None or type(error).__name__ != "WebSocketDisconnect":
             super().fail(error)
 
-    def finish(self) -> None:
-        """Record it. A handler that returns without a word is closed by the server."""
+    def tell(self) -> None:
+        # A handler that returns without a word is closed by the server.
         if self.status == _SWITCHING_PROTOCOLS and self.ended_s is None:
             self.ended_s = perf_counter()
         told = _told(self._scope.get("headers", ()))

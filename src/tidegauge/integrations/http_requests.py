@@ -67,6 +67,7 @@ class RequestLog:
     def __init__(self, recorder: Recorder) -> None:
         self.has_begun = False
         self.put = RowWriter(recorder, REQUESTS).bind()
+        self._recorder = recorder
         self.active: set[Exchange] = set()
         self._gauge = SampledGauge(recorder, "api:active_requests", {}, self.active.__len__)
 
@@ -78,6 +79,10 @@ class RequestLog:
         """
         self.has_begun = True
         self._gauge.sample()
+
+    def refuse(self, error: Exception) -> None:
+        """Raise in strict mode; else count the request as dropped, and log it."""
+        self._recorder.refuse(error, REQUESTS.name)
 
 
 _lock = threading.Lock()
@@ -176,6 +181,21 @@ class Exchange:
             if self.status is None:
                 self.status = CLIENT_GONE
 
+    def finish(self) -> None:
+        """Record it, once. Whatever goes wrong in that is not the response's business."""
+        if self.is_recorded:
+            return
+        self.is_recorded = True
+        self.log.active.discard(self)
+        try:
+            self.tell()
+        except Exception as error:  # noqa: BLE001  (of a scope or environ that is none, say)
+            self.log.refuse(error)
+
+    def tell(self) -> None:
+        """Find out route and sizes, and call `record` with them."""
+        raise NotImplementedError
+
     def record(self, route: str, *, request_bytes: int | None, response_bytes: int | None) -> None:
         """Write the row. After the OpenTelemetry conventions, 4xx is no error of a server.
 
@@ -184,8 +204,6 @@ class Exchange:
             request_bytes: Size of the request's body; None if unknown.
             response_bytes: Size of what was sent of the response's; None if unknown.
         """
-        self.is_recorded = True
-        self.log.active.discard(self)
         ended_s = perf_counter() if self.ended_s is None else self.ended_s
         status = SERVER_ERROR if self.status is None else self.status
         outcome, error_type = self.outcome, self.error_type

@@ -190,15 +190,13 @@ class _WsgiExchange(Exchange):
             self.first_byte_s = self.ended_s
         self.finish()
 
-    def finish(self) -> None:
-        """Record it, once."""
-        if not self.is_recorded:
-            self.trace_id = trace_id_of(self._environ.get("HTTP_TRACEPARENT", ""))
-            self.record(
-                self._route(),
-                request_bytes=_told_bytes(self._environ),
-                response_bytes=0 if self.method == "HEAD" else self.sent_bytes,
-            )
+    def tell(self) -> None:
+        self.trace_id = trace_id_of(self._environ.get("HTTP_TRACEPARENT", ""))
+        self.record(
+            self._route(),
+            request_bytes=_told_bytes(self._environ),
+            response_bytes=0 if self.method == "HEAD" else self.sent_bytes,
+        )
 
     def _has_all(self) -> bool:
         if self.status is None:

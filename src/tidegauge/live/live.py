@@ -87,22 +87,28 @@ class Live:
         self._sharing = threading.Lock()
         self._shared: tuple[int, Future[Reading]] | None = None
 
-    def read(self) -> Reading:
+    def read(self, *, shared: bool = True) -> Reading:
         """All live metrics now. Whoever asks while they are being read gets the same reading.
 
         A collector that asks gets a reading without what collectors contribute.
 
+        Args:
+            shared: Whether a reading will do that was begun a moment ago. If not, everything is in
+                it that was recorded before this was called.
+
         Raises:
             StoreError: The store cannot be read.
         """
+        if not shared:
+            return self._read(self._collectors)
         mine: Future[Reading] = Future()
         here = threading.get_ident()
         with self._sharing:
-            shared = self._shared
-            if shared is None:
+            other = self._shared
+            if other is None:
                 self._shared = here, mine
-        if shared is not None:
-            return self._read(Collectors()) if shared[0] == here else shared[1].result()
+        if other is not None:
+            return self._read(Collectors()) if other[0] == here else other[1].result()
         try:
             mine.set_result(self._read(self._collectors))
         except BaseException as error:

@@ -201,7 +201,10 @@ def read_head(path: Path) -> Head:
     with path.open("rb") as source:
         start = source.read(_HEAD_BYTES)
         if len(start) >= HEAD.size:
-            start += source.read(max(HEAD.size + HEAD.unpack_from(start)[1] - len(start), 0))
+            magic, length, *_ = HEAD.unpack_from(start)
+            # A length that was damaged must not be believed.
+            if magic == MAGIC and length <= os.fstat(source.fileno()).st_size:
+                start += source.read(max(HEAD.size + length - len(start), 0))
     return decode_head(start)
 
 
