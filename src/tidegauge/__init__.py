@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tidegauge.integrations.predictions import MLMetrics as MLMetrics
     from tidegauge.integrations.predictions import predict_with_metrics as predict_with_metrics
     from tidegauge.integrations.predictions import record_ground_truth as record_ground_truth
-    from tidegauge.integrations.predictions import track_prediction as track_prediction
+    from tidegauge.integrations.tracking import track_prediction as track_prediction
 
 __all__ = [
     "METRIC_NAME_PATTERN",
@@ -86,7 +86,7 @@ _LATE = {
     "MLMetrics": "tidegauge.integrations.predictions",
     "predict_with_metrics": "tidegauge.integrations.predictions",
     "record_ground_truth": "tidegauge.integrations.predictions",
-    "track_prediction": "tidegauge.integrations.predictions",
+    "track_prediction": "tidegauge.integrations.tracking",
 }
 
 

@@ -32,13 +32,17 @@ def outcomes_of(result: Any) -> tuple[list[Outcome], bool]:
     Args:
         result: An `Outcome`, a number or text, a tuple of prediction and confidence, a mapping or
             an object with `prediction` and perhaps `confidence` and `prediction_id`; or a list or
-            array of shape (n,) of any of them. Anything else is one prediction of which nothing is
-            known.
+            array of shape (n,) of any of them; or a tuple of two such lists, of predictions and of
+            confidences. Anything else is one prediction of which nothing is known.
 
     Returns:
         The predictions, and whether they are a batch.
     """
     plain = _plain(result)
+    if isinstance(plain, tuple) and not isinstance(plain, Outcome) and len(plain) == 2:
+        predictions, confidences = map(_plain, plain)
+        if isinstance(predictions, list) and isinstance(confidences, list):
+            plain = list(zip(predictions, confidences, strict=False))
     if isinstance(plain, list):
         return [_outcome(each) for each in plain], True
     return [_outcome(plain)], False
@@ -47,16 +51,18 @@ def outcomes_of(result: Any) -> tuple[list[Outcome], bool]:
 def feature_count_of(features: Any) -> int | None:
     """The number of features of an item; None if it cannot be told.
 
-    The second dimension of what has two, else the length of what has one. Text has none.
+    The last dimension of what has dimensions, else the length of what has one. Text has none.
     """
-    shape = getattr(features, "shape", None)
-    if isinstance(shape, tuple) and shape and all(isinstance(each, int) for each in shape):
-        return int(shape[-1])
-    if isinstance(features, str | bytes) or not hasattr(features, "__len__"):
+    try:
+        shape = getattr(features, "shape", None)
+        if isinstance(shape, tuple):
+            return int(shape[-1]) if shape else None
+        if isinstance(features, str | bytes) or not hasattr(features, "__len__"):
+            return None
+        is_rows = isinstance(features, list | tuple) and len(features) > 0
+        return len(features[0] if is_rows and isinstance(features[0], list | tuple) else features)
+    except Exception:  # noqa: BLE001  (somebody's object; the call it belongs to went well)
         return None
-    if isinstance(features, list | tuple) and features and isinstance(features[0], list | tuple):
-        return len(features[0])
-    return len(features)
 
 
 def _plain(result: Any) -> Any:
@@ -74,10 +80,15 @@ def _outcome(result: Any) -> Outcome:
     if isinstance(result, str | int | float):
         return Outcome(result)
     if isinstance(result, tuple) and len(result) == 2:
-        return Outcome(*map(_plain, result))
-    found = [
-        result.get(name) if isinstance(result, Mapping) else getattr(result, name, None)
-        for name in ("prediction", "confidence", "prediction_id")
-    ]
-    prediction, confidence, identifier = map(_plain, found)
-    return Outcome(prediction, confidence, None if identifier is None else str(identifier))
+        prediction, confidence = map(_plain, result)
+        identifier = None
+    else:
+        prediction, confidence, identifier = (
+            _plain(result.get(name) if isinstance(result, Mapping) else getattr(result, name, None))
+            for name in ("prediction", "confidence", "prediction_id")
+        )
+    return Outcome(
+        prediction if isinstance(prediction, str | int | float) else None,
+        confidence if isinstance(confidence, int | float) else None,
+        None if identifier is None else str(identifier),
+    )

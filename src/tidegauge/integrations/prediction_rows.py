@@ -12,7 +12,7 @@ from tidegauge.model.errors import MetricValidationError
 from tidegauge.model.tables import PREDICTIONS
 from tidegauge.record.front import recorder
 from tidegauge.record.recorder import FAULTS
-from tidegauge.record.rows import Put, RowWriter
+from tidegauge.record.rows import Put, RowWriter, Values
 
 __all__ = [
     "Call",
@@ -26,9 +26,16 @@ __all__ = [
 _predictions = RowWriter(recorder, PREDICTIONS)
 
 
-@functools.lru_cache(maxsize=1_000)
 def predictions_of(model: str | None, model_version: str | None) -> Put:
     """What records predictions of a version of a model."""
+    try:
+        return _bound(model, model_version)
+    except TypeError:  # what cannot be a key cannot be a label either: recording will say so
+        return _bound.__wrapped__(model, model_version)
+
+
+@functools.lru_cache(maxsize=1_000)
+def _bound(model: str | None, model_version: str | None) -> Put:
     given = (("model", model), ("model_version", model_version))
     return _predictions.bind(tuple((name, text) for name, text in given if text is not None))
 
@@ -70,9 +77,10 @@ def put_result(
 
 
 def put_call(put: Put, call: Call, outcomes: Sequence[Outcome], *, is_batch: bool) -> None:
-    """Record the rows of one call; what is known of the call alone is with the first."""
+    """Record the rows of one call; what is known of the call alone is with the first of them."""
     batch_size = len(outcomes) if is_batch else None
-    for at, outcome in enumerate(outcomes):
+    is_told = False
+    for outcome in outcomes:
         try:
             number, text = None, None
             if outcome.prediction is not None:
@@ -80,22 +88,35 @@ def put_call(put: Put, call: Call, outcomes: Sequence[Outcome], *, is_batch: boo
         except FAULTS as error:
             recorder.refuse(error, PREDICTIONS.name)
             continue
-        put(
-            (
-                None if at else call.endpoint,
-                number,
-                text,
-                outcome.confidence,
-                None if at else call.latency_s,
-                call.feature_count,
-                None if at else batch_size,
-                call.status,
-                None,
-                outcome.prediction_id,
-                None,
-                call.prefix,
-            )
-        )
+        said = number, text, outcome.confidence
+        is_told |= put(_row(call, said, batch_size, outcome.prediction_id, is_first=not is_told))
+    if not is_told and outcomes:  # all were refused, and the call took place
+        put(_row(call, (None, None, None), batch_size, None, is_first=True))
+
+
+def _row(
+    call: Call,
+    said: tuple[float | None, str | None, float | None],
+    batch_size: int | None,
+    prediction_id: str | None,
+    *,
+    is_first: bool,
+) -> Values:
+    number, text, confidence = said
+    return (
+        call.endpoint if is_first else None,
+        number,
+        text,
+        confidence,
+        call.latency_s if is_first else None,
+        call.feature_count,
+        batch_size if is_first else None,
+        call.status,
+        None,
+        prediction_id,
+        None,
+        call.prefix,
+    )
 
 
 def put_failure(put: Put, call: Call, error: BaseException) -> None:

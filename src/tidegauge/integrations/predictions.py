@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recording predictions: by hand, around a model's `predict`, and as a decorator.
+"""Recording predictions: by hand and around a model's `predict`; and what turned out to be true.
 
 Each prediction is one row of the table `predictions`, and feeds the live metrics that
 `tidegauge.model.tables` declares there.
@@ -7,13 +7,13 @@ Each prediction is one row of the table `predictions`, and feeds the live metric
 
 from __future__ import annotations
 
-import functools
-import inspect
+import contextlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from time import perf_counter
-from typing import Any, TypeVar, cast
+from typing import Any
 
+from tidegauge.catalog import builtin_catalog
 from tidegauge.integrations.outcomes import Extract, Outcome, feature_count_of
 from tidegauge.integrations.prediction_rows import (
     Call,
@@ -30,9 +30,7 @@ from tidegauge.record.front import recorder
 from tidegauge.record.recorder import FAULTS
 from tidegauge.record.rows import Put, RowWriter
 
-__all__ = ["MLMetrics", "predict_with_metrics", "record_ground_truth", "track_prediction"]
-
-F = TypeVar("F", bound=Callable[..., Any])
+__all__ = ["MLMetrics", "predict_with_metrics", "record_ground_truth"]
 
 _PREFIX = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,99}\Z")
 _MOST_BOUND = 1_000
@@ -74,6 +72,7 @@ class MLMetrics:
                 allowed="letters, digits and '_', not beginning with a digit, at most 100",
                 fix="Write for example MLMetrics('fraud_service').",
             )
+        _check_free(service_name)
         self.service_name = service_name
         self.endpoint = endpoint
         self.model = model
@@ -121,8 +120,8 @@ class MLMetrics:
                 return
         try:
             put = self._puts[model_version]
-        except KeyError:
-            put = self._bind(model_version)
+        except (KeyError, TypeError):
+            put = self.bind(model_version)
         put(
             (
                 self.endpoint if endpoint is None else endpoint,
@@ -169,7 +168,6 @@ class MLMetrics:
         Raises:
             MetricValidationError: As `record_prediction`, or if the lengths differ.
         """
-        values = list(predictions)
         call = Call(
             endpoint=self.endpoint if endpoint is None else endpoint,
             prefix=self.service_name,
@@ -178,25 +176,22 @@ class MLMetrics:
             status=status,
         )
         try:
-            outcomes = [
-                Outcome(value, confidence, prediction_id)
-                for value, confidence, prediction_id in zip(
-                    values,
-                    _column(confidences, len(values)),
-                    _column(prediction_ids, len(values)),
-                    strict=True,
-                )
-            ]
-        except ValueError as error:
-            recorder.refuse(_lengths_differ(len(values), error), PREDICTIONS.name)
+            values = list(predictions)
+            others = _column(confidences, len(values)), _column(prediction_ids, len(values))
+            outcomes = [Outcome(*each) for each in zip(values, *others, strict=True)]
+        except (TypeError, ValueError) as error:
+            recorder.refuse(_no_columns(error), PREDICTIONS.name)
             return
-        put = self._bind(model_version)
+        put = self.bind(model_version)
         put_call(put, call, outcomes, is_batch=True)
 
-    def _bind(self, model_version: str) -> Put:
+    def bind(self, model_version: str) -> Put:
+        """What records predictions of a version; for whoever writes rows by himself."""
         if len(self._puts) >= _MOST_BOUND:
             self._puts.clear()
-        put = self._puts[model_version] = predictions_of(self.model, model_version)
+        put = predictions_of(self.model, model_version)
+        with contextlib.suppress(TypeError):  # it is no text, and recording will say so
+            self._puts[model_version] = put
         return put
 
 
@@ -247,82 +242,6 @@ def predict_with_metrics(
     return result
 
 
-def track_prediction(
-    metrics: MLMetrics,
-    model_version: str,
-    *,
-    extract: Extract | None = None,
-    endpoint: str | None = None,
-    features: int | str | None = None,
-) -> Callable[[F], F]:
-    """Record every call of a function that predicts, plain or a coroutine function.
-
-    Args:
-        metrics: What to record with.
-        model_version: Version of the model.
-        extract: Tells from the result what was predicted: an `Outcome`, a number or text, a pair of
-            prediction and confidence, a mapping with these keys, or a list of any of them for a
-            batch. Without it the result itself must be one of these; of anything else only the
-            call is recorded.
-        endpoint: Where predictions are asked for, if not at the usual place.
-        features: Which argument holds the features, by position or name; the first one, not
-            counting `self`, if None. Its length, or its second dimension, is the feature count.
-
-    Example:
-        >>> from tidegauge import MLMetrics, track_prediction
-        >>> @track_prediction(MLMetrics("fraud_service"), "2.0.1")
-        ... def predict(features):
-        ...     return {"prediction": 0.87, "confidence": 0.93}
-        >>> predict({"amount": 12.5, "country": "NL"})["prediction"]
-        0.87
-    """
-
-    def decorate(function: F) -> F:
-        if not callable(function):
-            raise TypeError(f"track_prediction decorates functions; {function!r} cannot be called")
-        find = _finder(function, features)
-        place = metrics.endpoint if endpoint is None else endpoint
-        put = metrics._bind(model_version)  # noqa: SLF001  (the two belong together)
-
-        def call(latency_s: float, args: Any, kwargs: Any) -> Call:
-            return Call(
-                endpoint=place,
-                prefix=metrics.service_name,
-                latency_s=latency_s,
-                feature_count=feature_count_of(find(args, kwargs)),
-            )
-
-        if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def tracked_coroutine(*args: Any, **kwargs: Any) -> Any:
-                started = perf_counter()
-                try:
-                    result = await function(*args, **kwargs)
-                except BaseException as error:
-                    put_failure(put, call(perf_counter() - started, args, kwargs), error)
-                    raise
-                put_result(put, call(perf_counter() - started, args, kwargs), result, extract)
-                return result
-
-            return cast(F, tracked_coroutine)
-
-        @functools.wraps(function)
-        def tracked(*args: Any, **kwargs: Any) -> Any:
-            started = perf_counter()
-            try:
-                result = function(*args, **kwargs)
-            except BaseException as error:
-                put_failure(put, call(perf_counter() - started, args, kwargs), error)
-                raise
-            put_result(put, call(perf_counter() - started, args, kwargs), result, extract)
-            return result
-
-        return cast(F, tracked)
-
-    return decorate
-
-
 def record_ground_truth(
     prediction_id: str, y: float | str, *, time: TimeLike | None = None
 ) -> None:
@@ -359,23 +278,19 @@ def _column(values: Iterable[Any] | None, n: int) -> Iterable[Any]:
     return [None] * n if values is None else values
 
 
-def _finder(
-    function: Callable[..., Any], features: int | str | None
-) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
-    """What takes the features from the arguments of a call; None where there are none."""
-    names = list(inspect.signature(function).parameters)
-    at = features
-    if at is None:
-        at = 1 if names[:1] in (["self"], ["cls"]) else 0
-    if isinstance(at, str):
-        name, place = at, names.index(at) if at in names else len(names)
-    else:
-        name, place = names[at] if at < len(names) else "", at
-
-    def find(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return args[place] if place < len(args) else kwargs.get(name)
-
-    return find
+def _check_free(prefix: str) -> None:
+    """Refuse a service whose metrics would be called like others of the vocabulary."""
+    catalog = builtin_catalog()
+    for derived in PREDICTIONS.metrics:
+        name = f"{prefix}_{derived.suffix}"
+        taken = None if derived.suffix is None else catalog.known_abroad_as(name)
+        if taken is not None:
+            raise ConfigError(
+                f"a metric of the service would be called like {taken.name!r} in Prometheus",
+                got=prefix,
+                allowed=f"a name that does not make {name}",
+                fix="Give the service another name.",
+            )
 
 
 def _bad_id(prediction_id: object) -> MetricValidationError:
@@ -388,10 +303,10 @@ def _bad_id(prediction_id: object) -> MetricValidationError:
     )
 
 
-def _lengths_differ(n: int, error: ValueError) -> MetricValidationError:
+def _no_columns(error: Exception) -> MetricValidationError:
     return MetricValidationError(
-        f"the columns of a batch of {n} predictions differ in length ({error})",
+        f"the columns of a batch cannot be read, or differ in length ({error})",
         reason="bad_value",
-        allowed="as many confidences and ids as predictions, or none",
+        allowed="lists or arrays with as many confidences and ids as predictions, or None",
         fix="Pass None for what is not known.",
     )

@@ -26,7 +26,7 @@ Ints = npt.NDArray[np.int64]
 
 _log = logging.getLogger("tidegauge")
 _SUFFIXES = {
-    "counter": ("", "_total", "_created"),
+    "counter": ("_total", "_created"),
     "histogram": ("", "_bucket", "_sum", "_count", "_created"),
     "summary": ("", "_sum", "_count", "_created"),
     "info": ("", "_info"),

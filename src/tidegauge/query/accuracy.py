@@ -10,8 +10,8 @@ from tidegauge.query.engine import Engine
 
 __all__ = ["Accuracy", "accuracies"]
 
-# A probability stands for the class that it is nearer to. A truth that is no whole number belongs
-# to a regression, which is never "right".
+# A probability stands for the class that it is nearer to. Where a truth is no whole number, or a
+# predicted number is neither whole nor a probability, the model is a regression: never "right".
 _SQL = f"""
     WITH truths AS (
         SELECT prediction_id, max_by(struct_pack(n := truth, s := truth_text), time) AS truth
@@ -25,8 +25,11 @@ _SQL = f"""
         ELSE prediction = truth.n
     END)
     FROM {PREDICTIONS.name} JOIN truths USING (prediction_id)
-    WHERE truth.n IS NULL OR truth.n = floor(truth.n)
-    GROUP BY ALL ORDER BY ALL
+    GROUP BY ALL
+    HAVING bool_and(truth.n IS NULL OR truth.n = floor(truth.n)) AND bool_and(
+        prediction IS NULL OR prediction BETWEEN 0 AND 1 OR prediction = floor(prediction)
+    )
+    ORDER BY ALL
 """
 
 

@@ -34,6 +34,8 @@ _MAX_FLOAT = 1.7976931348623157e308
 _MOST_TEXT_CHARS = 10_000
 _MOST_KNOWN = 1_000
 _MAX_INT = 2**63 - 1
+#: A share that was computed with 32 bits may be this much above 1.
+_ROUNDING = 1e-6
 _TEXT = Annotated[str, Meta(max_length=_MOST_TEXT_CHARS)]
 
 
@@ -44,8 +46,8 @@ Values = tuple[object, ...]
 class Put(Protocol):
     """Records one row. In lenient mode it never raises."""
 
-    def __call__(self, values: Values, time_ns: int | None = None) -> None:
-        """Record a row.
+    def __call__(self, values: Values, time_ns: int | None = None) -> bool:
+        """Record a row; False if it was refused.
 
         Args:
             values: The table's own columns in its order, None where there is no value.
@@ -81,7 +83,7 @@ class RowWriter:
         # By context: the id of the series, and the generation for which it is valid.
         known: dict[object, tuple[int, int]] = {}
 
-        def put(values: Values, time_ns: int | None = None) -> None:
+        def put(values: Values, time_ns: int | None = None) -> bool:
             try:
                 series, generation = known[recorder.context()]
                 if time_ns is None:
@@ -89,10 +91,10 @@ class RowWriter:
                 payload = encode(("t", name, time_ns, series, values))
                 check(payload)
                 if writer.put_payload(payload, generation, 1):
-                    return
+                    return True
             except NOT_PLAIN:
                 pass  # not seen before, or not plain: the slow path finds out what it is and tells
-            self._put_carefully(values, labels, time_ns, known)
+            return self._put_carefully(values, labels, time_ns, known)
 
         return put
 
@@ -102,25 +104,27 @@ class RowWriter:
         labels: Dimensions,
         time_ns: int | None,
         known: dict[object, tuple[int, int]],
-    ) -> None:
+    ) -> bool:
         recorder, writer = self._recorder, self._recorder.writer
         try:
             recorder.get_ready()
-            values = tuple(_plain(value) for value in values)
+            pairs = zip(self._table.columns, values, strict=True)
+            values = tuple(_fitted(column, value) for column, value in pairs)
             context = recorder.context()
             time_ns = recorder.now_ns() if time_ns is None else time_ns
             key = self._key(context, labels)
             self._check_values(values)
             with writer.lock:
-                names = (column.name for column in self._table.columns)
-                pairs = zip(names, values, strict=True)
-                columns = {name: value for name, value in pairs if value is not None}
+                named = zip((column.name for column in self._table.columns), values, strict=True)
+                columns = {name: value for name, value in named if value is not None}
                 writer.put_event(self._table.name, key, time_ns, columns)
                 if len(known) >= _MOST_KNOWN:
                     known.clear()
                 known[context] = writer.series_id(key), writer.generation
         except FAULTS as error:
             recorder.refuse(error, self._table.name)
+            return False
+        return True
 
     def _key(self, context: object, labels: Dimensions) -> SeriesKey:
         inherited = context.labels if isinstance(context, Context) else {}
@@ -138,10 +142,14 @@ class RowWriter:
             raise _bad_row(self._table, values, error) from error
 
 
-def _plain(value: object) -> object:
-    """The number of a NumPy or PyTorch scalar."""
+def _fitted(column: Column, value: object) -> object:
+    """The number of a NumPy or PyTorch scalar, and one that rounding took beyond a bound."""
     item = getattr(value, "item", None)
-    return item() if callable(item) else value
+    plain = item() if callable(item) else value
+    if isinstance(plain, float) and column.most is not None:
+        is_rounding = column.most < plain <= column.most * (1 + _ROUNDING)
+        return column.most if is_rounding else plain
+    return plain
 
 
 def _row_check(table: Table) -> Callable[[bytes], object]:

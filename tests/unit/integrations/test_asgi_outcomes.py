@@ -247,7 +247,7 @@ def test_a_server_that_cannot_send_tells_of_a_disconnect(call_asgi: Any, the_row
 
     assert isinstance(call_asgi(app).error, BrokenPipeError)
     row = the_row()
-    assert (row["status"], row["outcome"]) == (200, "disconnected")
+    assert (row["status"], row["outcome"]) == (499, "disconnected")
 
 
 def test_a_disconnect_after_the_response_is_none(call_asgi: Any, the_row: Any) -> None:

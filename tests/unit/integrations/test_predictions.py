@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -185,11 +185,71 @@ def test_a_batch_is_a_row_each(captured: Captured, metrics: tg.MLMetrics) -> Non
     ]
 
 
+def test_a_refused_item_does_not_take_the_call_with_it() -> None:
+    """What is known of the call is with the first row that is recorded."""
+    metrics = tg.MLMetrics("fraud_service")
+    with capture(strict=False) as captured:
+        metrics.record_batch("1", [float("nan"), 1.0, 2.0], None, 0.2, 4)
+        metrics.record_batch("2", [float("nan")], None, 0.2, 4)
+        metrics.record_batch("3", None, None, 0.2, 4)  # type: ignore[arg-type]
+        metrics.record_prediction(["4"], 1.0, None, 0.2, 4)  # type: ignore[arg-type]
+    told = [
+        (fact.labels["model_version"], fact.columns.get("batch_size"), fact.columns.get("endpoint"))
+        for fact in captured.facts
+    ]
+    assert told == [("1", 3, "/predict"), ("1", None, None), ("2", 1, "/predict")]
+    assert captured.dropped == {"not_finite": 2, "bad_value": 1, "bad_label": 1}
+
+
+def test_a_share_that_rounding_took_above_one_is_one(
+    predictions: Rows, metrics: tg.MLMetrics
+) -> None:
+    """The confidences of a softmax in 32 bits are shares."""
+    metrics.record_prediction("1", 1.0, 1.0000001, 0.1, 1)
+    assert [row["confidence"] for row in predictions()] == [1.0]
+
+
+def test_names_that_are_taken_are_refused() -> None:
+    """A service cannot be called so that its counters would be those of the requests."""
+    with pytest.raises(tg.TidegaugeError, match="'api:requests'"):
+        tg.MLMetrics("ml_api")
+
+
 def test_a_batch_has_columns_of_one_length(captured: Captured, metrics: tg.MLMetrics) -> None:
     """Confidences that are too few are an error, not predictions that are left out."""
     with pytest.raises(tg.MetricValidationError, match="differ in length"):
         metrics.record_batch("1", [0.1, 0.2], [0.5], 0.3)
     assert captured.facts == []
+
+
+def test_two_arrays_are_predictions_and_confidences(predictions: Rows) -> None:
+    """As some models return them."""
+
+    class Both:
+        def predict(self, _: Any) -> Any:
+            return np.array([1.0, 2.0]), np.array([0.5, 0.75])
+
+    tg.predict_with_metrics(Both(), np.ones((2, 3)), "fraud", "7")
+    assert [(row["prediction"], row["confidence"]) for row in predictions()] == [
+        (1.0, 0.5),
+        (2.0, 0.75),
+    ]
+
+
+def test_features_of_any_kind_hurt_nobody(predictions: Rows) -> None:
+    """The model's answer is returned, and the call is counted, whatever the features are."""
+
+    class Odd:
+        def __len__(self) -> int:
+            raise RuntimeError
+
+    class Echo:
+        def predict(self, _: Any) -> float:
+            return 0.5
+
+    for features in (np.array(5.0), Odd(), 7, "text", None, iter([1])):
+        assert tg.predict_with_metrics(Echo(), features, "fraud", "7") == 0.5
+    assert [row.get("feature_count") for row in predictions()] == [None] * 6
 
 
 class Model:
@@ -252,6 +312,7 @@ def test_a_failed_predict_is_no_success(predictions: Rows) -> None:
         (np.float64(0.5), (0.5, None, None)),
         (object(), (None, None, None)),
         (None, (None, None, None)),
+        (([1.0], object()), (None, None, None)),
     ],
 )
 def test_results_of_many_shapes(
@@ -329,17 +390,65 @@ def test_a_cancelled_coroutine_is_recorded(captured: Captured, metrics: tg.MLMet
     assert (fact.columns["status"], fact.columns["error_type"]) == ("error", "CancelledError")
 
 
+def test_an_async_callable_is_timed_to_its_end(captured: Captured, metrics: tg.MLMetrics) -> None:
+    """An object whose call is a coroutine is one, too, and so is a result that can be awaited."""
+
+    class Predictor:
+        async def __call__(self, _: list[float]) -> float:
+            await asyncio.sleep(0.02)
+            return 0.5
+
+    predictor = Predictor()
+
+    def by_result(features: list[float]) -> Any:
+        return predictor(features)
+
+    for call in (predictor, by_result):
+        assert asyncio.run(tg.track_prediction(metrics, "1")(call)([1.0])) == 0.5
+    assert all(float(str(fact.columns["latency_s"])) >= 0.02 for fact in captured.facts)
+    assert [fact.columns["prediction"] for fact in captured.facts] == [0.5, 0.5]
+
+
+def test_generators_are_timed_to_their_end(captured: Captured, metrics: tg.MLMetrics) -> None:
+    """The last item is the result, whether the generator was exhausted or closed before."""
+
+    @tg.track_prediction(metrics, "1")
+    def predict(features: list[float]) -> Iterator[float]:
+        yield 0.25
+        yield 0.5
+
+    @tg.track_prediction(metrics, "1")
+    async def predict_slowly(features: list[float]) -> AsyncIterator[float]:
+        yield 0.75
+        await asyncio.sleep(0.02)
+        raise ValueError
+
+    assert list(predict([1.0])) == [0.25, 0.5]
+    early = predict([1.0])
+    assert next(early) == 0.25
+    early.close()
+
+    async def run() -> list[float]:
+        return [item async for item in predict_slowly([1.0])]
+
+    with pytest.raises(ValueError):
+        asyncio.run(run())
+    found = [(fact.columns["status"], fact.columns.get("prediction")) for fact in captured.facts]
+    assert found == [("success", 0.5), ("success", 0.25), ("error", None)]
+    assert captured.facts[2].columns["latency_s"] >= 0.02  # type: ignore[operator]
+
+
 def test_methods_have_their_features_after_self(predictions: Rows, metrics: tg.MLMetrics) -> None:
     """`self` is not the features; another argument can be named."""
 
     class Service:
         @tg.track_prediction(metrics, "1")
         def predict(self, features: list[float]) -> float:
-            return 0.5
+            return sum(features)
 
         @tg.track_prediction(metrics, "1", features="rows")
-        def score(self, user: str, *, rows: list[float]) -> float:
-            return 0.5
+        def score(self, _: str, *, rows: list[float]) -> float:
+            return sum(rows)
 
     Service().predict([1.0, 2.0])
     Service().score("u", rows=[1.0, 2.0, 3.0])

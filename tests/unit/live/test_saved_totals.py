@@ -143,7 +143,14 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "cut in the head": (lambda data: data[: HEAD.size + 5], "its head is damaged"),
     "cut in the body": (cut, "its body is damaged"),
     "a byte of the magic": (flipped(0), "it is of another version"),
-    "a byte of the lengths": (flipped(8), "its head is damaged"),
+    **{
+        f"byte {at}, of the length or checksum of the head": (flipped(at), "its head is damaged")
+        for at in (8, 11, 12, 15, 16, 19)
+    },
+    **{
+        f"byte {at}, of the length or checksum of the body": (flipped(at), "its body is damaged")
+        for at in (20, 24, 27, 28, 31)
+    },
     "a byte of the head": (flipped(HEAD.size + 3), "its head is damaged"),
     "a byte of the body": (flipped(-5), "its body is damaged"),
     "bytes after the end": (longer, "its body is damaged"),

@@ -99,8 +99,8 @@ def judged(store_dir: Path) -> Iterator[Judged]:
         (0.49, 1.0, False),
         (0.49, 0.0, True),
         (0.5, 0.0, False),
-        (1.5, 1.0, False),
-        (-0.2, 0.0, False),
+        (2.0, 1.0, False),
+        (-1.0, 0.0, False),
         ("cat", "cat", True),
         ("cat", "dog", False),
         ("1", 1.0, False),
@@ -115,10 +115,13 @@ def test_what_is_right(judged: Judged, said: Any, true: Any, right: bool) -> Non
     assert judged.scores() == [({"model": "fraud"}, 1, int(right))]
 
 
-def test_regression_has_no_accuracy(judged: Judged) -> None:
-    """A truth that is no whole number is nobody's class."""
-    judged.predict("a", 12.4, model="price")
-    judged.truth("a", 12.5)
+@pytest.mark.parametrize(("said", "true"), [(12.0, 12.5), (5.1, 5.0), (1.5, 1.0), (-0.2, 0.0)])
+def test_regression_has_no_accuracy(judged: Judged, said: float, true: float) -> None:
+    """A number that is nobody's class makes the whole version a regression, hits included."""
+    judged.predict("a", said, model="price")
+    judged.truth("a", true)
+    judged.predict("b", 5.0, model="price")
+    judged.truth("b", 5.0)
     assert judged.scores() == []
 
 
