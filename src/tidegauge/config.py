@@ -22,6 +22,7 @@ from tidegauge.journal.segment import Refused
 from tidegauge.journal.slot import slot_directories
 from tidegauge.live.place import LIVE_FILE
 from tidegauge.model.errors import StoreError
+from tidegauge.model.loading import loading
 from tidegauge.parts import Parts
 from tidegauge.query.front import reader
 from tidegauge.record import aggregate
@@ -307,7 +308,8 @@ def _configure_recorder(process: _Process) -> None:
     defaults = {"service": chosen.service, "environment": chosen.environment}
     context: Callable[[], object] = current
     if chosen.mlflow:
-        from tidegauge.export.mlflow import active_run_id
+        with loading():
+            from tidegauge.export.mlflow import active_run_id
 
         context = _with_run(active_run_id)
     recorder.configure(

@@ -11,6 +11,7 @@ from tidegauge.journal.permissions import create_directory
 from tidegauge.journal.slot import journal_id
 from tidegauge.live.collectors import Collectors
 from tidegauge.model.errors import ConfigError
+from tidegauge.model.loading import loading
 from tidegauge.model.tables import TABLES
 from tidegauge.record.front import recorder
 from tidegauge.settings import Settings
@@ -61,7 +62,8 @@ class Parts:
     def store(self) -> Store:
         """The store."""
         if self._store is None:
-            from tidegauge.store.store import Store
+            with loading():
+                from tidegauge.store.store import Store
 
             self._store = Store(self.root, tables_uri=self.settings.tables_uri)
         return self._store
@@ -70,7 +72,8 @@ class Parts:
     def query(self) -> Query:
         """The read side over the store."""
         if self._query is None:
-            from tidegauge.query.query import Query
+            with loading():
+                from tidegauge.query.query import Query
 
             self._query = Query(self.store, self.catalog)
         return self._query
@@ -79,7 +82,8 @@ class Parts:
     def live(self) -> Live:
         """The live metrics of the store."""
         if self._live is None:
-            from tidegauge.live.live import Live
+            with loading():
+                from tidegauge.live.live import Live
 
             self._live = Live(
                 self.store,
@@ -110,7 +114,9 @@ class Parts:
 
     def keep_declared(self, specs: Sequence[MetricSpec]) -> None:
         """Tell the store what the program declared."""
-        from tidegauge.store.declared import keep_declared  # SQLite is for who declares something
+        with loading():
+            # SQLite is for who declares something.
+            from tidegauge.store.declared import keep_declared
 
         keep_declared(self.root, specs)
 
@@ -123,7 +129,8 @@ class Parts:
 
     def drain(self) -> DrainFollower:
         """A follower that fills the store."""
-        from tidegauge.store.drain import DrainFollower
+        with loading():
+            from tidegauge.store.drain import DrainFollower
 
         chosen = self.settings
         return DrainFollower(
@@ -132,7 +139,8 @@ class Parts:
 
     def live_follower(self) -> LiveFollower:
         """A follower that keeps the live metrics of the store on its disk."""
-        from tidegauge.live.follower import LiveFollower
+        with loading():
+            from tidegauge.live.follower import LiveFollower
 
         return LiveFollower(self.live)
 
@@ -148,7 +156,8 @@ class Parts:
         if not chosen.pushing:
             return []
         if chosen.otlp:
-            from tidegauge.export.otlp import OtlpSender
+            with loading():
+                from tidegauge.export.otlp import OtlpSender
 
             senders["otlp"] = OtlpSender(
                 chosen.otlp_endpoint,
@@ -158,16 +167,19 @@ class Parts:
                 resource=self._resource(),
             )
         if chosen.cloudwatch is not None:
-            from tidegauge.export.cloudwatch import CloudWatchSender
+            with loading():
+                from tidegauge.export.cloudwatch import CloudWatchSender
 
             senders["cloudwatch"] = CloudWatchSender(chosen.cloudwatch)
         if chosen.emf is not None:
-            from tidegauge.export.emf import EmfSender
+            with loading():
+                from tidegauge.export.emf import EmfSender
 
             senders["emf"] = EmfSender(chosen.emf)
         if not senders:
             return []
-        from tidegauge.export.push import PushFollower
+        with loading():
+            from tidegauge.export.push import PushFollower
 
         return [
             PushFollower(
@@ -182,14 +194,16 @@ class Parts:
 
     def accuracy(self) -> AccuracyJob:
         """What records the accuracy of models when ground truths have come."""
-        from tidegauge.integrations.accuracy import AccuracyJob
+        with loading():
+            from tidegauge.integrations.accuracy import AccuracyJob
 
         return AccuracyJob(self.store, self.query, recorder)
 
     def caretaker(self) -> Caretaker:
         """What compacts the tables and retires old facts, as the settings say."""
-        from tidegauge.store.caretaker import Caretaker
-        from tidegauge.store.maintenance import Retention
+        with loading():
+            from tidegauge.store.caretaker import Caretaker
+            from tidegauge.store.maintenance import Retention
 
         metrics: dict[str, float] = {}
         for name, metric_days in self.settings.retention_metrics.items():
@@ -211,7 +225,8 @@ class Parts:
                 got=str(self.root),
                 fix="If they are to, set mlflow=True, or TIDEGAUGE_MLFLOW=1.",
             )
-        from tidegauge.export.mlflow import MlflowFollower
+        with loading():
+            from tidegauge.export.mlflow import MlflowFollower
 
         return MlflowFollower(
             self.store,

@@ -242,6 +242,16 @@ class SlotReader:
         """The smallest byte position of an event that is still on disk, or would be the first."""
         return self._first("events", EVENTS_MAGIC)
 
+    def room_end(self, lane: Literal["points", "events"]) -> int:
+        """A position of a lane before which everything lies that was written by now.
+
+        It is the end of the newest file, filled or not: what tells a reader where to stop who would
+        else run after a writer that is as fast as himself.
+        """
+        magic = POINTS_MAGIC if lane == "points" else EVENTS_MAGIC
+        files = lane_segments(self.directory, lane, magic)
+        return files[-1].end_position if files else 0
+
     def end_points(self, start: int | None = None) -> int:
         """One past the newest point, looking from position `start` on."""
         position = self.first_points() if start is None else start

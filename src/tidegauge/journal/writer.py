@@ -23,6 +23,7 @@ from tidegauge.journal.refusal import Cooldown, Refused, refusal_of
 from tidegauge.journal.series import SeriesLogFull, Vector
 from tidegauge.journal.slot import slot_bytes, slot_directories, sync_slot
 from tidegauge.journal.tenure import Fact, Tenure
+from tidegauge.model import loading as _loading  # noqa: F401  (its hooks come before ours)
 from tidegauge.model.clock import SYSTEM_CLOCK, Clock
 from tidegauge.model.errors import ConfigError, StoreError
 from tidegauge.model.reasons import REASONS

@@ -205,7 +205,7 @@ class Fold:
         return folded
 
     def _advance_points(self, slot: SlotReader, known: _Slot, position: Position) -> int:
-        folded = 0
+        folded, stop = 0, slot.room_end("points")
         while True:
             if slot.first_points() > position.points:
                 raise SegmentsGone
@@ -219,7 +219,7 @@ class Fold:
                 self._add(facts, len(cells))
             folded += len(batch.series)
             position.points = batch.end
-            if batch.end - batch.start < _POINTS:
+            if batch.end - batch.start < _POINTS or batch.end >= stop:
                 return folded
 
     def _advance_events(
@@ -228,6 +228,7 @@ class Fold:
         folded = 0
         if known.is_owned and page.number("events_facts") == position.facts and position.events:
             return 0  # a living owner counts its events before the call returns
+        stop = slot.room_end("events")
         while True:
             if slot.first_events() > position.events:
                 raise SegmentsGone
@@ -247,7 +248,7 @@ class Fold:
             position.skip = {
                 table: first for table, first in position.skip.items() if first > position.facts
             }
-            if batch.end - batch.start < _EVENT_BYTES:
+            if batch.end - batch.start < _EVENT_BYTES or batch.end >= stop:
                 return folded
 
     def _add_slot_events(self, slot: SlotReader, known: _Slot, events: Sequence[Event]) -> None:
