@@ -54,9 +54,10 @@ MEANING = {
     "included, with the follower in a thread of the recording process.",
     "query": "Exact percentiles of 20 metrics, against the same SQL given to DuckDB by hand on the "
     "same files; and a snapshot while four processes record.",
-    "live": "What live metrics cost: a request through the middleware, on FastAPI with twenty routes "
-    "and without a network; a scrape of 10,000 counters of which 1,000 have moved; the same series from "
-    "a store of 208 processes of which 200 are dead; recording a prediction; folding a point.",
+    "live": "What live metrics cost: a request through the middleware, on FastAPI with twenty "
+    "routes and without a network; a scrape of 10,000 counters of which 1,000 have moved; the same "
+    "series from a store of 208 processes of which 200 are dead; recording a prediction; folding a "
+    "point.",
     "peers": "Side by side with others: what a call costs, and how many of the calls that had "
     "returned are found after the process was killed with SIGKILL right behind the last.",
 }

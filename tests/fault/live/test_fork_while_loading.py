@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A fork while another thread loads what live metrics need does not leave the child without them."""
+"""A fork while another thread loads what live metrics need leaves the child with all of it."""
 
 from __future__ import annotations
 
