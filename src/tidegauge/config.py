@@ -79,7 +79,9 @@ class _Process(Parts):
         remote_tables = "://" in (self.settings.tables_uri or "")
         for thread in self.threads:
             outward = remote_tables or isinstance(thread.follower, OutwardFollower)
-            thread.stop(max(deadline_s - time.monotonic(), 0.0) if outward else None)
+            has_ended = thread.stop(max(deadline_s - time.monotonic(), 0.0) if outward else None)
+            if has_ended and (close := getattr(thread.follower, "close", None)) is not None:
+                close()  # connections of whoever pushes
         self.threads = []
 
     def _follow(self, thread: FollowerThread) -> None:

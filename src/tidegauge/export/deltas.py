@@ -42,9 +42,11 @@ class PartlyDelivered(DeliveryError):
         arrived: The series that were in them.
     """
 
-    def __init__(self, what: str, *, arrived: Collection[Series], fix: str = "") -> None:
+    def __init__(
+        self, what: str, *, arrived: Collection[Series], got: object = None, fix: str = ""
+    ) -> None:
         self.arrived = arrived
-        super().__init__(what, fix=fix)
+        super().__init__(what, got=got, fix=fix)
 
 
 class _Distribution(msgspec.Struct, array_like=True, frozen=True):

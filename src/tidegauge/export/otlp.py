@@ -147,7 +147,9 @@ class OtlpSender:
             except DeliveryError as error:
                 if not arrived:
                     raise
-                raise PartlyDelivered(error.what, arrived=arrived) from error
+                raise PartlyDelivered(
+                    error.what, arrived=arrived, got=error.got, fix=error.fix
+                ) from error
             arrived += series
             counts["sent"] += len(series) - rejected
             if rejected:

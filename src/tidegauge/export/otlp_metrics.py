@@ -132,9 +132,7 @@ class Converter:
             points = [_explicit(sdk, family, index, times) for index in indices]
             data = export.Histogram(points, self._temporality)
         else:
-            # The smallest and largest value of an interval are not known, only their buckets.
-            exact = self._temporality is export.AggregationTemporality.CUMULATIVE
-            buckets = [_exponential(sdk, family, index, times, exact=exact) for index in indices]
+            buckets = [_exponential(sdk, family, index, times) for index in indices]
             data = export.ExponentialHistogram(buckets, self._temporality)
         metric: Metric = export.Metric(family.otlp_name, family.help, family.otlp_unit, data)
         return metric
@@ -173,11 +171,11 @@ def _explicit(
 
 
 def _exponential(
-    sdk: ModuleType, family: Histograms, index: int, times: tuple[int, int], *, exact: bool
+    sdk: ModuleType, family: Histograms, index: int, times: tuple[int, int]
 ) -> ExponentialHistogramDataPoint:
     histogram = family.exponential(index)
     columns: Any = histogram.columns()
-    extremes: Any = (histogram.min, histogram.max) if exact and histogram.count else (None, None)
+    unknown: Any = None  # of the smallest and the largest value only the buckets are known
     point: ExponentialHistogramDataPoint = sdk.export.ExponentialHistogramDataPoint(
         _attributes(family.labels[index]),
         *times,
@@ -188,8 +186,8 @@ def _exponential(
         positive=sdk.export.Buckets(columns["positive_offset"], columns["positive_counts"]),
         negative=sdk.export.Buckets(columns["negative_offset"], columns["negative_counts"]),
         flags=0,
-        min=extremes[0],
-        max=extremes[1],
+        min=unknown,
+        max=unknown,
         exemplars=_exemplars(sdk, family, index),
     )
     return point

@@ -105,6 +105,10 @@ class PushFollower:
         """The name under which its counters are kept."""
         return self._name
 
+    def close(self) -> None:
+        """Close the sender's connections; for the end of the thread that runs this."""
+        self._sender.close()
+
     def advance(self, *, force: bool = False) -> bool:
         """Send a reading if one is due.
 

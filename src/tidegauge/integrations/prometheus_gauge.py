@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -125,8 +126,10 @@ class Gauge(DeclaredMetric):
             recorder.refuse(error, self._name)
             return
         with self._lock:  # recorded under it, so that the last fact is the last value
-            self._value = self._value + sign * amount if sign else amount
-            self._record(self._value)
+            value = self._value + sign * amount if sign else amount
+            if math.isfinite(value):
+                self._value = value
+            self._record(value)
 
 
 _gauges: WeakSet[Gauge] = WeakSet()

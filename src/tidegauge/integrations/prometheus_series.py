@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -84,7 +85,8 @@ def plain_number(value: float) -> float:
     Raises:
         MetricValidationError: It is no number, or not finite.
     """
-    if value.__class__ is float or value.__class__ is int:
+    kind: type = type(value)
+    if kind is int or (kind is float and math.isfinite(value)):
         return value
     return check_value(_ANY, value)
 

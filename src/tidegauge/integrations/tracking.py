@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -112,31 +113,44 @@ class _Tracker(NamedTuple):
 
     def _generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
-        def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            started, item = perf_counter(), None
+        def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            started, last = perf_counter(), _Last(function(*args, **kwargs))
             try:
-                for item in function(*args, **kwargs):
-                    yield item
+                returned = yield from last
+            except GeneratorExit:
+                self._returned(started, last.item, args, kwargs)
+                raise
             except BaseException as error:
-                if not isinstance(error, GeneratorExit):
-                    self._failed(started, error, args, kwargs)
-                    raise
-            self._returned(started, item, args, kwargs)
+                self._failed(started, error, args, kwargs)
+                raise
+            self._returned(started, last.item, args, kwargs)
+            return returned
 
         return generator
 
     def _async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
-        async def generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        async def generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
             started, item = perf_counter(), None
-            try:
-                async for item in function(*args, **kwargs):
-                    yield item
-            except BaseException as error:
-                if not isinstance(error, GeneratorExit):
+            async with contextlib.aclosing(function(*args, **kwargs)) as inner:
+                try:
+                    following = inner.asend(None)
+                    while True:
+                        try:
+                            item = await following
+                        except StopAsyncIteration:
+                            break
+                        try:
+                            following = inner.asend((yield item))
+                        except GeneratorExit:
+                            break
+                        except BaseException as error:  # noqa: BLE001
+                            # What the consumer throws in belongs to the wrapped generator.
+                            following = inner.athrow(error)
+                except BaseException as error:
                     self._failed(started, error, args, kwargs)
                     raise
-            self._returned(started, item, args, kwargs)
+                self._returned(started, item, args, kwargs)
 
         return generator
 
@@ -159,6 +173,25 @@ class _Tracker(NamedTuple):
             latency_s=latency_s,
             feature_count=feature_count_of(self.find(args, kwargs)),
         )
+
+
+class _Last(Generator[Any, Any, Any]):
+    """A generator, unchanged but for that its last item can be looked at."""
+
+    def __init__(self, inner: Generator[Any, Any, Any]) -> None:
+        self._inner = inner
+        self.item: Any = None
+
+    def send(self, value: Any) -> Any:
+        self.item = self._inner.send(value)
+        return self.item
+
+    def throw(self, *error: Any) -> Any:
+        self.item = self._inner.throw(*error)
+        return self.item
+
+    def close(self) -> None:
+        self._inner.close()
 
 
 def _is(kind: Callable[[Any], bool], function: Callable[..., Any]) -> bool:

@@ -53,12 +53,13 @@ class Collectors:
         failed: dict[Labels, float] = {}
         for name, collect in collectors:
             try:
-                families += collect()
+                found = list(collect())
             except Exception:  # noqa: BLE001  (somebody's code; the rest of the page is as good)
                 failed[("collector", name),] = 1.0
                 self._say(name)
             else:
                 failed[("collector", name),] = 0.0
+                families += found
         if failed:
             text = "Whether a collector of this process failed just now"
             families.append(gauge("tidegauge_collector_failed", text, failed))

@@ -85,7 +85,8 @@ class Live:
         self._is_unsaved = False
         self._has_counted = False
         self._sharing = threading.Lock()
-        self._shared: tuple[int, Future[Reading]] | None = None
+        self._shared: Future[Reading] | None = None
+        self._reading = _Here()
 
     def read(self, *, shared: bool = True) -> Reading:
         """All live metrics now. Whoever asks while they are being read gets the same reading.
@@ -99,16 +100,17 @@ class Live:
         Raises:
             StoreError: The store cannot be read.
         """
+        if self._reading.is_mine:  # a collector
+            return self._read(Collectors())
         if not shared:
             return self._read(self._collectors)
         mine: Future[Reading] = Future()
-        here = threading.get_ident()
         with self._sharing:
             other = self._shared
             if other is None:
-                self._shared = here, mine
+                self._shared = mine
         if other is not None:
-            return self._read(Collectors()) if other[0] == here else other[1].result()
+            return other.result()
         try:
             mine.set_result(self._read(self._collectors))
         except BaseException as error:
@@ -154,7 +156,11 @@ class Live:
             ]
             start_ns = self._saved.start_ns(fold.totals.first_ns)
         # Outside of the lock: a collector may take its time.
-        shown = without_conflicts([*families, *collectors.collect()])
+        self._reading.is_mine, before = True, self._reading.is_mine
+        try:
+            shown = without_conflicts([*families, *collectors.collect()])
+        finally:
+            self._reading.is_mine = before
         return Reading(shown, now_ns, now_ns if start_ns == NO_TIME else start_ns)
 
     def _catch_up(self) -> Fold:
@@ -272,6 +278,12 @@ class Live:
         except OSError:  # may look and not write, or cannot write: there is nobody to agree with
             self._is_unsaved = True
             return self._keep(self._epoch, fold)
+
+
+class _Here(threading.local):
+    """Whether this thread is reading."""
+
+    is_mine = False
 
 
 def _recorded(fold: Fold) -> int:

@@ -22,10 +22,12 @@ class Declared:
 
     Attributes:
         unkept: Metrics that the store in use has not been told of, by name.
+        untold: Those of which it could not be told.
     """
 
     def __init__(self) -> None:
         self.unkept: dict[str, MetricSpec] = {}
+        self.untold: dict[str, MetricSpec] = {}
         self._specs: dict[str, MetricSpec] = {}
         self._stands_for: dict[str, str] = {}
         self._refused: dict[str, CatalogError] = {}
@@ -50,7 +52,7 @@ class Declared:
         One that contradicts it is left out and logged: the other metrics go on. What is recorded
         under it is refused.
         """
-        self._stands_for, self._refused, self.unkept = {}, {}, {}
+        self._stands_for, self._refused, self.unkept, self.untold = {}, {}, {}, {}
         for spec in self._specs.values():
             try:
                 catalog = self._with(spec, catalog)

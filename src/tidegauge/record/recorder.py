@@ -368,12 +368,21 @@ class Recorder:
     def _keep_declared(self) -> None:
         with self.writer.lock:  # so that no other thread records before the store has been told
             specs = list(self._declared.unkept.values())
+            self._declared.unkept.clear()
             try:
                 if specs and self._keep is not None:
                     self._keep(specs)
             except FAULTS as error:
                 self._say("declared", f"only this process knows what it declared: {error}")
-            self._declared.unkept.clear()
+                self._declared.untold |= {spec.name: spec for spec in specs}
+
+    def tell_declared(self) -> None:
+        """Try once more to tell the store what it could not be told; now and then."""
+        with self.writer.lock:
+            if self._declared.untold:
+                self._declared.unkept |= self._declared.untold
+                self._declared.untold.clear()
+                self._keep_declared()
 
     def key_of(
         self, spec: MetricSpec, context: object, labels: Mapping[str, object]

@@ -7,11 +7,13 @@ counter of the process costs the program nothing.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from weakref import WeakSet
 
+from tidegauge.model.errors import MetricValidationError
 from tidegauge.record.handle import Metric
-from tidegauge.record.recorder import FAULTS, Recorder
+from tidegauge.record.recorder import FAULTS, Recorder, Rules
 
 __all__ = ["SampledGauge", "sample_gauges"]
 
@@ -53,11 +55,13 @@ class SampledGauge:
         try:
             value = self._read()
         except FAULTS as error:
-            self._recorder.refuse(error, self._metric.name)
+            # Never raised: nobody is there to catch it.
+            self._recorder.refuse(error, self._metric.name, rules=Rules(raises=False))
             return
         minute = self._recorder.now_ns() // (60 * 10**9)
         if self._recorded != (value, self._recorder.writer.generation, minute):
-            self._metric.record(value)
+            with contextlib.suppress(MetricValidationError):  # in strict mode; the next may fit
+                self._metric.record(value)
             self._recorded = value, self._recorder.writer.generation, minute
 
 

@@ -16,6 +16,7 @@ __all__ = ["Ticker"]
 _log = logging.getLogger("tidegauge")
 _TICK_S = 1.0
 _LOG_EVERY_S = 60.0
+_TICKS_OF_A_MINUTE = 60
 
 
 class Ticker:
@@ -31,6 +32,7 @@ class Ticker:
         self._sync_every_s = sync_every_s
         self._stopping = threading.Event()
         self._logged_s = float("-inf")
+        self._ticks = 0
         self._thread = threading.Thread(target=self._run, name="tidegauge-ticker", daemon=True)
 
     def start(self) -> None:
@@ -48,6 +50,9 @@ class Ticker:
         flush_intervals(due_only=True)
         sample_gauges()
         self._recorder.writer.tick()
+        self._ticks += 1
+        if self._ticks % _TICKS_OF_A_MINUTE == 0:
+            self._recorder.tell_declared()
 
     def _run(self) -> None:
         step_s = min(_TICK_S, self._sync_every_s or _TICK_S)

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import socket
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 from typing import Any, Self
+from weakref import WeakSet
 
 from tidegauge.model.errors import ConfigError
 from tidegauge.serve.page import MetricsPage, Response
@@ -40,6 +42,11 @@ class Server:
             target=listener.serve_forever, name=f"tidegauge-http-{self.port}", daemon=True
         )
         self._thread.start()
+        _servers.add(self)
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: close the copy of the socket, on which nobody would answer."""
+        self._listener.server_close()
 
     def stop(self) -> None:
         """Close the socket and end the thread; harmless the second time.
@@ -157,3 +164,12 @@ def _unusable(what: str, addr: str, port: int) -> ConfigError:
         allowed=f"an address of this machine, and a free port of 1 to {_LAST_PORT} or 0",
         fix="Choose another port, 0 for one that is free, or stop what uses this one.",
     )
+
+
+def _after_fork_in_child() -> None:
+    for server in list(_servers):
+        server.leave_to_parent()
+
+
+_servers: WeakSet[Server] = WeakSet()
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any
 
 import numpy as np
@@ -436,6 +436,29 @@ def test_generators_are_timed_to_their_end(captured: Captured, metrics: tg.MLMet
     found = [(fact.columns["status"], fact.columns.get("prediction")) for fact in captured.facts]
     assert found == [("success", 0.5), ("success", 0.25), ("error", None)]
     assert captured.facts[2].columns["latency_s"] >= 0.02  # type: ignore[operator]
+
+
+def test_generators_stay_what_they_are(captured: Captured, metrics: tg.MLMetrics) -> None:
+    """What is sent and thrown in gets there, and what is returned comes back."""
+    heard: list[object] = []
+
+    @tg.track_prediction(metrics, "1")
+    def talk(features: list[float]) -> Generator[float, str, str]:
+        heard.append((yield 0.25))
+        try:
+            yield 0.5
+        except KeyError:
+            heard.append("thrown")
+        return "done"
+
+    talking = talk([1.0])
+    assert next(talking) == 0.25
+    assert talking.send("hello") == 0.5
+    with pytest.raises(StopIteration) as ended:
+        talking.throw(KeyError)
+    assert (heard, ended.value.value) == (["hello", "thrown"], "done")
+    (fact,) = captured.facts
+    assert (fact.columns["status"], fact.columns["prediction"]) == ("success", 0.5)
 
 
 def test_methods_have_their_features_after_self(predictions: Rows, metrics: tg.MLMetrics) -> None:
