@@ -234,7 +234,8 @@ def test_histograms_can_be_exponential(
     (point,) = data.data_points
     assert data.aggregation_temporality == CUMULATIVE
     assert (point.count, point.sum, point.scale, point.zero_count) == (5, 827.0, 5, 1)
-    assert not (point.HasField("min") or point.HasField("max"))  # only their buckets are known
+    assert not point.HasField("min")  # only its bucket is known
+    assert not point.HasField("max")
     # At scale 5, log2(x) * 32 rounded up, less 1: 40 -> 170, 90 -> 207, 700 -> 302, 3 -> 50.
     assert point.positive.offset == 170
     counts = list(point.positive.bucket_counts)
