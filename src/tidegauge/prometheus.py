@@ -11,19 +11,17 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from tidegauge.asgi import make_asgi_app
 from tidegauge.config import live_reading
 from tidegauge.integrations.prometheus_metrics import Counter, Gauge, Histogram, Summary
 from tidegauge.live.collectors import Collect
 from tidegauge.parts import collectors
+from tidegauge.serve import http
 from tidegauge.serve import prometheus_client as library
-from tidegauge.serve.asgi import MetricsApp
-from tidegauge.serve.http import Server
 from tidegauge.serve.page import MetricsPage
-from tidegauge.serve.wsgi import metrics_wsgi
+from tidegauge.wsgi import make_wsgi_app
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
-
     from prometheus_client.core import Metric
     from prometheus_client.registry import Collector
 
@@ -42,30 +40,6 @@ __all__ = [
     "start_http_server",
     "unregister_collector",
 ]
-
-
-def make_asgi_app() -> MetricsApp:
-    """An ASGI application that answers with the live metrics of the store, from any worker.
-
-    Example:
-        >>> from fastapi import FastAPI
-        >>> from tidegauge.prometheus import make_asgi_app
-        >>> app = FastAPI()
-        >>> app.mount("/metrics", make_asgi_app())
-    """
-    return MetricsApp(MetricsPage(live_reading))
-
-
-def make_wsgi_app() -> WSGIApplication:
-    """A WSGI application that answers with the live metrics of the store, from any worker.
-
-    Example:
-        >>> from wsgiref.simple_server import make_server
-        >>> from tidegauge.prometheus import make_wsgi_app
-        >>> server = make_server("127.0.0.1", 0, make_wsgi_app())
-        >>> server.server_close()
-    """
-    return metrics_wsgi(MetricsPage(live_reading))
 
 
 #: Whether this thread is reading a registry for a page of ours.
@@ -123,7 +97,7 @@ def include_registry(registry: Collector, name: str = "prometheus_client") -> st
     return collectors.register(collect, name)
 
 
-def start_http_server(port: int = 0, addr: str = "127.0.0.1") -> Server:
+def start_http_server(port: int = 0, addr: str = "127.0.0.1") -> http.Server:
     """Serve the live metrics of this process's store in a daemon thread.
 
     One server per store is enough: it answers for all processes that record there.
@@ -144,8 +118,6 @@ def start_http_server(port: int = 0, addr: str = "127.0.0.1") -> Server:
         >>> server = start_http_server()
         >>> server.stop()
     """
-    from tidegauge.serve import http
-
     return http.start_http_server(MetricsPage(live_reading), port, addr)
 
 
