@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tidegauge.journal.layout import NO_STEP
@@ -119,8 +119,12 @@ def read_events(slot: SlotReader, limit_bytes: int) -> tuple[list[Fact], int]:
         ]
 
 
+A_POINT = ("point", SeriesKey("custom:a"), 0.5, 7, None)
+
+
 @settings(deadline=None, max_examples=60)
 @given(made=calls, slots=st.integers(1, 7), limit=st.integers(1, 50))
+@example(made=[A_POINT, ("hole",), A_POINT], slots=3, limit=1)
 def test_what_is_recorded_is_read(made: list[Any], slots: int, limit: int) -> None:
     """Each fact is read once, in order, with all it had, through any batches.
 

@@ -155,7 +155,11 @@ class SlotReader:
                 used = len(slots)
                 if newest:
                     least = 0 if file.intact else min(used, max(settled_end - end, 0))
-                    used = max(_touched(slots), least)
+                    touched = _touched(slots)
+                    # A small limit may end in a hole, which from here looks like the end.
+                    if touched < used and _is_touched(file, end + used, stop):
+                        touched = used
+                    used = max(touched, least)
                 holes = np.flatnonzero(~stamped[:used])
                 # A call that never returned, or one that has not returned yet?
                 holes = holes[holes >= settled_end - end]
@@ -386,6 +390,14 @@ def _touched(slots: Any) -> int:
     words = slots.view("<u8").reshape(-1, POINT_BYTES // 8)
     touched = np.flatnonzero(words.any(axis=1))
     return int(touched[-1]) + 1 if len(touched) else 0
+
+
+def _is_touched(file: SegmentFile, position: int, stop: int) -> bool:
+    """Whether something lies not far behind a position, if a reader's limit is what ends there."""
+    if position < stop or position >= file.end_position:
+        return False
+    ahead = _read_slots(file, position, _CHUNK_SLOTS)
+    return ahead is not None and _touched(ahead[1]) > 0
 
 
 def _offset(file: SegmentFile, position: int) -> int:
