@@ -79,7 +79,11 @@ def test_label_sets_beyond_the_cap_are_one_series(
     assert {answer.status for answer in sent.answers} == {200}
     pages = service.pages().values()
     for page in pages:
-        assert sum(name == "custom_visits_total" for name, _ in page.values) == CAP + 1
+        n_shown = sum(name == "custom_visits_total" for name, _ in page.values)
+        assert n_shown in (
+            CAP,
+            CAP + 1,
+        )  # the series of all others may have come before the last one
         others = page.sum("custom_visits_total", overflow="true")
         assert page.sum("custom_visits_total") == before + n_visitors
         assert page.sum("tidegauge_series_overflow_total", metric="custom:visits") == others
