@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import re
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -123,7 +124,9 @@ def owner_of(directory: Path) -> tuple[bool, bytes]:
     """Tell whether a slot has a living owner, and by what to recognise the present or last one."""
     token = b"%d" % (read_state(state_path(directory)).number("takes") or 0)
     try:
-        descriptor = _open(directory)
+        with _guard:
+            descriptor = _open(directory)
+            _looks.add(descriptor)
     except FileNotFoundError:
         return False, token
     if descriptor < 0:
@@ -137,7 +140,26 @@ def owner_of(directory: Path) -> tuple[bool, bytes]:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         return False, token
     finally:
-        os.close(descriptor)
+        with _guard:
+            _looks.discard(descriptor)
+            os.close(descriptor)
+
+
+def _after_fork_in_child() -> None:
+    """Close the copies of what other threads look with: they would keep its lock from owners."""
+    for descriptor in _looks:
+        if descriptor >= 0:
+            os.close(descriptor)
+    _looks.clear()
+    _guard.release()
+
+
+# Opening and noting is one step as a fork sees it.
+_guard = threading.Lock()
+_looks: set[int] = set()
+os.register_at_fork(
+    before=_guard.acquire, after_in_parent=_guard.release, after_in_child=_after_fork_in_child
+)
 
 
 def slot_directories(root: Path) -> list[Path]:
