@@ -117,16 +117,8 @@ class MetricsMiddleware:
             exchange.finish()
 
 
-class _HttpExchange(Exchange):
-    __slots__ = (
-        "_find_route",
-        "_has_read_all",
-        "_is_sent_by_server",
-        "_receive",
-        "_response_headers",
-        "_scope",
-        "_send",
-    )
+class _AsgiExchange(Exchange):
+    __slots__ = ("_find_route", "_receive", "_scope", "_send")
 
     def __init__(
         self, log: RequestLog, find_route: RouteFinder, scope: Scope, receive: Receive, send: Send
@@ -135,10 +127,20 @@ class _HttpExchange(Exchange):
         self._scope = scope
         self._receive = receive
         self._send = send
+        # A websocket has no method. Last, for this starts the clock.
+        super().__init__(log, scope.get("method", ""), scope.get("scheme", ""))
+
+
+class _HttpExchange(_AsgiExchange):
+    __slots__ = ("_has_read_all", "_is_sent_by_server", "_response_headers")
+
+    def __init__(
+        self, log: RequestLog, find_route: RouteFinder, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         self._has_read_all = False
         self._is_sent_by_server = False
         self._response_headers: Headers = ()
-        super().__init__(log, scope["method"], scope.get("scheme", ""))
+        super().__init__(log, find_route, scope, receive, send)
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -194,18 +196,14 @@ class _HttpExchange(Exchange):
         self.record(route, request_bytes=request_bytes, response_bytes=response_bytes)
 
 
-class _WebsocketExchange(Exchange):
-    __slots__ = ("_close_code", "_find_route", "_receive", "_scope", "_send")
+class _WebsocketExchange(_AsgiExchange):
+    __slots__ = ("_close_code",)
 
     def __init__(
         self, log: RequestLog, find_route: RouteFinder, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        self._find_route = find_route
-        self._scope = scope
-        self._receive = receive
-        self._send = send
         self._close_code: int | None = None
-        super().__init__(log, "", scope.get("scheme", ""))
+        super().__init__(log, find_route, scope, receive, send)
         self.method = "WEBSOCKET"
 
     async def receive(self) -> Message:

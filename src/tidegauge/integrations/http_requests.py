@@ -6,6 +6,7 @@ How an exchange runs is the business of `integrations.asgi` and `integrations.ws
 
 from __future__ import annotations
 
+import abc
 import os
 import threading
 from collections.abc import Iterable
@@ -20,7 +21,6 @@ from tidegauge.record.rows import RowWriter
 from tidegauge.record.sampling import SampledGauge
 
 __all__ = [
-    "CLIENT_GONE",
     "COUNTED",
     "SERVER_ERROR",
     "Exchange",
@@ -110,7 +110,7 @@ def _after_fork_in_child() -> None:
         log.has_begun = False
 
 
-class Exchange:
+class Exchange(abc.ABC):
     """One request and its response.
 
     Args:
@@ -192,9 +192,9 @@ class Exchange:
         except Exception as error:  # noqa: BLE001  (of a scope or environ that is none, say)
             self.log.refuse(error)
 
+    @abc.abstractmethod
     def tell(self) -> None:
         """Find out route and sizes, and call `record` with them."""
-        raise NotImplementedError
 
     def record(self, route: str, *, request_bytes: int | None, response_bytes: int | None) -> None:
         """Write the row. After the OpenTelemetry conventions, 4xx is no error of a server.

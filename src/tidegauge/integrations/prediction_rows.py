@@ -23,6 +23,10 @@ __all__ = [
     "put_result",
 ]
 
+#: The number or text that was predicted, and the confidence.
+_Said = tuple[float | None, str | None, float | None]
+_NOTHING: _Said = (None, None, None)
+
 _predictions = RowWriter(recorder, PREDICTIONS)
 
 
@@ -49,6 +53,7 @@ class Call(NamedTuple):
         endpoint: Where it was asked for.
         prefix: Beginning of the metrics' names in Prometheus.
         status: `success` or `error`.
+        error_type: Class of the exception of a failed one.
     """
 
     latency_s: float
@@ -56,6 +61,7 @@ class Call(NamedTuple):
     endpoint: str | None = None
     prefix: str | None = None
     status: str = "success"
+    error_type: str | None = None
 
 
 def put_result(
@@ -91,52 +97,34 @@ def put_call(put: Put, call: Call, outcomes: Sequence[Outcome], *, is_batch: boo
         said = number, text, outcome.confidence
         is_told |= put(_row(call, said, batch_size, outcome.prediction_id, is_first=not is_told))
     if not is_told and outcomes:  # all were refused, and the call took place
-        put(_row(call, (None, None, None), batch_size, None, is_first=True))
-
-
-def _row(
-    call: Call,
-    said: tuple[float | None, str | None, float | None],
-    batch_size: int | None,
-    prediction_id: str | None,
-    *,
-    is_first: bool,
-) -> Values:
-    number, text, confidence = said
-    return (
-        call.endpoint if is_first else None,
-        number,
-        text,
-        confidence,
-        call.latency_s if is_first else None,
-        call.feature_count,
-        batch_size if is_first else None,
-        call.status,
-        None,
-        prediction_id,
-        None,
-        call.prefix,
-    )
+        put(_row(call, _NOTHING, batch_size))
 
 
 def put_failure(put: Put, call: Call, error: BaseException) -> None:
     """Record a call that raised."""
-    kind = type(error).__qualname__
-    put(
-        (
-            call.endpoint,
-            None,
-            None,
-            None,
-            call.latency_s,
-            call.feature_count,
-            None,
-            "error",
-            kind,
-            None,
-            None,
-            call.prefix,
-        )
+    failed = call._replace(status="error", error_type=type(error).__qualname__)
+    put(_row(failed, _NOTHING, None))
+
+
+def _row(
+    call: Call,
+    said: _Said,
+    batch_size: int | None,
+    prediction_id: str | None = None,
+    *,
+    is_first: bool = True,
+) -> Values:
+    return (
+        call.endpoint if is_first else None,
+        *said,
+        call.latency_s if is_first else None,
+        call.feature_count,
+        batch_size if is_first else None,
+        call.status,
+        call.error_type,
+        prediction_id,
+        None,
+        call.prefix,
     )
 
 

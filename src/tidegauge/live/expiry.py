@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from tidegauge.live.kept import HowKept
-from tidegauge.live.totals import Totals
+from tidegauge.live.totals import PER_CELL, Totals
 
 __all__ = ["without_series_before"]
 
@@ -33,7 +33,7 @@ def without_series_before(totals: Totals, before_ns: int) -> Totals:
                         : len(family.bounds) + 1
                     ] = totals.counts(family, np.array([cell]))[0]
     cells = np.array(old, np.int64)
-    for name in ("facts", "last_ns", "value", "source", "place"):
+    for name in PER_CELL:
         setattr(kept, name, getattr(totals, name)[cells])
     numbers = np.full(totals.n_cells, -1, np.int64)
     numbers[cells] = np.arange(len(cells))

@@ -166,7 +166,7 @@ def decode_state(data: bytes, catalog: Catalog, *, as_it_is: bool = False) -> tu
     if len(payload) != body_bytes or zlib.crc32(payload) != body_crc:
         raise Unusable("its body is damaged")
     try:
-        return head, _totals(_decode_body(payload), catalog, as_it_is)
+        return head, _totals(_decode_body(payload), catalog, as_it_is=as_it_is)
     except (msgspec.DecodeError, ValueError, IndexError) as error:
         raise Unusable(f"its body cannot be read ({error})") from error
 
@@ -225,7 +225,7 @@ def write_state(path: Path, data: bytes) -> None:
         os.close(directory)
 
 
-def _totals(body: _Body, catalog: Catalog, as_it_is: bool) -> Totals:  # noqa: FBT001
+def _totals(body: _Body, catalog: Catalog, *, as_it_is: bool) -> Totals:
     totals = Totals()
     places: list[tuple[int, FamilyTotals, Labels]] = []
     for each in body.families:

@@ -26,7 +26,7 @@ from tidegauge.live.kept import NOWHERE, OVERFLOW, Facts, FamilyTotals, HowKept,
 from tidegauge.model.spec import MetricSpec
 from tidegauge.statistics.accumulator import Accumulator
 
-__all__ = ["NO_CELL", "NO_TIME", "SKIPPED", "LivingValue", "Totals"]
+__all__ = ["NO_CELL", "NO_TIME", "PER_CELL", "SKIPPED", "LivingValue", "Totals"]
 
 #: Stands in arrays of cells for a fact that has none.
 NO_CELL = -1
@@ -41,8 +41,8 @@ _AHEAD_NS = 5 * 10**9
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Cells = npt.NDArray[np.int64]
-# The arrays that a file holds, one place per cell.
-_REPLACED = ("facts", "last_ns", "value", "source", "place")
+#: The arrays that a file holds, one place per cell.
+PER_CELL = ("facts", "last_ns", "value", "source", "place")
 #: A value that holds for as long as its process lives: value, time, place.
 LivingValue = tuple[float, int, int]
 
@@ -263,7 +263,7 @@ class Totals:
         Raises:
             ValueError: They do not.
         """
-        lengths = {len(getattr(self, name)) for name in _REPLACED}
+        lengths = {len(getattr(self, name)) for name in PER_CELL}
         if lengths != {self.n_cells} or self.sums.size != self.n_cells:
             raise ValueError("the arrays differ in length")
         if len(self.buckets) != self.n_buckets:
@@ -282,7 +282,7 @@ class Totals:
         self.n_cells += 1
         if self.n_cells > len(self.family):
             room = max(len(self.family), 64)
-            for name in (*_REPLACED, "family", "first_bucket", "_kept"):
+            for name in (*PER_CELL, "family", "first_bucket", "_kept"):
                 empty = -1 if name == "last_ns" else 0
                 grown = np.pad(getattr(self, name), (0, room), constant_values=empty)
                 setattr(self, name, grown)
