@@ -19,6 +19,7 @@ _TYPES: dict[ColumnKind, str] = {
     "time": "TIMESTAMPTZ",
     "date": "DATE",
     "str": "VARCHAR",
+    "bool": "BOOLEAN",
     "f64": "DOUBLE",
     "i64": "BIGINT",
     "i32": "INTEGER",

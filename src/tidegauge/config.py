@@ -29,6 +29,7 @@ from tidegauge.record import aggregate
 from tidegauge.record.context import Context, current
 from tidegauge.record.front import recorder
 from tidegauge.record.logger import MetricLogger
+from tidegauge.record.privacy import PRIVACY_KEY, Privacy
 from tidegauge.record.ticker import Ticker
 from tidegauge.settings import Settings, read_settings
 
@@ -323,6 +324,7 @@ def _configure_recorder(process: _Process) -> None:
         segment_slots=chosen.segment_slots,
         context=context,
         keep=process.keep_declared,
+        privacy=Privacy(chosen.free_text, chosen.user_ids, process.root / PRIVACY_KEY),
     )
 
 

@@ -80,6 +80,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retention_metrics: Annotated[
         dict[str, float], 'the same for single metrics, such as {"model:latency_ms": 7}'
     ] = {}
+    free_text: Annotated[
+        Literal["keep", "hash", "drop"],
+        "what becomes of what people wrote, feedback and error messages, before it is on the disk",
+    ] = "keep"
+    user_ids: Annotated[
+        Literal["keep", "hash", "drop"],
+        "the same for who they are; a hash tells users apart, and cannot be undone without the "
+        "store's key",
+    ] = "keep"
     live_gauge_ttl_s: Annotated[
         float, "seconds for which a gauge is shown after its latest fact once its process has ended"
     ] = 300.0

@@ -342,7 +342,7 @@ def test_timer_above_static_and_class_methods() -> None:
 
 def test_what_cannot_be_called_cannot_be_decorated() -> None:
     """The error says where the timer belongs."""
-    with pytest.raises(TypeError, match=r"cannot be called\. Put the timer below"):
+    with pytest.raises(TypeError, match=r"cannot be called\. Put the decorator below"):
         tg.timer(METRIC)(property(lambda self: self))  # type: ignore[type-var]
 
 

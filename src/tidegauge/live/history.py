@@ -32,7 +32,7 @@ def count_anew(store: Store, catalog: Catalog) -> Fold:
     for points in stored.points():
         fold.add_points(points.keys, points.numbers, points.values, points.times_ns)
     for table in TABLES.values():
-        if table is not POINTS:
+        if table is not POINTS and table.recorded:
             fold.add_rows(table.name, stored.rows(table.name))
     for name, cursor in stored.cursors.items():
         first_points, first_events = first.get(name, (0, 0))

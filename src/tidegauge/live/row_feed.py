@@ -137,7 +137,7 @@ class RowFeed:
                 holds = _holding(where)
             name = ""
             labels = {
-                label: str(value)
+                label: _label(value)
                 for label, column in derived.labels.items()
                 if (value := given.get(column)) is not None
             }
@@ -156,6 +156,10 @@ class RowFeed:
 def process_labels(dimensions: Mapping[str, str]) -> dict[str, str]:
     """The labels that say which program a fact comes from."""
     return {name: dimensions[name] for name in ("environment", "service") if name in dimensions}
+
+
+def _label(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _holding(where: Condition) -> Callable[[Mapping[str, Any]], bool]:

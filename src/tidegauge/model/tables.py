@@ -2,122 +2,57 @@
 """One definition per table of the store.
 
 The journal's event records, the Arrow schema, the SQL views and the reference page of a table are
-all derived from its `Table`. Column kinds are names, so that this module needs no Arrow.
+all derived from its `Table`.
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
-import msgspec
+from tidegauge.model.aggregate_tables import CORRECTIONS, DAILY_AGGREGATES, ROLLUPS
+from tidegauge.model.columns import (
+    COMMON_COLUMNS,
+    SUMMARY_COLUMNS,
+    Column,
+    ColumnKind,
+    Condition,
+    Derived,
+    Measure,
+    Rolled,
+    Table,
+)
+from tidegauge.model.feature_tables import (
+    ERRORS,
+    FEATURE_USAGE,
+    LEARNING_EFFECTIVENESS,
+    OPTIMIZATION_IMPACT,
+    RESOURCE_UTILIZATION,
+    SYSTEM_PERFORMANCE,
+    USER_SATISFACTION,
+)
 
 __all__ = [
     "COMMON_COLUMNS",
+    "CORRECTIONS",
+    "DAILY_AGGREGATES",
+    "ERRORS",
+    "FEATURE_USAGE",
     "GROUND_TRUTHS",
     "INTERVALS",
+    "LEARNING_EFFECTIVENESS",
+    "OPTIMIZATION_IMPACT",
     "POINTS",
     "PREDICTIONS",
     "REQUESTS",
+    "RESOURCE_UTILIZATION",
+    "ROLLUPS",
+    "SYSTEM_PERFORMANCE",
     "TABLES",
+    "USER_SATISFACTION",
     "Column",
     "ColumnKind",
     "Condition",
     "Derived",
     "Table",
 ]
-
-ColumnKind = Literal["time", "date", "str", "f64", "i64", "i32", "i64_list", "map", "json"]
-
-
-class Column(msgspec.Struct, frozen=True):
-    """One column.
-
-    Attributes:
-        name: Its name, with the unit where it has one.
-        kind: `time` is a UTC timestamp in microseconds, `date` a UTC day, `map` string to string,
-            `json` a JSON document as text, `i64_list` a list of 64-bit integers.
-        description: One line for people.
-        nullable: Whether it may be empty.
-        least: Smallest number that may be recorded, inclusive; any if None.
-        most: Largest number that may be recorded, inclusive; any if None.
-    """
-
-    name: str
-    kind: ColumnKind
-    description: str
-    nullable: bool = True
-    least: float | None = None
-    most: float | None = None
-
-
-class Condition(msgspec.Struct, frozen=True):
-    """What the value of a column must be; an empty one never is.
-
-    Attributes:
-        column: The column.
-        op: How to compare.
-        value: With what.
-    """
-
-    column: str
-    op: Literal["=", "<", ">"]
-    value: float | str
-
-
-class Derived(msgspec.Struct, frozen=True, kw_only=True):
-    """A live metric that the rows of a table feed. Its kind and buckets are the catalogue's.
-
-    Attributes:
-        metric: Full name in the catalogue.
-        value: Column with the value; a row in which it is empty does not count, except for a
-            counter, which goes up by 1 then.
-        labels: Label to the column or dimension it is taken from; absent where that is empty.
-        needs: Columns that must hold something.
-        where: What else must hold.
-        suffix: Where the row has a `prefix`, the Prometheus name is the prefix, `_` and this. None
-            keeps the usual name.
-        only: The one system that gets it, where the others know the same under another metric.
-    """
-
-    metric: str
-    value: str | None = None
-    labels: dict[str, str] = {}
-    needs: tuple[str, ...] = ()
-    where: Condition | None = None
-    suffix: str | None = None
-    only: Literal["prometheus", "otlp"] | None = None
-
-
-class Table(msgspec.Struct, frozen=True):
-    """One table: its own columns follow the common ones.
-
-    Attributes:
-        name: Name of the Delta table, of its SQL view and of its event records.
-        description: One line for people.
-        columns: The columns beyond `COMMON_COLUMNS`. Rows in journals rely on their order: add at
-            the end, and never take one away.
-        metrics: The live metrics that its rows feed.
-    """
-
-    name: str
-    description: str
-    columns: tuple[Column, ...]
-    metrics: tuple[Derived, ...] = ()
-
-
-COMMON_COLUMNS = (
-    Column("time", "time", "when it happened, UTC", nullable=False),
-    Column("date", "date", "the UTC day of `time`; the partition", nullable=False),
-    Column("slot", "str", "the journal the fact came through, `<journal>/<slot>`", nullable=False),
-    Column("service", "str", "the program that recorded it"),
-    Column("model", "str", "the model it is about"),
-    Column("model_version", "str", "the version of that model"),
-    Column("experiment", "str", "the experiment it belongs to"),
-    Column("run_id", "str", "the MLflow run it belongs to"),
-    Column("environment", "str", "production, staging, …"),
-    Column("labels", "map", "all other labels", nullable=False),
-    Column("metadata", "json", "whatever the caller attached"),
-)
 
 POINTS = Table(
     "points",
@@ -127,6 +62,7 @@ POINTS = Table(
         Column("value", "f64", "the value, in the metric's unit", nullable=False),
         Column("step", "i64", "training step, where one was given"),
     ),
+    rolled=Rolled(by=("metric",), measures=(Measure("", "value"),)),
 )
 
 INTERVALS = Table(
@@ -135,19 +71,7 @@ INTERVALS = Table(
     (
         Column("metric", "str", "full metric name as recorded", nullable=False),
         Column("interval_s", "f64", "length of the interval in seconds", nullable=False),
-        Column("count", "i64", "how many values were recorded", nullable=False),
-        Column("sum", "f64", "their sum", nullable=False),
-        Column("sum_squares", "f64", "the sum of their squares", nullable=False),
-        Column("min", "f64", "the smallest", nullable=False),
-        Column("max", "f64", "the largest", nullable=False),
-        Column("first", "f64", "the first recorded", nullable=False),
-        Column("last", "f64", "the last recorded", nullable=False),
-        Column("scale", "i32", "scale of the exponential histogram", nullable=False),
-        Column("zero_count", "i64", "values equal to zero", nullable=False),
-        Column("positive_offset", "i32", "index of the first positive bucket", nullable=False),
-        Column("positive_counts", "i64_list", "counts of positive buckets", nullable=False),
-        Column("negative_offset", "i32", "index of the first negative bucket", nullable=False),
-        Column("negative_counts", "i64_list", "counts of negative buckets", nullable=False),
+        *SUMMARY_COLUMNS,
     ),
 )
 
@@ -305,5 +229,22 @@ GROUND_TRUTHS = Table(
 
 #: Every table of the store, by name.
 TABLES: dict[str, Table] = {
-    table.name: table for table in (POINTS, INTERVALS, REQUESTS, PREDICTIONS, GROUND_TRUTHS)
+    table.name: table
+    for table in (
+        POINTS,
+        INTERVALS,
+        REQUESTS,
+        PREDICTIONS,
+        GROUND_TRUTHS,
+        SYSTEM_PERFORMANCE,
+        USER_SATISFACTION,
+        FEATURE_USAGE,
+        LEARNING_EFFECTIVENESS,
+        OPTIMIZATION_IMPACT,
+        RESOURCE_UTILIZATION,
+        ERRORS,
+        CORRECTIONS,
+        ROLLUPS,
+        DAILY_AGGREGATES,
+    )
 }

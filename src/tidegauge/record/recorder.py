@@ -28,8 +28,9 @@ from tidegauge.model.times import TimeLike, parse_time_ns
 from tidegauge.record.context import Context, current
 from tidegauge.record.declared import Declared
 from tidegauge.record.hot import Caches, Hot, compile_hot
+from tidegauge.record.privacy import KEEP_ALL, Privacy
 
-__all__ = ["BY_MODE", "FAULTS", "Recorder", "Rules", "bounds"]
+__all__ = ["BY_MODE", "FAULTS", "Recorder", "Rules", "bounds", "metadata_json"]
 
 #: What may go wrong with a fact without hurting the program. Not every exception: one of the
 #: program's own, which a signal handler raises in the middle of a call, is for the program.
@@ -107,6 +108,7 @@ class Recorder:
         self._series_of: dict[str, set[SeriesKey]] = {}
         self._logged_s: dict[str, float] = {}
         self.strict = strict
+        self.privacy = KEEP_ALL
         self.defaults = dict(defaults or {})
         self.caches = Caches()
         self.writer = JournalWriter(
@@ -135,6 +137,7 @@ class Recorder:
         segment_slots: int,
         context: Callable[[], object],
         keep: Callable[[Sequence[MetricSpec]], None] | None = None,
+        privacy: Privacy = KEEP_ALL,
     ) -> None:
         """Change everything at once. Facts being recorded meanwhile go to one side or the other.
 
@@ -152,6 +155,7 @@ class Recorder:
             self.strict = strict
             self.defaults = dict(defaults)
             self.hot.set_context(context)
+            self.privacy = privacy
             self._prepare = None
 
     def prepare_again(self, prepare: Callable[[], None]) -> None:
@@ -315,11 +319,12 @@ class Recorder:
         step: int | None,
         *,
         rules: Rules = BY_MODE,
+        **more_labels: object,
     ) -> None:
         """Record one fact with metadata; see `tidegauge.log_metric_with_metadata`."""
         try:
             self.get_ready()
-            text = _json(metadata)
+            text = metadata_json(metadata)
             spec, is_fixed = self._find(name, rules)
             number = check_value(spec, value)
             whole = None if step is None else check_step(step)
@@ -332,7 +337,7 @@ class Recorder:
                 for label, each in given.items()
                 if each is not None and each != ""
             }
-            key, _ = self.key_of(spec, self.context(), labels)
+            key, _ = self.key_of(spec, self.context(), {**labels, **more_labels})
             columns: dict[str, object] = {"value": number, "step": whole, "metadata": text}
             self.writer.put_event(POINTS.name, key, time_ns, columns)
             self.writer.count_fixed(int(is_fixed))
@@ -453,7 +458,12 @@ def _pairs(metrics: object) -> list[tuple[str, object]]:
     raise _not_a_dict("metrics", metrics, reason="bad_value")
 
 
-def _json(metadata: Mapping[str, object]) -> str:
+def metadata_json(metadata: Mapping[str, object]) -> str:
+    """The JSON text of metadata.
+
+    Raises:
+        MetricValidationError: They are not a dict, or cannot be written as JSON.
+    """
     if not isinstance(metadata, Mapping):
         raise _not_a_dict("metadata", metadata, reason="bad_metadata")
     try:

@@ -8,8 +8,8 @@ checked for what a program could have put into it, numbers that are not finite a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Annotated, Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -23,7 +23,7 @@ from tidegauge.model.spec import MetricSpec
 from tidegauge.model.tables import Column, Table
 from tidegauge.record.context import Context
 from tidegauge.record.hot import NOT_PLAIN
-from tidegauge.record.recorder import FAULTS, Recorder
+from tidegauge.record.recorder import FAULTS, Recorder, metadata_json
 
 __all__ = ["Dimensions", "Put", "RowWriter", "Values"]
 
@@ -46,12 +46,18 @@ Values = tuple[object, ...]
 class Put(Protocol):
     """Records one row. In lenient mode it never raises."""
 
-    def __call__(self, values: Values, time_ns: int | None = None) -> bool:
+    def __call__(
+        self,
+        values: Values,
+        time_ns: int | None = None,
+        metadata: Mapping[str, object] | None = None,
+    ) -> bool:
         """Record a row; False if it was refused.
 
         Args:
             values: The table's own columns in its order, None where there is no value.
             time_ns: When it happened, if not now.
+            metadata: Whatever else is known of it; must be to be written as JSON.
 
         Raises:
             MetricValidationError: In strict mode, if the row does not fit the table.
@@ -83,7 +89,13 @@ class RowWriter:
         # By context: the id of the series, and the generation for which it is valid.
         known: dict[object, tuple[int, int]] = {}
 
-        def put(values: Values, time_ns: int | None = None) -> bool:
+        def put(
+            values: Values,
+            time_ns: int | None = None,
+            metadata: Mapping[str, object] | None = None,
+        ) -> bool:
+            if metadata:
+                return self._put_carefully(values, labels, time_ns, known, metadata)
             try:
                 series, generation = known[recorder.context()]
                 if time_ns is None:
@@ -104,6 +116,7 @@ class RowWriter:
         labels: Dimensions,
         time_ns: int | None,
         known: dict[object, tuple[int, int]],
+        metadata: Mapping[str, object] | None = None,
     ) -> bool:
         recorder, writer = self._recorder, self._recorder.writer
         try:
@@ -114,9 +127,12 @@ class RowWriter:
             time_ns = recorder.now_ns() if time_ns is None else time_ns
             key = self._key(context, labels)
             self._check_values(values)
+            text = metadata_json(metadata) if metadata else None
             with writer.lock:
                 named = zip((column.name for column in self._table.columns), values, strict=True)
                 columns = {name: value for name, value in named if value is not None}
+                if text is not None:
+                    columns["metadata"] = text
                 writer.put_event(self._table.name, key, time_ns, columns)
                 if len(known) >= _MOST_KNOWN:
                     known.clear()
@@ -163,8 +179,10 @@ def _row_check(table: Table) -> Callable[[bytes], object]:
 
 
 def _kind(column: Column) -> Any:
-    kind: Any = _TEXT
-    if column.kind != "str":
+    kind: Any = Literal[column.values] if column.values else _TEXT
+    if column.kind == "bool":
+        kind = bool
+    elif column.kind != "str":
         number, largest = (float, _MAX_FLOAT) if column.kind == "f64" else (int, _MAX_INT)
         least = -largest if column.least is None else number(column.least)
         most = largest if column.most is None else number(column.most)
@@ -189,6 +207,8 @@ def _bad_row(table: Table, values: Values, error: Exception) -> MetricValidation
         f"a row does not fit the table {table.name!r} ({error})",
         reason="out_of_range" if is_bound and "=" in str(error) else "bad_value",
         got=values,
-        allowed=", ".join(f"{column.name} ({column.kind})" for column in table.columns),
+        allowed=", ".join(
+            f"{column.name} ({'|'.join(column.values) or column.kind})" for column in table.columns
+        ),
         fix=f"Texts have at most {_MOST_TEXT_CHARS} characters and can be written as UTF-8.",
     )

@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import Callable
 from time import perf_counter
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 from tidegauge.catalog import Catalog
 from tidegauge.catalog.units import ATOMS, parse_unit
 from tidegauge.model.errors import MetricValidationError
 from tidegauge.model.spec import MetricSpec
 from tidegauge.record.recorder import FAULTS, Recorder
+from tidegauge.record.wrapping import wrapped
 
 __all__ = ["Timer"]
 
@@ -89,99 +88,11 @@ class Timer:
         Raises:
             TypeError: It cannot be called, as a property cannot.
         """
-        if isinstance(function, staticmethod | classmethod):
-            return cast(F, type(function)(self(function.__func__)))
-        if not callable(function):
-            raise TypeError(
-                f"a timer times calls, and {function!r} cannot be called. Put the timer below the "
-                "other decorator, next to the function."
-            )
-        if _is(inspect.isasyncgenfunction, function):
-            return cast(F, self._async_generator(function))
-        if _is(inspect.iscoroutinefunction, function):
-            return cast(F, self._coroutine(function))
-        if _is(inspect.isgeneratorfunction, function):
-            return cast(F, self._generator(function))
-        return cast(F, self._function(function))
+        return wrapped(function, self._begin)
 
-    def _function(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            started = perf_counter()
-            goes_on = False
-            try:
-                result = function(*args, **kwargs)
-                # Not whatever can be awaited: a wrapper would hide what else the object can do.
-                if inspect.iscoroutine(result):
-                    goes_on = True
-                    return self._awaited(result, started)
-                if inspect.isawaitable(result) and hasattr(result, "add_done_callback"):
-                    result.add_done_callback(lambda _: self._since(started))
-                    goes_on = True
-                return result
-            finally:
-                if not goes_on:
-                    self._since(started)
-
-        return timed
-
-    async def _awaited(self, coroutine: Any, started: float) -> Any:
-        try:
-            return await coroutine
-        finally:
-            self._since(started)
-
-    def _coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        async def timed(*args: Any, **kwargs: Any) -> Any:
-            started = perf_counter()
-            try:
-                return await function(*args, **kwargs)
-            finally:
-                self._since(started)
-
-        return timed
-
-    def _generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def timed(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            started = perf_counter()
-            try:
-                return (yield from function(*args, **kwargs))
-            finally:
-                self._since(started)
-
-        return timed
-
-    def _async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        async def timed(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-            started = perf_counter()
-            inner = function(*args, **kwargs)
-            try:
-                following = inner.asend(None)
-                while True:
-                    try:
-                        value = await following
-                    except StopAsyncIteration:
-                        return
-                    try:
-                        following = inner.asend((yield value))
-                    except GeneratorExit:
-                        raise
-                    except BaseException as error:  # noqa: BLE001
-                        # What the consumer throws in belongs to the wrapped generator.
-                        following = inner.athrow(error)
-            finally:
-                try:
-                    await inner.aclose()
-                finally:
-                    self._since(started)
-
-        return timed
-
-    def _since(self, started: float) -> None:
-        self._took(perf_counter() - started)
+    def _begin(self) -> Callable[[object], None]:
+        started = perf_counter()
+        return lambda _: self._took(perf_counter() - started)
 
     def _took(self, elapsed_s: float) -> None:
         recorder = self._recorder
@@ -195,11 +106,6 @@ class Timer:
             recorder.refuse(error, self._name)
         else:
             self._record(value)
-
-
-def _is(kind: Callable[[object], bool], function: Callable[..., Any]) -> bool:
-    """Whether a function, or the call of an object that acts as one, is of a kind."""
-    return kind(function) or kind(type(function).__call__)
 
 
 def _unit_s(spec: MetricSpec, catalog: Catalog) -> float:

@@ -61,7 +61,7 @@ def from_list(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """Convert Python values, where None is null. Nothing is rounded, cut or read as another type.
 
     Args:
-        values: Text, numbers, lists of numbers, or mappings as sequences of pairs of text.
+        values: Text, bools, numbers, lists of numbers, or mappings as sequences of pairs of text.
         kind: One of the types of `tidegauge.store.schema`, other than time and date.
 
     Raises:
@@ -73,6 +73,12 @@ def from_list(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
         return pa.nulls(len(values), kind)
     if pa.types.is_string(kind):
         return _texts(values)
+    if pa.types.is_boolean(kind):
+        if any(value is not None and not isinstance(value, bool) for value in values):
+            raise TypeError(f"only True and False are {kind}")
+        bits = np.packbits([bool(value) for value in values], bitorder="little")
+        present = pa.py_buffer(np.packbits(~absent, bitorder="little")) if absent.any() else None
+        return pa.Array.from_buffers(kind, len(values), [present, pa.py_buffer(bits)])
     if pa.types.is_floating(kind):
         _require(values, (float, int), kind)
         numbers = [0.0 if value is None else value for value in values]

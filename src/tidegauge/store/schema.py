@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from tidegauge.model.columns import COMMON_COLUMNS, Column, ColumnKind, Table
 from tidegauge.model.series import DIMENSIONS
-from tidegauge.model.tables import COMMON_COLUMNS, Column, ColumnKind, Table
 
 __all__ = [
     "DICTIONARY",
@@ -35,6 +35,7 @@ _TYPES: dict[ColumnKind, pa.DataType] = {
     "time": pa.timestamp("us", "UTC"),
     "date": pa.date32(),
     "str": pa.string(),
+    "bool": pa.bool_(),
     "f64": pa.float64(),
     "i64": pa.int64(),
     "i32": pa.int32(),
