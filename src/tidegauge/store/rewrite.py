@@ -24,7 +24,15 @@ from tidegauge.store.files import FileList, read_file, write_file
 from tidegauge.store.schema import PARTITION, dictionary_schema
 from tidegauge.store.stored_table import StoredTable, TableView
 
-__all__ = ["MAINTENANCE", "RETIRED", "Rewritten", "drop_files", "holds_metrics", "rewrite_files"]
+__all__ = [
+    "MAINTENANCE",
+    "RETIRED",
+    "Rewritten",
+    "drop_files",
+    "holds_metrics",
+    "removal",
+    "rewrite_files",
+]
 
 #: Application transaction of every commit that removes files: how many there were.
 MAINTENANCE = "tidegauge/maintenance"
@@ -125,7 +133,7 @@ def _replace(
     transactions |= given_up or {}
     stored.commit(
         added,
-        removed=[_removal(files, at, data_change=gone > 0) for at in range(len(files))],
+        removed=[removal(files, at, data_change=gone > 0) for at in range(len(files))],
         transactions=transactions,
         base=view.transactions,
     )
@@ -138,7 +146,8 @@ def _replace(
     )
 
 
-def _removal(files: FileList, at: int, *, data_change: bool) -> RemoveAction:
+def removal(files: FileList, at: int, *, data_change: bool) -> RemoveAction:
+    """What removes the file at a place of a list, when it is committed."""
     day = dt.date(1970, 1, 1) + dt.timedelta(days=int(files.dates[at]))
     return RemoveAction(
         path=files.paths[at],

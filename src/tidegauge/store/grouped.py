@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Groups of values in numbers that do not depend on the order in which the values come.
+
+Sums are exact before they are rounded (Shewchuk 1997, as `math.fsum`), so the same facts give the
+same bits however they were spread over files, and in whichever process.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tidegauge.statistics.histogram import MAX_BUCKETS, START_SCALE
+from tidegauge.store.arrays import from_numpy, to_numpy
+
+__all__ = ["Grouped", "exact_statistics", "exact_sum", "summary_columns"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """Values that lie in groups, one group after the other.
+
+    Attributes:
+        values: Finite numbers of shape (n,).
+        times_us: When each happened, microseconds since 1970, of shape (n,).
+        starts: Where each group begins, ascending, of shape (n_groups,); none is empty.
+    """
+
+    values: Floats
+    times_us: Ints
+    starts: Ints
+
+    @classmethod
+    def of(cls, values: pa.ChunkedArray, times_us: pa.ChunkedArray) -> Grouped:
+        """From two columns of lists, a group in each row; the lists are as long as each other."""
+        lengths = np.concatenate([np.empty(0, np.int64), *map(_lengths, values.chunks)])
+        ends = np.cumsum(lengths)
+        return cls(_flat(values).view(np.float64).copy(), _flat(times_us), ends - lengths)
+
+    def joined(self, first_of: Ints) -> Grouped:
+        """The same values in larger groups.
+
+        Args:
+            first_of: Number of the first group of each larger one, of shape (n_larger,).
+        """
+        return Grouped(self.values, self.times_us, self.starts[first_of])
+
+    def slices(self) -> Iterator[slice]:
+        """The places of each group."""
+        ends = np.append(self.starts[1:], len(self.values))
+        for start, end in zip(self.starts.tolist(), ends.tolist(), strict=True):
+            yield slice(start, end)
+
+
+def exact_statistics(values: Floats, shares: tuple[float, ...]) -> tuple[float | None, ...]:
+    """Sum, mean, sample standard deviation and quantiles of the values of one group.
+
+    Args:
+        values: Finite numbers of shape (n,), n of 1 or more. Sorted in place.
+        shares: Shares of the quantiles, interpolated linearly (type 7 of Hyndman and Fan 1996).
+
+    Returns:
+        None where a sum is beyond the largest float, or for the deviation of one value.
+    """
+    values.sort()
+    total = exact_sum(values)
+    mean = None if total is None else total / len(values)
+    deviation = None
+    if mean is not None and len(values) > 1:
+        with np.errstate(over="ignore"):
+            squares = exact_sum((values - mean) ** 2)
+        deviation = None if squares is None else math.sqrt(squares / (len(values) - 1))
+    return (total, mean, deviation, *(_quantile(values, share) for share in shares))
+
+
+def exact_sum(values: Floats) -> float | None:
+    """The sum, rounded once; None if it is beyond the largest float."""
+    try:
+        total = math.fsum(values.tolist())
+    except OverflowError:
+        return None
+    return total if math.isfinite(total) else None
+
+
+def summary_columns(grouped: Grouped) -> dict[str, pa.Array]:
+    """What is kept of each group: the columns `SUMMARY_COLUMNS` of `tidegauge.model.columns`.
+
+    Sums that are beyond the largest float are infinite. Of values of one microsecond the largest
+    stands for the first and for the last.
+    """
+    values = grouped.values.copy()
+    numbers = {
+        name: np.empty(len(grouped.starts), np.float64)
+        for name in ("sum", "sum_squares", "min", "max", "first", "last")
+    }
+    with np.errstate(over="ignore"):
+        squares = values * values
+    for at, place in enumerate(grouped.slices()):
+        here, times_us = values[place], grouped.times_us[place]
+        for name, each in (("sum", here), ("sum_squares", squares[place])):
+            total = exact_sum(each)
+            numbers[name][at] = float(np.sum(each)) if total is None else total
+        numbers["first"][at] = here[times_us == times_us.min()].max()
+        numbers["last"][at] = here[times_us == times_us.max()].max()
+        here.sort()
+        numbers["min"][at], numbers["max"][at] = here[0], here[-1]
+    counts = np.diff(np.append(grouped.starts, len(values)))
+    columns = {name: from_numpy(each, pa.float64()) for name, each in numbers.items()}
+    columns["count"] = from_numpy(counts, pa.int64())
+    return columns | _histograms(values, np.repeat(np.arange(len(counts)), counts), len(counts))
+
+
+def _histograms(values: Floats, groups: Ints, n_groups: int) -> dict[str, pa.Array]:
+    """The buckets of sorted groups, as `ExponentialHistogram` makes them."""
+    zero_counts = np.bincount(groups[values == 0], minlength=n_groups)
+    signed = []
+    for sign in (1, -1):
+        chosen = values * sign > 0
+        magnitudes = np.abs(values[chosen])
+        buckets = np.ceil(np.log2(magnitudes) * 2.0**START_SCALE).astype(np.int64) - 1
+        signed.append(_Buckets.count(groups[chosen], buckets, n_groups))
+    shifts = np.maximum(signed[0].shifts(), signed[1].shifts())
+    columns = {
+        "scale": from_numpy((START_SCALE - shifts).astype(np.int32), pa.int32()),
+        "zero_count": from_numpy(zero_counts.astype(np.int64), pa.int64()),
+    }
+    for name, buckets_of in zip(("positive", "negative"), signed, strict=True):
+        offsets, counts = buckets_of.shifted(shifts).dense()
+        columns[f"{name}_offset"] = offsets
+        columns[f"{name}_counts"] = counts
+    return columns
+
+
+@dataclass(frozen=True, slots=True)
+class _Buckets:
+    """Counts of buckets of many groups, sparse: shape (n,) each, ordered by group and bucket."""
+
+    groups: Ints
+    buckets: Ints
+    counts: Ints
+    n_groups: int
+
+    @classmethod
+    def count(cls, groups: Ints, buckets: Ints, n_groups: int) -> _Buckets:
+        """Count values that are sorted within their groups."""
+        changes = (np.diff(groups, prepend=-1) != 0) | (np.diff(buckets, prepend=0) != 0)
+        at = np.flatnonzero(changes)
+        counts = np.diff(np.append(at, len(groups)))
+        return cls(groups[at], buckets[at], counts, n_groups)
+
+    @classmethod
+    def _added(cls, groups: Ints, buckets: Ints, counts: Ints, n_groups: int) -> _Buckets:
+        low = buckets.min(initial=0)
+        span = int(buckets.max(initial=0) - low) + 1
+        keys, places = np.unique(groups * span + (buckets - low), return_inverse=True)
+        sums = np.bincount(places, weights=counts, minlength=len(keys)).astype(np.int64)
+        return cls(keys // span, keys % span + low, sums, n_groups)
+
+    def shifts(self) -> Ints:
+        """By how many steps the scale of each group must go down, of shape (n_groups,)."""
+        low, high = self._ends()
+        shifts = np.zeros(self.n_groups, np.int64)
+        while (wide := (high >> shifts) - (low >> shifts) >= MAX_BUCKETS).any():
+            shifts += wide
+        return shifts
+
+    def shifted(self, shifts: Ints) -> _Buckets:
+        """The same at lower scales."""
+        if not shifts.any():
+            return self
+        buckets = self.buckets >> shifts[self.groups]
+        return self._added(self.groups, buckets, self.counts, self.n_groups)
+
+    def dense(self) -> tuple[pa.Array, pa.Array]:
+        """The first bucket of each group, and the counts from there on as lists."""
+        low, high = self._ends()
+        present = np.bincount(self.groups, minlength=self.n_groups) > 0
+        lengths = np.where(present, high - low + 1, 0)
+        ends = np.cumsum(lengths)
+        counts = np.zeros(int(ends[-1]) if len(ends) else 0, np.int64)
+        counts[(ends - lengths)[self.groups] + self.buckets - low[self.groups]] = self.counts
+        places = np.concatenate([[0], ends]).astype(np.int32)
+        lists = pa.ListArray.from_arrays(
+            from_numpy(places, pa.int32()), from_numpy(counts, pa.int64())
+        )
+        return from_numpy(np.where(present, low, 0).astype(np.int32), pa.int32()), lists
+
+    def _ends(self) -> tuple[Ints, Ints]:
+        low = np.full(self.n_groups, np.iinfo(np.int64).max)
+        high = np.full(self.n_groups, np.iinfo(np.int64).min)
+        np.minimum.at(low, self.groups, self.buckets)
+        np.maximum.at(high, self.groups, self.buckets)
+        empty = low > high
+        return np.where(empty, 0, low), np.where(empty, 0, high)
+
+
+def _quantile(values: Floats, share: float) -> float:
+    """Of sorted values; see `exact_statistics`."""
+    place = share * (len(values) - 1)
+    at = math.floor(place)
+    low = float(values[at])
+    high = float(values[min(at + 1, len(values) - 1)])
+    part = place - at
+    # Not low + (high - low) * part, which may be beyond the largest float.
+    return low if low == high else low * (1 - part) + high * part
+
+
+def _lengths(lists: pa.ListArray) -> Ints:
+    lengths: Ints = np.diff(to_numpy(lists.offsets).astype(np.int64))
+    return lengths
+
+
+def _flat(lists: pa.ChunkedArray) -> Ints:
+    parts = [to_numpy(chunk.flatten()) for chunk in lists.chunks]
+    return np.concatenate([np.empty(0, np.int64), *parts])
