@@ -68,7 +68,7 @@ USER_SATISFACTION = Table(
         Column("feedback", "str", "what the user wrote, as `free_text` lets it be kept"),
         Column("interaction_id", "str", "what the opinion is about"),
         Column(
-            "scale",
+            "score_scale",
             "str",
             "the scale of the score",
             nullable=False,
@@ -95,7 +95,7 @@ USER_SATISFACTION = Table(
     (_fed("satisfaction:score", "normalized_score", "feature", "satisfaction_type"),),
     Rolled(
         kind="satisfaction",
-        by=("feature", "satisfaction_type", "scale", "rating"),
+        by=("feature", "satisfaction_type", "score_scale", "rating"),
         name=("satisfaction_type",),
         measures=(Measure("", "normalized_score"),),
     ),
@@ -151,9 +151,12 @@ LEARNING_EFFECTIVENESS = Table(
         kind="learning",
         by=_LEARNING,
         name=("learning_type",),
-        measures=tuple(
-            Measure(name, name)
-            for name in ("accuracy", "confidence", "sample_size", "improvement_rate")
+        measures=(
+            Measure("records"),
+            *(
+                Measure(name, name)
+                for name in ("accuracy", "confidence", "sample_size", "improvement_rate")
+            ),
         ),
     ),
 )
@@ -182,9 +185,12 @@ OPTIMIZATION_IMPACT = Table(
         kind="optimization",
         by=_IMPACT,
         name=("impact_category",),
-        measures=tuple(
-            Measure(name, name)
-            for name in ("before_value", "after_value", "relative_change", "user_impact_score")
+        measures=(
+            Measure("records"),
+            *(
+                Measure(name, name)
+                for name in ("before_value", "after_value", "relative_change", "user_impact_score")
+            ),
         ),
     ),
 )

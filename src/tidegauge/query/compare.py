@@ -90,7 +90,7 @@ def compare_table(
         b: Its value on the other.
     """
     pairs: dict[str, _Pair] = {}
-    for summary in summarise(connection, selection, [selection.metric, sql.label(by)]):
+    for summary in summarise(connection, selection.where, [selection.metric, sql.label(by)]):
         metric, side = summary.key
         pairs.setdefault(metric, _Pair(vocabulary.spec(metric), {})).sides[side] = summary
     for name in selection.metrics:

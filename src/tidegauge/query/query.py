@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
@@ -19,11 +18,12 @@ from tidegauge.query.accuracy import Accuracy, accuracies
 from tidegauge.query.compare import compare_table
 from tidegauge.query.engine import Engine
 from tidegauge.query.errors import did_you_mean, readable_errors
+from tidegauge.query.features import Features
 from tidegauge.query.guard import check_read_only
 from tidegauge.query.history import history_sql
 from tidegauge.query.running import run
 from tidegauge.query.search import Seen, SeenMetrics, metrics_with_label, search_table
-from tidegauge.query.selection import Names, Selection, Vocabulary, label_text
+from tidegauge.query.selection import Names, Selection, Vocabulary, check_limit, label_text
 from tidegauge.query.stats import group_keys, stats_table
 from tidegauge.query.summary import summarise
 from tidegauge.query.unknown import refuse_unknown
@@ -83,6 +83,8 @@ class Query:
             store, metrics_table(catalog), memory_limit=memory_limit, threads=threads
         )
         self._seen = SeenMetrics()
+        #: Statistics of features and their users.
+        self.features = Features(store, self._engine, catalog, clock)
 
     def history(
         self,
@@ -101,8 +103,8 @@ class Query:
         chosen = self._select(
             name, labels, more_labels, hours=hours, days=days, start=start, end=end
         )
-        if limit is not None and not _is_count(limit):
-            raise QueryError("limit cannot be used", got=limit, allowed="a whole number, 1 or more")
+        if limit is not None:
+            check_limit(limit)
         connection = self._engine.connect()
         self._engine.view(connection, [POINTS.name], chosen.time_range)
         rows = run(connection, "history", lambda: history_sql(connection, chosen, limit))
@@ -262,7 +264,9 @@ class Query:
         """
         chosen = self._vocabulary.select(None, labels, _ALWAYS)
         found = self._ask(
-            "latest", chosen, lambda connection: summarise(connection, chosen, [chosen.metric])
+            "latest",
+            chosen,
+            lambda connection: summarise(connection, chosen.where, [chosen.metric]),
         )
         return {summary.key[0]: summary.last for summary in found}
 
@@ -336,7 +340,3 @@ class Query:
             if name in sides
             else did_you_mean(name, sides),
         )
-
-
-def _is_count(limit: object) -> bool:
-    return not isinstance(limit, bool) and isinstance(limit, Integral) and int(limit) > 0

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 
 import msgspec
 
@@ -15,7 +16,7 @@ from tidegauge.model.spec import MetricSpec
 from tidegauge.model.times import TimeRange
 from tidegauge.query import sql
 
-__all__ = ["Names", "Selection", "Vocabulary", "label_text"]
+__all__ = ["Names", "Selection", "Vocabulary", "about_time", "check_limit", "label_text"]
 
 #: Metric names as callers give them: one, several, or patterns that end in `*`; None for all.
 Names = str | Sequence[str] | None
@@ -118,7 +119,7 @@ class Vocabulary:
             metric=metric,
             about_metrics=f"({' OR '.join(about)})" if about and "" not in patterns else "true",
             about_labels=" AND ".join(_about_label(*item) for item in labels.items()) or "true",
-            about_time=_about_time(time_range),
+            about_time=about_time(time_range),
             labels=tuple(labels),
             time_range=time_range,
         )
@@ -176,7 +177,18 @@ def label_text(name: str, value: object) -> str:
     raise _bad_label_value(name, value)
 
 
-def _about_time(time_range: TimeRange) -> str:
+def check_limit(limit: object) -> None:
+    """Refuse what is no number of rows.
+
+    Raises:
+        QueryError: It is no whole number of 1 or more.
+    """
+    if isinstance(limit, bool) or not isinstance(limit, Integral) or int(limit) < 1:
+        raise QueryError("limit cannot be used", got=limit, allowed="a whole number, 1 or more")
+
+
+def about_time(time_range: TimeRange) -> str:
+    """SQL that is true for facts of a range."""
     bounds = []
     if time_range.start_ns is not None:
         bounds.append(f"time >= {sql.timestamp(time_range.start_ns)}")

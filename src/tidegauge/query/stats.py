@@ -71,7 +71,7 @@ def stats_table(
     now_ns: int,
 ) -> pa.Table:
     """Compute the table that `tidegauge.stats` describes."""
-    summaries = summarise(connection, selection, [selection.metric, *list(keys.values())[1:]])
+    summaries = summarise(connection, selection.where, [selection.metric, *list(keys.values())[1:]])
     rows = [
         _row(dict(zip(keys, summary.key, strict=True)), summary, vocabulary, selection, now_ns)
         for summary in summaries

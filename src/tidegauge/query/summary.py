@@ -8,17 +8,16 @@ answered from one histogram of all its values, points among them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import duckdb
 import msgspec
 
-from tidegauge.query.selection import Selection
 from tidegauge.statistics.accumulator import std_from_sums
 from tidegauge.statistics.histogram import START_SCALE, ExponentialHistogram
 
-__all__ = ["PERCENTILES", "Summary", "summarise"]
+__all__ = ["PERCENTILES", "Key", "Merge", "Summary", "summarise"]
 
 #: Values of the keys of a group, in the order of the keys.
 Key = tuple[Any, ...]
@@ -37,7 +36,7 @@ class Summary(msgspec.Struct, frozen=True):
         std: Sample standard deviation; None for one value, or where it cannot be told.
         smallest: Smallest value.
         largest: Largest value.
-        quantiles: One for each of `PERCENTILES`.
+        quantiles: One for each of `PERCENTILES`; empty if they were not wanted.
         first: The value recorded first.
         last: The value recorded last.
         start_us: Time of the first, microseconds since 1970.
@@ -66,50 +65,70 @@ class Summary(msgspec.Struct, frozen=True):
         return None if self.total is None else self.total / self.count
 
 
+#: See `summarise`: from a condition, keys and summaries to a histogram for each of these.
+Merge = Callable[[str, Sequence[str], Mapping[Key, Summary]], dict[Key, ExponentialHistogram]]
+
+
 def summarise(
-    connection: duckdb.DuckDBPyConnection, selection: Selection, keys: Sequence[str]
+    connection: duckdb.DuckDBPyConnection,
+    where: str,
+    keys: Sequence[str],
+    *,
+    quantiles: bool = True,
+    merge: Merge | None = None,
 ) -> list[Summary]:
-    """Summarise the selected facts.
+    """Summarise the chosen facts.
 
     Args:
         connection: With views of `points` and `intervals`.
-        selection: Which facts.
+        where: SQL that is true for the facts.
         keys: SQL for what the groups are told apart by.
+        quantiles: Whether these are wanted, and `first` and `last` to the order of recording.
+        merge: Merges the histograms of the chosen intervals by group, where `intervals` does not
+            have them.
 
     Returns:
         The groups that have facts, ordered by their keys, unknown ones last.
     """
-    groups = {summary.key: summary for summary in _of_points(connection, selection, keys)}
-    if 1 < sum(group.count for group in groups.values()) <= _MOST_FOR_TIES:
-        for key, last in _recorded_last(connection, selection, keys).items():
+    groups = {summary.key: summary for summary in _of_points(connection, where, keys, quantiles)}
+    if quantiles and 1 < sum(group.count for group in groups.values()) <= _MOST_FOR_TIES:
+        for key, last in _recorded_last(connection, where, keys).items():
             groups[key] = msgspec.structs.replace(groups[key], last=last)
-    intervals = {summary.key: summary for summary in _of_intervals(connection, selection, keys)}
-    if intervals:
-        histograms = _histograms(connection, selection, keys, intervals, groups)
-        for key, summary in intervals.items():
-            both = _joined(groups[key], summary) if key in groups else summary
-            histogram = histograms[key]
+    intervals = {summary.key: summary for summary in _of_intervals(connection, where, keys)}
+    histograms = (
+        _histograms(connection, where, keys, intervals, groups, merge)
+        if intervals and quantiles
+        else {}
+    )
+    for key, summary in intervals.items():
+        groups[key] = msgspec.structs.replace(
+            _joined(groups[key], summary) if key in groups else summary, from_intervals=True
+        )
+        if (histogram := histograms.get(key)) is not None:
             groups[key] = msgspec.structs.replace(
-                both,
+                groups[key],
                 quantiles=tuple(histogram.quantiles(PERCENTILES)),
                 percentile_error=histogram.error_bound,
-                from_intervals=True,
             )
     return sorted(groups.values(), key=lambda group: [_order(part) for part in group.key])
 
 
 def _of_points(
-    connection: duckdb.DuckDBPyConnection, selection: Selection, keys: Sequence[str]
+    connection: duckdb.DuckDBPyConnection,
+    where: str,
+    keys: Sequence[str],
+    quantiles: bool,  # noqa: FBT001
 ) -> Iterable[Summary]:
     # One list of shares makes DuckDB sort once: half the time of three quantiles.
     shares = ", ".join(map(str, PERCENTILES))
+    found = f"quantile_cont(value, [{shares}])" if quantiles else "[]::DOUBLE[]"
     rows = connection.execute(
         f"SELECT {_listed(keys)} count(*), fsum(value), var_samp(value), min(value), max(value), "
-        f"quantile_cont(value, [{shares}]), arg_min(value, time), arg_max(value, time), "
+        f"{found}, arg_min(value, time), arg_max(value, time), "
         "epoch_us(min(time)), epoch_us(max(time)) "
-        f"FROM points WHERE {selection.where} GROUP BY ALL"
+        f"FROM points WHERE {where} GROUP BY ALL"
     ).fetchall()
-    for *key, count, total, variance, low, high, quantiles, first, last, start_us, end_us in rows:
+    for *key, count, total, variance, low, high, shares_at, first, last, start_us, end_us in rows:
         if count:
             yield Summary(
                 key=tuple(key),
@@ -118,7 +137,7 @@ def _of_points(
                 std=None if (known := _finite(variance)) is None else math.sqrt(known),
                 smallest=low,
                 largest=high,
-                quantiles=tuple(quantiles),
+                quantiles=tuple(shares_at),
                 first=first,
                 last=last,
                 start_us=start_us,
@@ -134,13 +153,13 @@ _MOST_FOR_TIES = 100_000
 
 
 def _recorded_last(
-    connection: duckdb.DuckDBPyConnection, selection: Selection, keys: Sequence[str]
+    connection: duckdb.DuckDBPyConnection, where: str, keys: Sequence[str]
 ) -> dict[Key, float]:
     """The value recorded last among those of a group's latest microsecond.
 
     Points lie in the order they were recorded in, of which `arg_max` takes the first.
     """
-    facts = f"SELECT {_listed(keys)} time, value FROM points WHERE {selection.where}"
+    facts = f"SELECT {_listed(keys)} time, value FROM points WHERE {where}"
     names = [f"key_{index}" for index in range(len(keys))]
     same = "".join(f" AND facts.{name} IS NOT DISTINCT FROM ends.{name}" for name in names)
     rows = connection.execute(
@@ -153,14 +172,14 @@ def _recorded_last(
 
 
 def _of_intervals(
-    connection: duckdb.DuckDBPyConnection, selection: Selection, keys: Sequence[str]
+    connection: duckdb.DuckDBPyConnection, where: str, keys: Sequence[str]
 ) -> Iterable[Summary]:
     rows = connection.execute(
         f'SELECT {_listed(keys)} sum("count")::BIGINT, fsum("sum"), fsum(sum_squares), '
         'min("min"), max("max"), arg_min("first", time), '
         'arg_max("last", epoch_us(time) + (interval_s * 1e6)::BIGINT), epoch_us(min(time)), '
         "max(epoch_us(time) + (interval_s * 1e6)::BIGINT) "
-        f"FROM intervals WHERE {selection.where} GROUP BY ALL"
+        f"FROM intervals WHERE {where} GROUP BY ALL"
     ).fetchall()
     for *key, count, total, squares, low, high, first, last, start_us, end_us in rows:
         if count:
@@ -183,16 +202,20 @@ def _of_intervals(
 
 def _histograms(
     connection: duckdb.DuckDBPyConnection,
-    selection: Selection,
+    where: str,
     keys: Sequence[str],
     intervals: Mapping[Key, Summary],
     points: Mapping[Key, Summary],
+    merge: Merge | None,
 ) -> dict[Key, ExponentialHistogram]:
     """One histogram of all values for each group that has intervals."""
-    chosen = f"{_listed(keys)} * FROM intervals WHERE {selection.where}"
-    found = _read_buckets(connection, _INTERVAL_BUCKETS, chosen, keys, intervals)
+    if merge is not None:
+        found = merge(where, keys, intervals)
+    else:
+        chosen = f"{_listed(keys)} * FROM intervals WHERE {where}"
+        found = _read_buckets(connection, _INTERVAL_BUCKETS, chosen, keys, intervals)
     if not points.keys().isdisjoint(intervals):
-        chosen = f"{_listed(keys)} value FROM points WHERE {selection.where}"
+        chosen = f"{_listed(keys)} value FROM points WHERE {where}"
         more = _read_buckets(connection, _POINT_BUCKETS, chosen, keys, points)
         for key in more.keys() & found.keys():
             found[key].merge(more[key])

@@ -8,6 +8,7 @@ import json
 import re
 import uuid
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -113,6 +114,8 @@ def write_file(
     date: dt.date,
     *,
     order: npt.NDArray[np.int64] | None = None,
+    group_rows: int = ROW_GROUP_ROWS,
+    indexed: Sequence[str] = STATISTICS,
 ) -> AddAction:
     """Write the rows of one day to a new file. Readers see it once it is committed.
 
@@ -121,6 +124,8 @@ def write_file(
         rows: Rows of that day, without the column `date`. Columns of text may be dictionaries.
         date: The day.
         order: The places of the rows in the file, of shape (n_rows,), if not as they are.
+        group_rows: Rows of a row group.
+        indexed: Columns whose smallest and largest value each row group tells.
 
     Returns:
         What to commit.
@@ -132,14 +137,14 @@ def write_file(
         compression="zstd",
         compression_level=1,
         use_dictionary=[name for name in _leaves(rows.schema) if name not in {"time", "value"}],
-        write_statistics=[name for name in STATISTICS if name in rows.schema.names],
+        write_statistics=[name for name in indexed if name in rows.schema.names],
         store_schema=False,  # else Arrow readers would get the dictionaries back as such
     ) as writer:
-        for start in range(0, rows.num_rows, ROW_GROUP_ROWS):
+        for start in range(0, rows.num_rows, group_rows):
             if order is None:
-                group = rows.slice(start, ROW_GROUP_ROWS)
+                group = rows.slice(start, group_rows)
             else:  # a group at a time, so that there is no second copy of everything
-                group = rows.take(from_numpy(order[start : start + ROW_GROUP_ROWS], pa.int64()))
+                group = rows.take(from_numpy(order[start : start + group_rows], pa.int64()))
             writer.write_table(group)
     data = memoryview(sink.getvalue())
     partition = f"{PARTITION}={date.isoformat()}"
@@ -162,19 +167,29 @@ def checksum_of(path: str) -> int | None:
     return int(match[1], 16) if match else None
 
 
-def read_file(location: Location, path: str, schema: pa.Schema) -> pa.Table:
+def read_file(
+    location: Location,
+    path: str,
+    schema: pa.Schema,
+    *,
+    wanted: Mapping[str, float | str] | None = None,
+) -> pa.Table:
     """Read a file, with nulls for the columns that it lacks.
 
     Args:
         location: The table's.
         path: The file's.
         schema: What to read; without the column `date`. Columns of text may be dictionaries.
+        wanted: Values of columns. Row groups that have none of them may be left out.
     """
     texts = [column.name for column in schema if pa.types.is_dictionary(column.type)]
     with location.filesystem.open_input_file(path) as source:
         file = pq.ParquetFile(source, read_dictionary=texts)
         present = [name for name in schema.names if name in file.schema_arrow.names]
-        rows = file.read(present)
+        groups = list(range(file.num_row_groups))
+        if wanted is not None:
+            groups = [at for at in groups if _may_hold(file.metadata.row_group(at), wanted)]
+        rows = file.read_row_groups(groups, present)
     columns = [
         rows[column.name].cast(column.type)
         if column.name in present
@@ -182,6 +197,17 @@ def read_file(location: Location, path: str, schema: pa.Schema) -> pa.Table:
         for column in schema
     ]
     return pa.table(columns, schema=schema)
+
+
+def _may_hold(group: pq.RowGroupMetaData, wanted: Mapping[str, float | str]) -> bool:
+    """Whether a row group may have a row with these values, as far as it tells."""
+    for at in range(group.num_columns):
+        column = group.column(at)
+        value, known = wanted.get(column.path_in_schema), column.statistics
+        is_told = value is not None and known is not None and known.has_min_max
+        if is_told and not known.min <= value <= known.max:
+            return False
+    return True
 
 
 def _times_us(

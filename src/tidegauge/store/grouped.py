@@ -96,30 +96,39 @@ def summary_columns(grouped: Grouped) -> dict[str, pa.Array]:
     Sums that are beyond the largest float are infinite. Of values of one microsecond the largest
     stands for the first and for the last.
     """
-    values = grouped.values.copy()
-    numbers = {
-        name: np.empty(len(grouped.starts), np.float64)
-        for name in ("sum", "sum_squares", "min", "max", "first", "last")
-    }
+    values, times_us, starts = grouped.values, grouped.times_us, grouped.starts
+    counts = np.diff(np.append(starts, len(values)))
+    groups = np.repeat(np.arange(len(counts)), counts)
     with np.errstate(over="ignore"):
         squares = values * values
-    for at, place in enumerate(grouped.slices()):
-        here, times_us = values[place], grouped.times_us[place]
-        for name, each in (("sum", here), ("sum_squares", squares[place])):
-            total = exact_sum(each)
-            numbers[name][at] = float(np.sum(each)) if total is None else total
-        numbers["first"][at] = here[times_us == times_us.min()].max()
-        numbers["last"][at] = here[times_us == times_us.max()].max()
-        here.sort()
-        numbers["min"][at], numbers["max"][at] = here[0], here[-1]
-    counts = np.diff(np.append(grouped.starts, len(values)))
+    numbers = {
+        "sum": _sums(grouped, values),
+        "sum_squares": _sums(grouped, squares),
+        "min": np.minimum.reduceat(values, starts),
+        "max": np.maximum.reduceat(values, starts),
+    }
+    for name, end in (("first", np.minimum), ("last", np.maximum)):
+        at_end = times_us == end.reduceat(times_us, starts)[groups]
+        numbers[name] = np.maximum.reduceat(np.where(at_end, values, -np.inf), starts)
     columns = {name: from_numpy(each, pa.float64()) for name, each in numbers.items()}
     columns["count"] = from_numpy(counts, pa.int64())
-    return columns | _histograms(values, np.repeat(np.arange(len(counts)), counts), len(counts))
+    return columns | _histograms(values, groups, len(counts))
+
+
+def _sums(grouped: Grouped, numbers: Floats) -> Floats:
+    """The sum of each group's numbers, rounded once; infinite beyond the largest float."""
+    listed = numbers.tolist()
+    sums = np.empty(len(grouped.starts), np.float64)
+    for at, place in enumerate(grouped.slices()):
+        try:
+            sums[at] = math.fsum(listed[place])
+        except OverflowError:
+            sums[at] = sum(listed[place])
+    return sums
 
 
 def _histograms(values: Floats, groups: Ints, n_groups: int) -> dict[str, pa.Array]:
-    """The buckets of sorted groups, as `ExponentialHistogram` makes them."""
+    """The buckets of each group, as `ExponentialHistogram` makes them."""
     zero_counts = np.bincount(groups[values == 0], minlength=n_groups)
     signed = []
     for sign in (1, -1):
@@ -150,19 +159,12 @@ class _Buckets:
 
     @classmethod
     def count(cls, groups: Ints, buckets: Ints, n_groups: int) -> _Buckets:
-        """Count values that are sorted within their groups."""
-        changes = (np.diff(groups, prepend=-1) != 0) | (np.diff(buckets, prepend=0) != 0)
-        at = np.flatnonzero(changes)
-        counts = np.diff(np.append(at, len(groups)))
-        return cls(groups[at], buckets[at], counts, n_groups)
-
-    @classmethod
-    def _added(cls, groups: Ints, buckets: Ints, counts: Ints, n_groups: int) -> _Buckets:
+        """Count values by group and bucket."""
         low = buckets.min(initial=0)
         span = int(buckets.max(initial=0) - low) + 1
-        keys, places = np.unique(groups * span + (buckets - low), return_inverse=True)
-        sums = np.bincount(places, weights=counts, minlength=len(keys)).astype(np.int64)
-        return cls(keys // span, keys % span + low, sums, n_groups)
+        # Sorting one number for both is several times faster than sorting by two.
+        keys, counts = np.unique(groups * span + (buckets - low), return_counts=True)
+        return cls(keys // span, keys % span + low, counts, n_groups)
 
     def shifts(self) -> Ints:
         """By how many steps the scale of each group must go down, of shape (n_groups,)."""
@@ -176,8 +178,8 @@ class _Buckets:
         """The same at lower scales."""
         if not shifts.any():
             return self
-        buckets = self.buckets >> shifts[self.groups]
-        return self._added(self.groups, buckets, self.counts, self.n_groups)
+        buckets = np.repeat(self.buckets >> shifts[self.groups], self.counts)
+        return self.count(np.repeat(self.groups, self.counts), buckets, self.n_groups)
 
     def dense(self) -> tuple[pa.Array, pa.Array]:
         """The first bucket of each group, and the counts from there on as lists."""
@@ -214,8 +216,8 @@ def _quantile(values: Floats, share: float) -> float:
 
 
 def _lengths(lists: pa.ListArray) -> Ints:
-    lengths: Ints = np.diff(to_numpy(lists.offsets).astype(np.int64))
-    return lengths
+    offsets: Ints = to_numpy(lists.offsets).astype(np.int64)
+    return offsets[1:] - offsets[:-1]
 
 
 def _flat(lists: pa.ChunkedArray) -> Ints:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tidegauge.model.columns import Rolled, Table
 from tidegauge.model.series import DIMENSIONS
@@ -16,7 +17,10 @@ from tidegauge.store.arrays import from_numpy, to_numpy
 __all__ = [
     "SKETCH_VALUES",
     "distinct_count",
+    "hash_sql",
+    "hashes_of",
     "keys_sql",
+    "measured_columns",
     "measured_sql",
     "merged_sketches",
     "rolled_of",
@@ -27,7 +31,7 @@ __all__ = [
 #: is 3.1 % (the k minimum values of Beyer et al. 2007: 1 / sqrt(k - 2)).
 SKETCH_VALUES = 1024
 
-_LARGEST_HASH = 2**63
+_LARGEST_HASH = 2**63 - 1
 
 
 def rolled_of(table: Table) -> Rolled:
@@ -52,8 +56,7 @@ def measured_sql(table: Table, rows: str) -> str:
         rows: Name of a relation with its columns.
     """
     rolled = rolled_of(table)
-    kept = dict.fromkeys(["time", *DIMENSIONS, "labels", *rolled.by, *rolled.distinct])
-    columns = ", ".join(kept)
+    columns = ", ".join(_carried(rolled))
     return " UNION ALL ".join(
         f"SELECT {columns}, '{measure.name}' AS measure, "
         + (
@@ -66,6 +69,18 @@ def measured_sql(table: Table, rows: str) -> str:
     )
 
 
+def measured_columns(table: Table) -> list[str]:
+    """The columns of a table that `measured_sql` uses."""
+    rolled = rolled_of(table)
+    measured = (each.column for each in rolled.measures if each.column is not None)
+    return list(dict.fromkeys([*_carried(rolled), *measured]))
+
+
+def _carried(rolled: Rolled) -> list[str]:
+    """The columns that each number is given."""
+    return list(dict.fromkeys(["time", *DIMENSIONS, "labels", *rolled.by, *rolled.distinct]))
+
+
 def keys_sql(names: Iterable[str]) -> str:
     """A map of columns to their texts, without those that are empty."""
     entries = ", ".join(f"{{'key': '{name}', 'value': CAST({name} AS VARCHAR)}}" for name in names)
@@ -74,16 +89,24 @@ def keys_sql(names: Iterable[str]) -> str:
     return f"map_from_entries(list_filter([{entries}], lambda each: each.value IS NOT NULL))"
 
 
+def hash_sql(column: str) -> str:
+    """A number from 0 to 2**63 - 1 for each value of a column, evenly spread.
+
+    MD5 is the same everywhere and for ever, which DuckDB's own hash is not.
+    """
+    return f"CAST(md5_number_lower({column}) >> 1 AS BIGINT)"
+
+
 def sketches_sql(table: Table) -> list[str]:
     """Aggregates that sketch the distinct values of a table's columns, over `measured_sql`.
 
-    A sketch is the smallest hashes, ascending. MD5 is the same everywhere and for ever, which
-    DuckDB's own hash is not. The measure that counts rows has them, the others are empty.
+    A sketch is the smallest hashes, ascending. The measure that counts rows has it, the others
+    have none.
     """
     rolled = rolled_of(table)
     counting = next((each.name for each in rolled.measures if each.column is None), "")
     return [
-        f"list_slice(list_sort(list(DISTINCT CAST(md5_number_lower({column}) >> 1 AS BIGINT)) "
+        f"list_slice(list_sort(list(DISTINCT {hash_sql(column)}) "
         f"FILTER ({column} IS NOT NULL AND measure = '{counting}')), 1, {SKETCH_VALUES})"
         for column in rolled.distinct
     ]
@@ -108,13 +131,32 @@ def merged_sketches(sketches: pa.ListArray, first_of: npt.NDArray[np.int64]) -> 
     return pa.ListArray.from_arrays(from_numpy(places, pa.int32()), from_numpy(flat, pa.int64()))
 
 
-def distinct_count(hashes: npt.NDArray[np.int64]) -> tuple[int, float]:
-    """How many distinct values a sketch has seen, and the standard error of that, relative.
+def hashes_of(sketches: pa.ChunkedArray, chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """The hashes in some of many sketches, in no order.
 
     Args:
-        hashes: Its hashes, distinct and ascending; those beyond `SKETCH_VALUES` are not used.
+        sketches: One for each row; null where nothing was counted.
+        chosen: Which rows, of shape (n_rows,).
     """
-    if len(hashes) < SKETCH_VALUES:
-        return len(hashes), 0.0
-    last = int(hashes[SKETCH_VALUES - 1])
+    lengths = to_numpy(pc.list_value_length(sketches))
+    parts = [to_numpy(chunk.flatten()) for chunk in sketches.chunks]
+    hashes: npt.NDArray[np.int64] = np.concatenate([np.empty(0, np.int64), *parts])
+    return hashes[np.repeat(chosen, lengths)]
+
+
+def distinct_count(hashes: npt.NDArray[np.int64]) -> tuple[int, float]:
+    """How many distinct values sketches have seen, and the standard error of that, relative.
+
+    Args:
+        hashes: All their hashes, of shape (n,), in any order.
+    """
+    # Of a million hashes only the smallest matter, and sorting few is quick.
+    bound = _LARGEST_HASH // max(1, len(hashes) // (8 * SKETCH_VALUES))
+    smallest = np.unique(hashes[hashes <= bound])
+    while len(smallest) < SKETCH_VALUES and bound < _LARGEST_HASH:
+        bound = min(bound * 16, _LARGEST_HASH)
+        smallest = np.unique(hashes[hashes <= bound])
+    if len(smallest) < SKETCH_VALUES:
+        return len(smallest), 0.0
+    last = int(smallest[SKETCH_VALUES - 1])
     return round((SKETCH_VALUES - 1) / (last / _LARGEST_HASH)), (SKETCH_VALUES - 2) ** -0.5

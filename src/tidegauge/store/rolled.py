@@ -8,22 +8,27 @@ with `interval_s` 0 says in its metadata, a `Cover`, what the other rows stand f
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Mapping
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tidegauge.model.tables import ROLLUPS, TABLES
 from tidegauge.store.files import FileList, read_file
-from tidegauge.store.schema import arrow_schema, columns_of
+from tidegauge.store.schema import PARTITION, arrow_schema, columns_of
 from tidegauge.store.stored_table import StoredTable
 
-__all__ = ["SOURCES", "Cover", "Covers", "cover_rows", "covers_in"]
+__all__ = ["SOURCES", "Cover", "RolledFiles", "cover_rows", "covers_in"]
 
 #: The tables that are rolled up.
 SOURCES = tuple(table for table in TABLES.values() if table.rolled is not None)
 
-_MOST_KNOWN = 10_000
+_MOST_COVERS = 10_000
+#: Rows that are remembered take about so much memory.
+_MOST_BYTES = 64 << 20
+_SCHEMA = arrow_schema(ROLLUPS)
 
 
 class Cover(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -34,20 +39,28 @@ class Cover(msgspec.Struct, frozen=True, omit_defaults=True):
         leaving: Files from which rows are being removed whose sums are final already: until that
             is done, the rows are in both.
         leaving_metrics: The metrics of these rows; all of the file's rows if empty.
+        n_final: Rows of rollups whose facts are gone.
     """
 
     files: tuple[str, ...] = ()
     leaving: tuple[str, ...] = ()
     leaving_metrics: tuple[str, ...] = ()
+    n_final: int = 0
 
 
-class Covers:
-    """Reads and remembers covers. Files of a table never change, so each is read once."""
+class RolledFiles:
+    """Reads the files of `rollups`, and remembers what was read: they never change.
+
+    Safe to share between threads.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[str, Mapping[str, Cover]] = {}
+        self._covers: dict[str, Mapping[str, Cover]] = {}
+        self._rows: dict[tuple[str, str, int], pa.Table] = {}
+        self._rows_bytes = 0
+        self._lock = threading.Lock()
 
-    def of(self, stored: StoredTable, files: FileList) -> dict[tuple[str, int], Cover]:
+    def covers(self, stored: StoredTable, files: FileList) -> dict[tuple[str, int], Cover]:
         """The covers by table and day, in days since 1970.
 
         Args:
@@ -58,19 +71,63 @@ class Covers:
             StoreError: A file cannot be read.
         """
         found = {}
-        for path, day in zip(files.paths, files.dates.tolist(), strict=True):
-            for source, cover in self._read(stored, path).items():
-                found[source, day] = cover
+        with self._lock:
+            for path, day in zip(files.paths, files.dates.tolist(), strict=True):
+                if path not in self._covers:
+                    if len(self._covers) >= _MOST_COVERS:
+                        self._covers.clear()
+                    wanted = ("source", "interval_s", "metadata")
+                    rows = _row_groups(stored, path, "", 0, pa.schema(map(_SCHEMA.field, wanted)))
+                    self._covers[path] = covers_in(rows)
+                for source, cover in self._covers[path].items():
+                    found[source, day] = cover
         return found
 
-    def _read(self, stored: StoredTable, path: str) -> Mapping[str, Cover]:
-        if path not in self._known:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            wanted = ("source", "interval_s", "metadata")
-            schema = pa.schema([arrow_schema(ROLLUPS).field(name) for name in wanted])
-            self._known[path] = covers_in(read_file(stored.location, path, schema))
-        return self._known[path]
+    def rows(self, stored: StoredTable, path: str, source: str, interval_s: int) -> pa.Table:
+        """The rollups of one table in one file, without their `date`.
+
+        Args:
+            stored: The table `rollups`.
+            path: The file.
+            source: Whose rollups.
+            interval_s: Those of hours or those of days.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        key = path, source, interval_s
+        with self._lock:
+            if (known := self._rows.get(key)) is not None:
+                return known
+        schema = _SCHEMA.remove(_SCHEMA.get_field_index(PARTITION))
+        rows = _row_groups(stored, path, source, interval_s, schema)
+        with self._lock:
+            if self._rows_bytes >= _MOST_BYTES:
+                self._rows.clear()
+                self._rows_bytes = 0
+            self._rows[key] = rows
+            self._rows_bytes += rows.nbytes
+        return rows
+
+
+def _row_groups(
+    stored: StoredTable, path: str, source: str, interval_s: int, schema: pa.Schema
+) -> pa.Table:
+    """Some rows of a file, of which only the row groups are read that may have them.
+
+    Args:
+        stored: The table `rollups`.
+        path: The file.
+        source: Rows of this table; of all if empty.
+        interval_s: Rows of this length.
+        schema: Which columns.
+    """
+    wanted = {"interval_s": float(interval_s)} | ({"source": source} if source else {})
+    rows = read_file(stored.location, path, schema, wanted=wanted)
+    chosen = pc.equal(rows["interval_s"], float(interval_s))
+    if source:
+        chosen = pc.and_(chosen, pc.equal(rows["source"], source))
+    return rows.filter(chosen).combine_chunks()
 
 
 def covers_in(rows: pa.Table) -> dict[str, Cover]:
@@ -101,7 +158,7 @@ def cover_rows(covers: Mapping[str, Cover], day: int) -> pa.Table:
         }
         for source, cover in sorted(covers.items())
     ]
-    return pa.Table.from_pylist(rows, schema=arrow_schema(ROLLUPS))
+    return pa.Table.from_pylist(rows, schema=_SCHEMA)
 
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

@@ -33,10 +33,9 @@ from tidegauge.store.measured import (
     sketches_sql,
 )
 from tidegauge.store.rewrite import MAINTENANCE, removal
-from tidegauge.store.rolled import SOURCES, Cover, Covers, cover_rows, covers_in
-from tidegauge.store.rows import Rows
+from tidegauge.store.rolled import SOURCES, Cover, RolledFiles, cover_rows, covers_in
 from tidegauge.store.schema import PARTITION, arrow_schema
-from tidegauge.store.snapshot import Snapshot
+from tidegauge.store.snapshot import stored_rows
 from tidegauge.store.store import Store
 from tidegauge.store.stored_table import StoredTable
 
@@ -49,6 +48,7 @@ _EPOCH = dt.date(1970, 1, 1)
 _HOUR_US = HOUR_S * 10**6
 _DAY_US = DAY_S * 10**6
 _SKETCHES = ("users", "contexts")
+_GROUP_ROWS = 4096
 # The columns of a series that have one of their own in `rollups`.
 _NAMED = ("metric", "feature")
 
@@ -89,7 +89,7 @@ class _Roller:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._covers = Covers()
+        self._rolled = RolledFiles()
 
     def roll(self) -> RolledUp:
         present: dict[str, tuple[StoredTable, FileList]] = {}
@@ -106,7 +106,7 @@ class _Roller:
         """The tables to be rolled up anew, by day, the oldest day first."""
         stored = self._store.tables.open(ROLLUPS.name)
         files = NO_FILES if stored is None else stored.view().files
-        covers = {} if stored is None else self._covers.of(stored, files)
+        covers = {} if stored is None else self._rolled.covers(stored, files)
         stale: dict[int, list[str]] = {}
         for name, (_, data) in present.items():
             by_day: dict[int, set[str]] = {}
@@ -130,15 +130,25 @@ class _Roller:
         facts = 0
         for name, (stored, files) in sources.items():
             here = files.chosen(files.dates == day)
-            covers[name] = Cover(tuple(sorted(here.paths)))
+            n_final = sum(_count(part, name) for part in parts)
+            covers[name] = Cover(tuple(sorted(here.paths)), n_final=n_final)
             if len(here):
                 parts.append(_rolled(TABLES[name], stored, here))
                 facts += int(here.rows.sum())
         parts.append(cover_rows(covers, day))
         rows = pa.concat_tables(parts).drop_columns([PARTITION]).combine_chunks()
-        date = _EPOCH + dt.timedelta(days=day)
+        # Whoever wants the days of one table reads a few row groups, and not the hours of all.
+        rows = rows.sort_by([("interval_s", "descending"), ("source", "ascending")])
         rollups.commit(
-            [write_file(rollups.location, rows, date)],
+            [
+                write_file(
+                    rollups.location,
+                    rows,
+                    _EPOCH + dt.timedelta(days=day),
+                    group_rows=_GROUP_ROWS,
+                    indexed=("time", "source", "interval_s"),
+                )
+            ],
             removed=[removal(replaced, at, data_change=True) for at in range(len(replaced))],
             transactions={MAINTENANCE: view.transactions.get(MAINTENANCE, 0) + 1},
             base=view.transactions,
@@ -164,19 +174,16 @@ def _kept(
     return parts, covers
 
 
+def _count(rows: pa.Table, source: str) -> int:
+    """How many rows there are of a table's rollups."""
+    return int(pc.sum(pc.equal(rows["source"], source)).as_py() or 0)
+
+
 def _rolled(table: Table, stored: StoredTable, files: FileList) -> pa.Table:
     """The rollups of some files of one day."""
-    whole = Snapshot(
-        table=table,
-        version=-1,
-        files=files,
-        tail=Rows(table, "").tail(),
-        location=stored.location,
-        evolved=True,
-    )
     with contextlib.closing(duckdb.connect()) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        whole.register(connection, "facts")
+        stored_rows(stored.location, table, files).register(connection, "facts")
         groups = connection.sql(_groups_sql(table)).to_arrow_table().combine_chunks()
     hours = to_numpy(groups["hour"])
     first_of = np.flatnonzero(np.diff(to_numpy(groups["series"]), prepend=-1))

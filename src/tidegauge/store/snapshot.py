@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow.dataset as pads
 
-__all__ = ["Snapshot", "snapshot"]
+__all__ = ["Snapshot", "snapshot", "stored_rows"]
 
 _WILD = frozenset("*?[{")
 
@@ -126,6 +126,17 @@ def snapshot(store: Store, table: str, time_range: TimeRange | None = None) -> S
     if table not in TABLES:
         raise _no_table(table)
     return consistently(lambda: _look(store, TABLES[table], time_range))
+
+
+def stored_rows(location: Location, table: Table, files: FileList) -> Snapshot:
+    """Some data files of a table, and nothing that is in journals only.
+
+    Args:
+        location: The table's.
+        table: Its definition.
+        files: The files.
+    """
+    return Snapshot(table, -1, files, Rows(table, "").tail(), location, evolved=True)
 
 
 def _look(store: Store, table: Table, time_range: TimeRange | None) -> tuple[Snapshot, bool, int]:

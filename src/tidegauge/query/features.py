@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The questions about features and their users. What is counted how is in `feature_stats`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tidegauge.catalog import Catalog
+from tidegauge.model.clock import Clock
+from tidegauge.model.columns import Table
+from tidegauge.model.tables import (
+    ERRORS,
+    FEATURE_USAGE,
+    LEARNING_EFFECTIVENESS,
+    OPTIMIZATION_IMPACT,
+    RESOURCE_UTILIZATION,
+    SYSTEM_PERFORMANCE,
+    USER_SATISFACTION,
+)
+from tidegauge.model.times import TimeRange, isoformat, time_range
+from tidegauge.query.basis import FEW_ROWS
+from tidegauge.query.engine import Engine
+from tidegauge.query.feature_facts import Chosen, FeatureFacts, Look
+from tidegauge.query.feature_records import latest_records
+from tidegauge.query.feature_stats import (
+    errors_of,
+    learning_of,
+    optimization_of,
+    performance_of,
+    resources_of,
+    satisfaction_of,
+    usage_of,
+)
+from tidegauge.query.selection import Vocabulary
+from tidegauge.store.store import Store
+
+__all__ = ["Features"]
+
+#: A dictionary ready to be written as JSON.
+Document = dict[str, Any]
+
+
+class Features:
+    """Statistics of features: performance, satisfaction, usage, errors, learning and the rest.
+
+    What the methods have in common:
+
+    - They look at the last `hours`, at `days`, or from `start` to `end`; at everything if none of
+      them is given.
+    - `feature` is one feature; None is all of them together.
+    - Further keyword arguments choose by dimension or label (`environment="production"`,
+      `product="search"`): a text, a list of texts of which any may be, or None for facts without.
+    - Answers are dictionaries that can be written as JSON. A number that cannot be told is None,
+      and `reason` says why. `source` says whether they were made of the rows themselves (`raw`), of
+      `rollup`s or of both (`raw+rollup`).
+    - They raise `QueryError` for a range or label that makes no sense, and `StoreError` if the
+      store cannot be read.
+
+    Safe to share between threads.
+
+    Args:
+        store: The store.
+        engine: Opens connections to it.
+        catalog: The vocabulary.
+        clock: What `hours` and `days` count back from.
+        few_rows: Of so many rows of a table, rollups are not used.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        catalog: Catalog,
+        clock: Clock,
+        *,
+        few_rows: int = FEW_ROWS,
+    ) -> None:
+        self._clock = clock
+        self._vocabulary = Vocabulary(catalog)
+        self.facts = FeatureFacts(store, engine, few_rows=few_rows)
+
+    def performance(
+        self,
+        feature: str | None = None,
+        metric_category: str | None = None,
+        *,
+        limit: int = 0,
+        **asked: Any,
+    ) -> Document:
+        """What was measured, by category and metric, and the newest `limit` rows of it."""
+        chosen = self.chosen(asked, feature=feature, metric_category=metric_category)
+        found = self._answer(SYSTEM_PERFORMANCE, chosen, performance_of)
+        if limit:
+            found["records"] = latest_records(self.facts, SYSTEM_PERFORMANCE, chosen, limit)
+        return found
+
+    def satisfaction(
+        self, feature: str | None = None, satisfaction_type: str | None = None, **asked: Any
+    ) -> Document:
+        """What users think."""
+        chosen = self.chosen(asked, feature=feature, satisfaction_type=satisfaction_type)
+        return self._answer(USER_SATISFACTION, chosen, satisfaction_of)
+
+    def usage(
+        self, feature: str | None = None, action: str | None = None, **asked: Any
+    ) -> Document:
+        """How often a feature was used, for how long, and whether it worked."""
+        chosen = self.chosen(asked, feature=feature, action=action)
+        return self._answer(FEATURE_USAGE, chosen, usage_of)
+
+    def errors(self, feature: str | None = None, **asked: Any) -> Document:
+        """Errors by type and severity, and how many were recovered from."""
+        uses = self.usage(feature, **asked)["total_usage"]
+        return self._errors(uses, self.chosen(asked, feature=feature))
+
+    def learning(
+        self, feature: str | None = None, learning_type: str | None = None, **asked: Any
+    ) -> Document:
+        """How well things were learned."""
+        chosen = self.chosen(asked, feature=feature, learning_type=learning_type)
+        return self._answer(LEARNING_EFFECTIVENESS, chosen, learning_of)
+
+    def optimization(
+        self, feature: str | None = None, impact_category: str | None = None, **asked: Any
+    ) -> Document:
+        """What optimizations changed."""
+        chosen = self.chosen(asked, feature=feature, impact_category=impact_category)
+        return self._answer(OPTIMIZATION_IMPACT, chosen, optimization_of)
+
+    def resources(
+        self,
+        resource_type: str | None = None,
+        resource_name: str | None = None,
+        feature: str | None = None,
+        **asked: Any,
+    ) -> Document:
+        """How full or busy resources were."""
+        chosen = self.chosen(
+            asked, feature=feature, resource_type=resource_type, resource_name=resource_name
+        )
+        return self._answer(RESOURCE_UTILIZATION, chosen, resources_of)
+
+    def dashboard(self, feature: str | None = None, **asked: Any) -> Document:
+        """All of it for a feature, or for all features together."""
+        asked = {**asked, "time_range": self.chosen(asked).time_range}
+        usage = self.usage(feature, **asked)
+        return {
+            "feature": feature,
+            **_range(asked["time_range"]),
+            "generated_at": isoformat(self._clock.wall_ns()),
+            "performance": self.performance(feature, **asked),
+            "satisfaction": self.satisfaction(feature, **asked),
+            "usage": usage,
+            "errors": self._errors(usage["total_usage"], self.chosen(asked, feature=feature)),
+            "learning": self.learning(feature, **asked),
+            "optimization": self.optimization(feature, **asked),
+            "resources": self.resources(feature=feature, **asked),
+        }
+
+    def _errors(self, uses: int, chosen: Chosen) -> Document:
+        return self._answer(ERRORS, chosen, lambda look: errors_of(look, uses))
+
+    def chosen(self, asked: Mapping[str, Any], **columns: str | None) -> Chosen:
+        """Read what a question is about.
+
+        Args:
+            asked: The range of time, and labels.
+            columns: What columns must hold, as far as not None.
+
+        Raises:
+            QueryError: The range is empty, or a label cannot be one.
+        """
+        given = dict(asked)
+        within: TimeRange | None = given.pop("time_range", None)
+        times: dict[str, Any] = {
+            name: given.pop(name, None) for name in ("hours", "days", "start", "end")
+        }
+        if within is None:
+            within = time_range(now_ns=self._clock.wall_ns(), **times)
+        labels = {**(given.pop("labels", None) or {}), **given}
+        return Chosen(
+            time_range=within,
+            columns={name: each for name, each in columns.items() if each is not None},
+            about_labels=self._vocabulary.select(None, labels, TimeRange()).about_labels,
+        )
+
+    def _answer(self, table: Table, chosen: Chosen, count: Callable[[Look], Document]) -> Document:
+        with self.facts.look(table, chosen) as look:
+            found = count(look)
+            return {**_range(look.basis.time_range), **found, "source": look.basis.source}
+
+
+def _range(asked: TimeRange) -> Document:
+    return {
+        "start": None if asked.start_ns is None else isoformat(asked.start_ns),
+        "end": None if asked.end_ns is None else isoformat(asked.end_ns),
+    }
