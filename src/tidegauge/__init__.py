@@ -36,6 +36,8 @@ from tidegauge.record.logger import MetricLogger
 
 if TYPE_CHECKING:
     from tidegauge.catalog import STANDARD_METRICS as STANDARD_METRICS
+    from tidegauge.features import get_advanced_metrics as get_advanced_metrics
+    from tidegauge.features import get_metrics_collector as get_metrics_collector
     from tidegauge.integrations.predictions import MLMetrics as MLMetrics
     from tidegauge.integrations.predictions import predict_with_metrics as predict_with_metrics
     from tidegauge.integrations.predictions import record_ground_truth as record_ground_truth
@@ -56,6 +58,8 @@ __all__ = [
     "context",
     "flush",
     "format_metric_name",
+    "get_advanced_metrics",
+    "get_metrics_collector",
     "history",
     "log_metric",
     "log_metric_with_metadata",
@@ -83,6 +87,8 @@ __version__ = "0.1.0"
 #: What is loaded when it is asked for, and where it is.
 _LATE = {
     "STANDARD_METRICS": "tidegauge.catalog",
+    "get_advanced_metrics": "tidegauge.features",
+    "get_metrics_collector": "tidegauge.features",
     "MLMetrics": "tidegauge.integrations.predictions",
     "predict_with_metrics": "tidegauge.integrations.predictions",
     "record_ground_truth": "tidegauge.integrations.predictions",

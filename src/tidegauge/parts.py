@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,7 +76,7 @@ class Parts:
             with loading():
                 from tidegauge.query.query import Query
 
-            self._query = Query(self.store, self.catalog)
+            self._query = Query(self.store, self.catalog, time_zone=self.settings.time_zone)
         return self._query
 
     @property
@@ -210,6 +211,23 @@ class Parts:
             metrics |= dict.fromkeys(self.catalog.stored_names(name), metric_days)
         kept = Retention(days=self.settings.retention_days, metrics=metrics)
         return Caretaker(self.store, retention=dict.fromkeys(TABLES, kept))
+
+    def aggregate_day(self, date: str | dt.date | None = None) -> int:
+        """Aggregate one day; see `tidegauge.store.daily.aggregate_day`.
+
+        Args:
+            date: The day, in the setting `time_zone`; today if None.
+
+        Raises:
+            QueryError: It is no day.
+            ConfigError: There is no such time zone.
+            StoreError: The store cannot be used.
+        """
+        with loading():
+            from tidegauge.store.daily import aggregate_day, day_of, zone_of
+
+        zone = zone_of(self.settings.time_zone)
+        return aggregate_day(self.store, day_of(date, zone, self.store.clock), zone)
 
     def mlflow(self) -> MlflowFollower:
         """A follower that delivers to MLflow. From now on the journal waits for it.

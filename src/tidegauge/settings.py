@@ -89,6 +89,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         "the same for who they are; a hash tells users apart, and cannot be undone without the "
         "store's key",
     ] = "keep"
+    time_zone: Annotated[
+        str, "whose days daily aggregates and trends are of, such as Europe/Amsterdam"
+    ] = "UTC"
     live_gauge_ttl_s: Annotated[
         float, "seconds for which a gauge is shown after its latest fact once its process has ended"
     ] = 300.0

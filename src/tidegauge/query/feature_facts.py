@@ -136,16 +136,21 @@ class Look:
         self._merged_before: dict[str, tuple[tuple[str, ...], dict[Key, ExponentialHistogram]]] = {}
 
     def groups(
-        self, *keys: str, measures: Sequence[str] | None = None, quantiles: bool = True
+        self,
+        *keys: str,
+        measures: Sequence[str] | None = None,
+        where: str = "true",
+        quantiles: bool = True,
     ) -> dict[tuple[str | int | None, ...], Summary]:
         """Summaries by the values of columns, and in the end by measure.
 
         Args:
             keys: SQL for what the groups are told apart by.
             measures: Which measures; all if None.
+            where: SQL that is true for the facts, besides what was chosen.
             quantiles: Whether percentiles are wanted.
         """
-        where = self._where
+        where = f"{self._where} AND {where}"
         if measures is not None:
             where += f" AND measure IN {sql.text_list(measures)}"
         found = summarise(

@@ -144,9 +144,10 @@ def errors_of(look: Look, uses: int) -> Document:
 
 def learning_of(look: Look) -> Document:
     """How well things were learned, by type."""
-    return _by_type(
-        look, "learning_type", ("accuracy", "confidence", "improvement_rate", "sample_size")
-    )
+    measures = ("accuracy", "confidence", "improvement_rate", "sample_size")
+    found = _by_type(look, "learning_type", measures)
+    whole = look.groups()
+    return {**found, **{f"avg_{name}": numbers_of(whole.get((name,)))["avg"] for name in measures}}
 
 
 def optimization_of(look: Look) -> Document:
@@ -271,11 +272,9 @@ def _uses(found: Mapping[Any, Summary]) -> Document:
 
 def _by_type(look: Look, column: str, measures: tuple[str, ...]) -> Document:
     groups = look.groups(column)
-    whole = look.groups()
-    rows = whole.get(("records",))
+    count = sum(summary.count for key, summary in groups.items() if key[-1] == "records")
     return {
-        "count": 0 if rows is None else rows.count,
-        **{f"avg_{name}": numbers_of(whole.get((name,)))["avg"] for name in measures},
+        "count": count,
         "by_type": {
             str(kind): {
                 "count": groups[kind, "records"].count,
@@ -283,7 +282,7 @@ def _by_type(look: Look, column: str, measures: tuple[str, ...]) -> Document:
             }
             for kind in dict.fromkeys(key[0] for key in groups)
         },
-        "reason": None if rows is not None else "nothing was recorded in this time",
+        "reason": None if count else "nothing was recorded in this time",
     }
 
 

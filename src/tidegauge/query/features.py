@@ -9,16 +9,19 @@ from typing import Any
 from tidegauge.catalog import Catalog
 from tidegauge.model.clock import Clock
 from tidegauge.model.columns import Table
+from tidegauge.model.errors import MetricValidationError, QueryError
 from tidegauge.model.tables import (
     ERRORS,
     FEATURE_USAGE,
     LEARNING_EFFECTIVENESS,
     OPTIMIZATION_IMPACT,
+    POINTS,
     RESOURCE_UTILIZATION,
     SYSTEM_PERFORMANCE,
     USER_SATISFACTION,
 )
 from tidegauge.model.times import TimeRange, isoformat, time_range
+from tidegauge.query import sql
 from tidegauge.query.basis import FEW_ROWS
 from tidegauge.query.engine import Engine
 from tidegauge.query.feature_facts import Chosen, FeatureFacts, Look
@@ -32,10 +35,14 @@ from tidegauge.query.feature_stats import (
     satisfaction_of,
     usage_of,
 )
+from tidegauge.query.numbers import numbers_of
 from tidegauge.query.selection import Vocabulary
 from tidegauge.store.store import Store
 
 __all__ = ["Features"]
+
+# Where the basic collector keeps its numbers.
+_CATEGORIES = ("feature", "learning", "optimization")
 
 #: A dictionary ready to be written as JSON.
 Document = dict[str, Any]
@@ -64,6 +71,7 @@ class Features:
         engine: Opens connections to it.
         catalog: The vocabulary.
         clock: What `hours` and `days` count back from.
+        time_zone: Whose days trends are of.
         few_rows: Of so many rows of a table, rollups are not used.
     """
 
@@ -74,9 +82,11 @@ class Features:
         catalog: Catalog,
         clock: Clock,
         *,
+        time_zone: str = "UTC",
         few_rows: int = FEW_ROWS,
     ) -> None:
         self._clock = clock
+        self._time_zone = time_zone
         self._vocabulary = Vocabulary(catalog)
         self.facts = FeatureFacts(store, engine, few_rows=few_rows)
 
@@ -160,6 +170,53 @@ class Features:
 
     def _errors(self, uses: int, chosen: Chosen) -> Document:
         return self._answer(ERRORS, chosen, lambda look: errors_of(look, uses))
+
+    def metric_statistics(
+        self, feature: str, metric_name: str, *, hours: float | None = 24
+    ) -> Document:
+        """Statistics of a number that the basic collector recorded.
+
+        Args:
+            feature: The part of the product.
+            metric_name: The name, with its category where the feature has several of that name.
+            hours: How far to look back; at everything if None.
+
+        Raises:
+            QueryError: The feature has numbers of that name in several categories.
+        """
+        names = [metric_name]
+        if ":" not in metric_name:
+            names = [f"{category}:{metric_name}" for category in _CATEGORIES]
+        stored = {old: name for name in names for old in self._stored(name)}
+        asked = {"hours": hours, "labels": {"feature": feature}}
+        metric = sql.renamed(stored)
+        with self.facts.look(POINTS, self.chosen(asked)) as look:
+            about = f"metric IN {sql.text_list(stored)}"
+            groups = look.groups(metric, where=about)
+            source = look.basis.source
+        if len(groups) > 1:
+            raise QueryError(
+                f"the feature {feature!r} has several metrics of this name",
+                got=metric_name,
+                allowed=", ".join(str(name) for name, _ in groups),
+                fix="Give the name with its category.",
+            )
+        (name, _), summary = next(iter(groups.items()), ((None, ""), None))
+        return {
+            "feature": feature,
+            "metric_name": metric_name,
+            "metric": name,
+            **numbers_of(summary),
+            "first": None if summary is None else summary.first,
+            "last": None if summary is None else summary.last,
+            "source": source,
+        }
+
+    def _stored(self, name: str) -> tuple[str, ...]:
+        try:
+            return self._vocabulary.catalog.stored_names(name)
+        except MetricValidationError:
+            return (name,)
 
     def chosen(self, asked: Mapping[str, Any], **columns: str | None) -> Chosen:
         """Read what a question is about.

@@ -65,6 +65,7 @@ class Query:
         clock: What `hours` and `days` count back from.
         memory_limit: Most memory of all queries together, such as `2GB`; DuckDB's default if None.
         threads: Most threads of all queries together; one per CPU if None.
+        time_zone: Whose days trends of features are of.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Query:
         *,
         memory_limit: str | None = None,
         threads: int | None = None,
+        time_zone: str = "UTC",
     ) -> None:
         self._store = store
         self._clock = clock
@@ -84,7 +86,7 @@ class Query:
         )
         self._seen = SeenMetrics()
         #: Statistics of features and their users.
-        self.features = Features(store, self._engine, catalog, clock)
+        self.features = Features(store, self._engine, catalog, clock, time_zone=time_zone)
 
     def history(
         self,
