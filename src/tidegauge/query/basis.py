@@ -26,12 +26,12 @@ from tidegauge.store.arrays import from_numpy
 from tidegauge.store.files import FileList
 from tidegauge.store.measured import measured_columns, measured_sql, rolled_of
 from tidegauge.store.rolled import Cover, RolledFiles
-from tidegauge.store.rollup import DAY_S, HOUR_S
+from tidegauge.store.rolling import DAY_S, HOUR_S
 from tidegauge.store.schema import arrow_schema
 from tidegauge.store.snapshot import snapshot
 from tidegauge.store.store import Store
 
-__all__ = ["FEW_ROWS", "Basis", "Source", "view_measures"]
+__all__ = ["FEW_ROWS", "Basis", "Source", "view_measures", "whole_days"]
 
 #: Rows that are read as they are, some 20 ms of work.
 FEW_ROWS = 200_000
@@ -102,14 +102,20 @@ def view_measures(
     hours = _whole_hours(time_range)
     found: list[pa.Table] = []
     gone: set[str] = set()
+    kept = "true"
     if stored is not None and view is not None:
-        days = view.files.within(_whole_days(time_range))
+        days = view.files.within(whole_days(time_range))
         covers = {
             day: cover
             for (name, day), cover in rolled.covers(stored, days).items()
             if name == table.name
         }
-        gone = {path for cover in covers.values() for path in cover.leaving}
+        for day, cover in covers.items():
+            if cover.leaving_metrics:
+                kept += f" AND NOT (metric IN {sql.text_list(cover.leaving_metrics)}"
+                kept += f" AND epoch_us(time) // {DAY_S * 10**6} = {day})"
+            else:
+                gone.update(cover.leaving)
         touched = taken.files.within(hours)
         cost = int(touched.rows.sum()) + len(taken.tail) + _ROWS_OF_A_FILE * len(touched)
         usable = _usable(taken.files, covers) if cost > few_rows else set()
@@ -131,7 +137,7 @@ def view_measures(
     kind = "TABLE" if rows <= few_rows else "VIEW"
     connection.execute(
         f"CREATE TEMP {kind} chosen AS SELECT {', '.join(measured_columns(table))} FROM facts "
-        f"WHERE {about_time(time_range)}"
+        f"WHERE {about_time(time_range)} AND {kept}"
     )
     connection.execute(f"CREATE TEMP VIEW points AS {measured_sql(table, 'chosen')}")
     sums = pa.concat_tables(found) if found else arrow_schema(ROLLUPS).empty_table()
@@ -182,7 +188,7 @@ def _whole_hours(time_range: TimeRange) -> TimeRange:
     return _widened(time_range, _HOUR_NS)
 
 
-def _whole_days(time_range: TimeRange) -> TimeRange:
+def whole_days(time_range: TimeRange) -> TimeRange:
     """The range with the days it touches, for the rollups of a day lie at its beginning."""
     return _widened(time_range, _DAY_NS)
 

@@ -22,7 +22,7 @@ from tidegauge.query.summary import Key, Summary, summarise
 from tidegauge.statistics.histogram import ExponentialHistogram
 from tidegauge.store.measured import SKETCH_VALUES, distinct_count, hash_sql, hashes_of, rolled_of
 from tidegauge.store.rolled import RolledFiles
-from tidegauge.store.rollup import DAY_S
+from tidegauge.store.rolling import DAY_S
 from tidegauge.store.store import Store
 
 __all__ = ["Chosen", "FeatureFacts", "Look"]

@@ -21,6 +21,7 @@ from tidegauge.query.errors import did_you_mean, readable_errors
 from tidegauge.query.features import Features
 from tidegauge.query.guard import check_read_only
 from tidegauge.query.history import history_sql
+from tidegauge.query.retired import add_retired
 from tidegauge.query.running import run
 from tidegauge.query.search import Seen, SeenMetrics, metrics_with_label, search_table
 from tidegauge.query.selection import Names, Selection, Vocabulary, check_limit, label_text
@@ -28,6 +29,7 @@ from tidegauge.query.stats import group_keys, stats_table
 from tidegauge.query.summary import summarise
 from tidegauge.query.unknown import refuse_unknown
 from tidegauge.query.vocabulary import metrics_table
+from tidegauge.store.rolled import RolledFiles
 from tidegauge.store.snapshot import snapshot
 from tidegauge.store.store import Store
 
@@ -85,6 +87,7 @@ class Query:
             store, metrics_table(catalog), memory_limit=memory_limit, threads=threads
         )
         self._seen = SeenMetrics()
+        self._rolled = RolledFiles()
         #: Statistics of features and their users.
         self.features = Features(store, self._engine, catalog, clock, time_zone=time_zone)
 
@@ -295,6 +298,7 @@ class Query:
 
         def on_facts() -> _Result:
             self._engine.view(connection, _FACTS, chosen.time_range)
+            add_retired(connection, self._store, self._rolled, chosen.time_range)
             return work(connection)
 
         return run(connection, question, on_facts)

@@ -33,7 +33,7 @@ from tidegauge.store.grouped import exact_statistics
 from tidegauge.store.measured import measured_sql, rolled_of
 from tidegauge.store.rewrite import MAINTENANCE, removal
 from tidegauge.store.rolled import SOURCES, RolledFiles
-from tidegauge.store.rollup import HOUR_S
+from tidegauge.store.rolling import HOUR_S
 from tidegauge.store.schema import PARTITION, arrow_schema
 from tidegauge.store.snapshot import snapshot
 from tidegauge.store.store import Store

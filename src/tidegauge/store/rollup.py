@@ -3,54 +3,33 @@
 
 A day is rolled up anew, as a whole and in one commit, whenever its data files have changed: facts
 came late, were corrected, or the files were merged. What was made of rows that are gone since is
-final and stays.
+final and stays: see `leaving`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
 
-import duckdb
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tidegauge.model.series import DIMENSIONS
-from tidegauge.model.tables import ROLLUPS, TABLES, Table
-from tidegauge.store.arrays import from_list, from_numpy, to_numpy
+from tidegauge.model.tables import ROLLUPS, TABLES
 from tidegauge.store.files import NO_FILES, FileList, read_file, write_file
-from tidegauge.store.grouped import Grouped, summary_columns
-from tidegauge.store.measured import (
-    keys_sql,
-    measured_sql,
-    merged_sketches,
-    rolled_of,
-    sketches_sql,
-)
-from tidegauge.store.rewrite import MAINTENANCE, removal
+from tidegauge.store.rewrite import MAINTENANCE, RETIRED, drop_files, removal, rewrite_files
 from tidegauge.store.rolled import SOURCES, Cover, RolledFiles, cover_rows, covers_in
+from tidegauge.store.rolling import rolled_rows
 from tidegauge.store.schema import PARTITION, arrow_schema
-from tidegauge.store.snapshot import stored_rows
 from tidegauge.store.store import Store
 from tidegauge.store.stored_table import StoredTable
 
-__all__ = ["DAY_S", "HOUR_S", "RolledUp", "roll_up"]
+__all__ = ["RolledUp", "leaving", "roll_up"]
 
-HOUR_S = 3600
-DAY_S = 86_400
-
-_EPOCH = dt.date(1970, 1, 1)
-_HOUR_US = HOUR_S * 10**6
-_DAY_US = DAY_S * 10**6
-_SKETCHES = ("users", "contexts")
 _GROUP_ROWS = 4096
-# The columns of a series that have one of their own in `rollups`.
-_NAMED = ("metric", "feature")
+_EPOCH = dt.date(1970, 1, 1)
 
 
 class RolledUp(msgspec.Struct, frozen=True):
@@ -81,7 +60,42 @@ def roll_up(store: Store) -> RolledUp | None:
         Overtaken: Another host maintains the same tables; what was done until then is kept.
     """
     with store.maintain() as mine:
-        return _Roller(store).roll() if mine else None
+        if not mine:
+            return None
+        roller = _Roller(store)
+        roller.finish_leaving()
+        return roller.roll()
+
+
+@contextlib.contextmanager
+def leaving(
+    store: Store, name: str, files: FileList, metrics: Collection[str] = ()
+) -> Iterator[None]:
+    """Keep the sums of rows that are removed in the block.
+
+    First the rollups of these rows are made final, in a commit that names the files: from then on
+    the rows do not count any more, wherever they still are. Whatever ends the block, what is left
+    of it is done before anything is rolled up again.
+
+    Args:
+        store: The store; this process is maintaining it.
+        name: The table.
+        files: The files with the rows.
+        metrics: Only rows of these metrics are removed; all rows of the files if empty.
+
+    Raises:
+        StoreError: A table cannot be used.
+        Overtaken: Another host maintains the same tables.
+    """
+    if TABLES[name].rolled is None or not len(files):
+        yield
+        return
+    roller = _Roller(store)
+    roller.finish_leaving()
+    for day in np.unique(files.dates).tolist():
+        roller.begin_leaving(name, day, files.chosen(files.dates == day), metrics)
+    yield
+    roller.finish_leaving()
 
 
 class _Roller:
@@ -123,41 +137,124 @@ class _Roller:
     def _roll_day(
         self, day: int, sources: Mapping[str, tuple[StoredTable, FileList]], done: RolledUp
     ) -> RolledUp:
-        rollups = self._store.tables.ensure(ROLLUPS)
-        view = rollups.view((MAINTENANCE,))
-        replaced = view.files.chosen(view.files.dates == day)
-        parts, covers = _kept(rollups, replaced, sources)
+        rewriting = _Rewriting(self._store, day, sources)
         facts = 0
         for name, (stored, files) in sources.items():
             here = files.chosen(files.dates == day)
-            n_final = sum(_count(part, name) for part in parts)
-            covers[name] = Cover(tuple(sorted(here.paths)), n_final=n_final)
+            rewriting.cover(name, Cover(tuple(sorted(here.paths))))
             if len(here):
-                parts.append(_rolled(TABLES[name], stored, here))
+                rewriting.parts.append(rolled_rows(TABLES[name], stored, here))
                 facts += int(here.rows.sum())
-        parts.append(cover_rows(covers, day))
+        rows = rewriting.commit()
+        return RolledUp(done.days + 1, done.facts + facts, done.rows + rows)
+
+    def begin_leaving(self, name: str, day: int, files: FileList, metrics: Collection[str]) -> None:
+        """Make the sums of rows of one day final."""
+        stored = self._store.tables.open(name)
+        assert stored is not None
+        present = stored.view().files
+        rest = present.chosen(
+            (present.dates == day) & ~np.isin(np.array(present.paths), files.paths)
+        )
+        about = f"metric IN ({', '.join(map(_text, metrics))})" if metrics else "true"
+        rewriting = _Rewriting(self._store, day, [name])
+        table = TABLES[name]
+        rewriting.parts.append(rolled_rows(table, stored, files, where=about, is_final=True))
+        if len(rest):
+            rewriting.parts.append(rolled_rows(table, stored, rest))
+        paths, gone = tuple(sorted(rest.paths)), tuple(sorted(files.paths))
+        rewriting.cover(name, Cover(paths, leaving=gone, leaving_metrics=tuple(sorted(metrics))))
+        rewriting.commit()
+
+    def finish_leaving(self) -> None:
+        """Remove what is still there of rows whose sums are final, and note that it is done."""
+        rollups = self._store.tables.open(ROLLUPS.name)
+        if rollups is None:
+            return
+        for (name, day), cover in self._rolled.covers(rollups, rollups.view().files).items():
+            if not cover.leaving:
+                continue
+            self._remove(name, cover)
+            rewriting = _Rewriting(self._store, day, ())
+            settled = msgspec.structs.replace(cover, leaving=(), leaving_metrics=())
+            rewriting.cover(name, settled)
+            rewriting.commit()
+
+    def _remove(self, name: str, cover: Cover) -> None:
+        stored = self._store.tables.open(name)
+        if stored is None:
+            return
+        names = (MAINTENANCE, RETIRED)
+        files = stored.view(names).files
+        left = files.chosen(np.isin(np.array(files.paths), cover.leaving))
+        if not cover.leaving_metrics and len(left):
+            drop_files(stored, stored.view(names), left)
+        elif cover.leaving_metrics:
+            for at in range(len(left)):
+                one = left.chosen(np.arange(len(left)) == at)
+                rewrite_files(
+                    stored,
+                    TABLES[name],
+                    stored.view(names),
+                    one,
+                    without_metrics=cover.leaving_metrics,
+                )
+
+
+class _Rewriting:
+    """The rollups of a day on their way from one file to the next.
+
+    Args:
+        store: The store.
+        day: Days since 1970.
+        sources: The tables whose rollups are made anew, but for those that are final.
+
+    Attributes:
+        parts: The rows of the next file; those that stay are there already.
+    """
+
+    def __init__(self, store: Store, day: int, sources: Collection[str]) -> None:
+        self._rollups = store.tables.ensure(ROLLUPS)
+        self._view = self._rollups.view((MAINTENANCE,))
+        self._replaced = self._view.files.chosen(self._view.files.dates == day)
+        self._day = day
+        self.parts, self._covers = _kept(self._rollups, self._replaced, sources)
+
+    def cover(self, name: str, cover: Cover) -> None:
+        """Say what the rollups of a table stand for."""
+        self._covers[name] = cover
+
+    def commit(self) -> int:
+        """Write the next file in the place of the last; returns how many rollups it has."""
+        covers = {
+            name: msgspec.structs.replace(
+                cover, n_final=sum(_n_final(part, name) for part in self.parts)
+            )
+            for name, cover in self._covers.items()
+        }
+        parts = [*self.parts, cover_rows(covers, self._day)]
         rows = pa.concat_tables(parts).drop_columns([PARTITION]).combine_chunks()
         # Whoever wants the days of one table reads a few row groups, and not the hours of all.
         rows = rows.sort_by([("interval_s", "descending"), ("source", "ascending")])
-        rollups.commit(
-            [
-                write_file(
-                    rollups.location,
-                    rows,
-                    _EPOCH + dt.timedelta(days=day),
-                    group_rows=_GROUP_ROWS,
-                    indexed=("time", "source", "interval_s"),
-                )
-            ],
-            removed=[removal(replaced, at, data_change=True) for at in range(len(replaced))],
-            transactions={MAINTENANCE: view.transactions.get(MAINTENANCE, 0) + 1},
-            base=view.transactions,
+        written = write_file(
+            self._rollups.location,
+            rows,
+            _EPOCH + dt.timedelta(days=self._day),
+            group_rows=_GROUP_ROWS,
+            indexed=("time", "source", "interval_s"),
         )
-        return RolledUp(done.days + 1, done.facts + facts, done.rows + len(rows) - len(covers))
+        replaced = self._replaced
+        self._rollups.commit(
+            [written],
+            removed=[removal(replaced, at, data_change=True) for at in range(len(replaced))],
+            transactions={MAINTENANCE: self._view.transactions.get(MAINTENANCE, 0) + 1},
+            base=self._view.transactions,
+        )
+        return len(rows) - len(covers)
 
 
 def _kept(
-    rollups: StoredTable, replaced: FileList, sources: Iterable[str]
+    rollups: StoredTable, replaced: FileList, sources: Collection[str]
 ) -> tuple[list[pa.Table], dict[str, Cover]]:
     """The rows of a day that are not made anew, and the covers of the other tables."""
     parts: list[pa.Table] = []
@@ -174,73 +271,11 @@ def _kept(
     return parts, covers
 
 
-def _count(rows: pa.Table, source: str) -> int:
-    """How many rows there are of a table's rollups."""
-    return int(pc.sum(pc.equal(rows["source"], source)).as_py() or 0)
+def _n_final(rows: pa.Table, source: str) -> int:
+    """How many final rollups of a table there are."""
+    final = pc.and_(rows["is_final"], pc.equal(rows["source"], source))
+    return int(pc.sum(final).as_py() or 0)
 
 
-def _rolled(table: Table, stored: StoredTable, files: FileList) -> pa.Table:
-    """The rollups of some files of one day."""
-    with contextlib.closing(duckdb.connect()) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        stored_rows(stored.location, table, files).register(connection, "facts")
-        groups = connection.sql(_groups_sql(table)).to_arrow_table().combine_chunks()
-    hours = to_numpy(groups["hour"])
-    first_of = np.flatnonzero(np.diff(to_numpy(groups["series"]), prepend=-1))
-    grouped = Grouped.of(groups["values"], groups["times_us"])
-    by_hour = _rows(table, groups, grouped, hours * _HOUR_US, HOUR_S)
-    whole_days = groups.take(from_numpy(first_of, pa.int64()))
-    for name in _SKETCHES:
-        merged = merged_sketches(groups[name].chunk(0), first_of)
-        at = whole_days.schema.get_field_index(name)
-        whole_days = whole_days.set_column(at, name, merged)
-    days_us = hours[first_of] * _HOUR_US // _DAY_US * _DAY_US
-    by_day = _rows(table, whole_days, grouped.joined(first_of), days_us, DAY_S)
-    return pa.concat_tables([by_hour, by_day])
-
-
-def _groups_sql(table: Table) -> str:
-    """The values of each series and hour, in the order of the series."""
-    rolled = rolled_of(table)
-    series = ", ".join([*DIMENSIONS, "labels", *rolled.by, "measure"])
-    known = {name: name if name in rolled.by else "NULL::VARCHAR" for name in _NAMED}
-    named = ", ".join(f"{column} AS {name}" for name, column in known.items())
-    keys = keys_sql(name for name in rolled.by if name not in _NAMED)
-    counted = [*sketches_sql(table), "NULL::BIGINT[]", "NULL::BIGINT[]"]
-    sketches = ", ".join(
-        f"{column} AS {name}" for name, column in zip(_SKETCHES, counted, strict=False)
-    )
-    return f"""
-        WITH measured AS ({measured_sql(table, "facts")}), grouped AS (
-            SELECT {series}, epoch_us(time) // {_HOUR_US} AS hour, list(value) AS "values",
-                   list(epoch_us(time)) AS times_us, {sketches}
-            FROM measured GROUP BY ALL)
-        SELECT * EXCLUDE ({", ".join(rolled.by)}), {named}, {keys} AS keys,
-               dense_rank() OVER (ORDER BY {series}) AS series
-        FROM grouped ORDER BY series, hour
-    """
-
-
-def _rows(
-    table: Table,
-    groups: pa.Table,
-    grouped: Grouped,
-    times_us: npt.NDArray[np.int64],
-    interval_s: float,
-) -> pa.Table:
-    """Rows of `rollups` from as many groups."""
-    n = len(groups)
-    columns: dict[str, Any] = dict(zip(groups.column_names, groups.columns, strict=True))
-    columns |= summary_columns(grouped)
-    columns["time"] = from_numpy(times_us, pa.timestamp("us", "UTC"))
-    columns[PARTITION] = from_numpy((times_us // _DAY_US).astype(np.int32), pa.date32())
-    columns["interval_s"] = from_numpy(np.full(n, float(interval_s)), pa.float64())
-    columns |= {"source": _same(table.name, n), "slot": _same("", n)}
-    columns["is_final"] = from_list([False] * n, pa.bool_())
-    columns["metadata"] = pa.nulls(n, pa.string())
-    schema = arrow_schema(ROLLUPS)
-    return pa.table([columns[name] for name in schema.names], names=schema.names).cast(schema)
-
-
-def _same(text: str, n: int) -> pa.Array:
-    return from_list([text] * n, pa.string())
+def _text(metric: str) -> str:
+    return f"'{metric}'"  # a name of a metric has no quotation marks
