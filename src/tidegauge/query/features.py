@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
 
 from tidegauge.catalog import Catalog
 from tidegauge.model.clock import Clock
 from tidegauge.model.columns import Table
 from tidegauge.model.errors import MetricValidationError, QueryError
+from tidegauge.model.feature_tables import FEATURE_TABLES
 from tidegauge.model.tables import (
     ERRORS,
     FEATURE_USAGE,
@@ -23,6 +27,7 @@ from tidegauge.model.tables import (
 from tidegauge.model.times import TimeRange, isoformat, time_range
 from tidegauge.query import sql
 from tidegauge.query.basis import FEW_ROWS
+from tidegauge.query.calendar import Every
 from tidegauge.query.engine import Engine
 from tidegauge.query.feature_facts import Chosen, FeatureFacts, Look
 from tidegauge.query.feature_records import latest_records
@@ -36,12 +41,15 @@ from tidegauge.query.feature_stats import (
     usage_of,
 )
 from tidegauge.query.numbers import numbers_of
-from tidegauge.query.selection import Vocabulary
+from tidegauge.query.selection import Vocabulary, check_label_name
+from tidegauge.query.trends import difference_of, measured, trend_of
+from tidegauge.store.measured import rolled_of
 from tidegauge.store.store import Store
 
 __all__ = ["Features"]
 
 # Where the basic collector keeps its numbers.
+_TIMES = ("hours", "days", "start", "end", "time_range")
 _CATEGORIES = ("feature", "learning", "optimization")
 
 #: A dictionary ready to be written as JSON.
@@ -171,6 +179,115 @@ class Features:
     def _errors(self, uses: int, chosen: Chosen) -> Document:
         return self._answer(ERRORS, chosen, lambda look: errors_of(look, uses))
 
+    def trend(
+        self,
+        what: str,
+        feature: str | None = None,
+        *,
+        every: Every = "day",
+        by: str | Sequence[str] = (),
+        **asked: Any,
+    ) -> list[Document]:
+        """How a number goes on over time: a row for each hour, day or week, gaps among them.
+
+        Args:
+            what: `performance`, `satisfaction`, `usage.duration_ms`, `usage.success`, `error`, …;
+                see `tidegauge.query.trends.MEASURES`.
+            feature: The part of the product.
+            every: `hour`, `day` or `week`; days and weeks are of the setting `time_zone`.
+            by: Columns of the table, dimensions or labels to tell apart.
+            asked: A range, 30 days if there is none; columns of the table, dimensions and labels.
+        """
+        source = measured(what)
+        given = asked if any(name in asked for name in _TIMES) else {**asked, "days": 30}
+        chosen = self._chosen_of(source.table, feature, given)
+        names = [by] if isinstance(by, str) else list(by)
+        zone = ZoneInfo(self._time_zone)
+        return trend_of(self.facts, source, chosen, every=every, by=names, zone=zone)
+
+    def compare_periods(
+        self, what: str, feature: str | None = None, *, days: float = 7, **asked: Any
+    ) -> Document:
+        """The last days against as many before them.
+
+        Args:
+            what: As for `trend`.
+            feature: The part of the product.
+            days: How many.
+            asked: Columns of the table, dimensions and labels.
+        """
+        source = measured(what)
+        now = self._chosen_of(source.table, feature, {**asked, "days": days})
+        within = now.time_range
+        assert within.start_ns is not None
+        assert within.end_ns is not None
+        span_ns = within.end_ns - within.start_ns
+        earlier = TimeRange(max(0, within.start_ns - span_ns), within.start_ns)
+        before = msgspec.structs.replace(now, time_range=earlier)
+        return difference_of(self.facts, source, (before, now), ZoneInfo(self._time_zone))
+
+    def compare_features(
+        self, what: str, a: str, b: str, *, days: float = 7, **asked: Any
+    ) -> Document:
+        """One feature against another, over the same days.
+
+        Args:
+            what: As for `trend`.
+            a: What is compared with.
+            b: What is compared.
+            days: How many days.
+            asked: Columns of the table, dimensions and labels.
+        """
+        source = measured(what)
+        sides = tuple(
+            self._chosen_of(source.table, feature, {**asked, "days": days}) for feature in (a, b)
+        )
+        found = difference_of(self.facts, source, (sides[0], sides[1]), ZoneInfo(self._time_zone))
+        for side, name in (("a", a), ("b", b)):
+            found[side] = {"feature": name, **found[side]}
+        return found
+
+    def listed(
+        self, text: str = "", *, by: str | Sequence[str] = (), **asked: Any
+    ) -> list[Document]:
+        """The features of which something was recorded, and how much.
+
+        Args:
+            text: Only features whose name has this in it, in whatever case.
+            by: Dimensions or labels to tell apart, such as `product`.
+            asked: A range, dimensions and labels.
+        """
+        names = [by] if isinstance(by, str) else list(by)
+        for name in names:
+            check_label_name(name)
+        found: dict[Any, Document] = {}
+        for table in FEATURE_TABLES:
+            counting = rolled_of(table).measures[0].name
+            with self.facts.look(table, self.chosen(asked)) as look:
+                keys = ["feature", *map(sql.label, names)]
+                groups = look.groups(*keys, measures=[counting], quantiles=False)
+            for (feature, *group, _), summary in groups.items():
+                if feature is None or text.lower() not in str(feature).lower():
+                    continue
+                row = found.setdefault(
+                    (feature, *group),
+                    {
+                        "feature": feature,
+                        **dict(zip(names, group, strict=True)),
+                        "first_us": summary.start_us,
+                        "last_us": summary.end_us,
+                        "records": {},
+                    },
+                )
+                row["first_us"] = min(row["first_us"], summary.start_us)
+                row["last_us"] = max(row["last_us"], summary.end_us)
+                row["records"][table.name] = summary.count
+        rows = [found[key] for key in sorted(found, key=lambda key: [str(each) for each in key])]
+        for row in rows:
+            row["first"] = isoformat(row.pop("first_us") * 1000)
+            row["last"] = isoformat(row.pop("last_us") * 1000)
+        return rows
+
     def metric_statistics(
         self, feature: str, metric_name: str, *, hours: float | None = 24
     ) -> Document:
@@ -230,9 +347,7 @@ class Features:
         """
         given = dict(asked)
         within: TimeRange | None = given.pop("time_range", None)
-        times: dict[str, Any] = {
-            name: given.pop(name, None) for name in ("hours", "days", "start", "end")
-        }
+        times: dict[str, Any] = {name: given.pop(name, None) for name in _TIMES[:4]}
         if within is None:
             within = time_range(now_ns=self._clock.wall_ns(), **times)
         labels = {**(given.pop("labels", None) or {}), **given}
@@ -241,6 +356,12 @@ class Features:
             columns={name: each for name, each in columns.items() if each is not None},
             about_labels=self._vocabulary.select(None, labels, TimeRange()).about_labels,
         )
+
+    def _chosen_of(self, table: Table, feature: str | None, asked: Mapping[str, Any]) -> Chosen:
+        """What is asked of one table, where columns of it may be among the labels."""
+        own = [name for name in rolled_of(table).by if name in asked and name != "feature"]
+        others = {name: each for name, each in asked.items() if name not in own}
+        return self.chosen(others, feature=feature, **{name: asked[name] for name in own})
 
     def _answer(self, table: Table, chosen: Chosen, count: Callable[[Look], Document]) -> Document:
         with self.facts.look(table, chosen) as look:

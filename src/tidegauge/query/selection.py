@@ -16,7 +16,15 @@ from tidegauge.model.spec import MetricSpec
 from tidegauge.model.times import TimeRange
 from tidegauge.query import sql
 
-__all__ = ["Names", "Selection", "Vocabulary", "about_time", "check_limit", "label_text"]
+__all__ = [
+    "Names",
+    "Selection",
+    "Vocabulary",
+    "about_time",
+    "check_label_name",
+    "check_limit",
+    "label_text",
+]
 
 #: Metric names as callers give them: one, several, or patterns that end in `*`; None for all.
 Names = str | Sequence[str] | None
@@ -149,11 +157,20 @@ def _is_pattern(name: str) -> bool:
     return name.endswith("*")
 
 
-def _about_label(name: str, value: object) -> str:
-    if name not in DIMENSIONS and not LABEL_NAME_PATTERN.match(name):
+def check_label_name(name: str) -> None:
+    """Refuse what is no name of a dimension or label.
+
+    Raises:
+        QueryError: It is none.
+    """
+    if name not in DIMENSIONS and not LABEL_NAME_PATTERN.match(str(name)):
         raise QueryError(
             "label name does not fit the grammar", got=name, allowed="letters, digits and '_'"
         )
+
+
+def _about_label(name: str, value: object) -> str:
+    check_label_name(name)
     column = sql.label(name)
     if value is None:
         return f"{column} IS NULL"

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How numbers of features go on over time, and how two times or two features differ."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from tidegauge.model.columns import Table
+from tidegauge.model.errors import QueryError
+from tidegauge.model.tables import TABLES
+from tidegauge.model.times import TimeRange, isoformat
+from tidegauge.query import sql
+from tidegauge.query.calendar import Every, pieces_of, step_sql
+from tidegauge.query.errors import did_you_mean
+from tidegauge.query.feature_facts import Chosen, FeatureFacts
+from tidegauge.query.numbers import CONFIDENCE, Numbers, numbers_of
+from tidegauge.query.selection import check_label_name
+from tidegauge.query.summary import Summary
+from tidegauge.statistics.welch import Sample, welch_interval
+from tidegauge.store.measured import rolled_of
+from tidegauge.store.rolling import DAY_S, HOUR_S
+
+__all__ = ["MEASURES", "Measured", "difference_of", "measured", "trend_of"]
+
+#: A dictionary ready to be written as JSON.
+Document = dict[str, Any]
+
+_EVERY = ("hour", "day", "week")
+_MOST_PIECES = 10_000
+_DEFAULT = {
+    "performance": "",
+    "satisfaction": "",
+    "usage": "uses",
+    "error": "errors",
+    "learning": "accuracy",
+    "optimization": "relative_change",
+    "resource": "utilization_percent",
+}
+
+
+class Measured(NamedTuple):
+    """A number of a table's rows.
+
+    Attributes:
+        table: The table.
+        measure: The measure's name.
+    """
+
+    table: Table
+    measure: str
+
+
+def _measures() -> dict[str, Measured]:
+    found = {}
+    for table in TABLES.values():
+        if table.rolled is not None and table.rolled.kind:
+            kind = table.rolled.kind
+            found[kind] = Measured(table, _DEFAULT[kind])
+            for each in table.rolled.measures:
+                if each.name:
+                    found[f"{kind}.{each.name}"] = Measured(table, each.name)
+    return found
+
+
+#: Everything that has a trend, by name.
+MEASURES = _measures()
+
+
+def measured(what: str) -> Measured:
+    """What a name such as `usage.duration_ms` or `satisfaction` stands for.
+
+    Raises:
+        QueryError: Nothing.
+    """
+    if what not in MEASURES:
+        raise QueryError(
+            "this has no trend",
+            got=what,
+            allowed=", ".join(MEASURES),
+            fix=did_you_mean(str(what), MEASURES),
+        )
+    return MEASURES[what]
+
+
+def trend_of(
+    facts: FeatureFacts,
+    what: Measured,
+    chosen: Chosen,
+    *,
+    every: Every,
+    by: Sequence[str],
+    zone: ZoneInfo,
+) -> list[Document]:
+    """One row for each piece of time, and for each group in it; a gap is a row without values.
+
+    Args:
+        facts: Looks at the tables.
+        what: What is followed.
+        chosen: Which facts; both ends of the range are known.
+        every: How long a piece is.
+        by: Columns of the table, dimensions or labels.
+        zone: Whose days and weeks.
+
+    Raises:
+        QueryError: There is no such length, or facts cannot be grouped by something.
+    """
+    if every not in _EVERY:
+        raise QueryError("a trend cannot have this step", got=every, allowed=", ".join(_EVERY))
+    own = rolled_of(what.table).by
+    for name in by:
+        if name not in own:
+            check_label_name(name)
+    keys = [name if name in own else sql.label(name) for name in by]
+    pieces = list(pieces_of(every, zone, chosen.time_range))
+    if len(pieces) > _MOST_PIECES:
+        raise QueryError(
+            "the trend has too many steps", got=len(pieces), allowed=f"up to {_MOST_PIECES:,}"
+        )
+    step = step_sql(every, zone, chosen.time_range)
+    is_utc = step == step_sql(every, ZoneInfo("UTC"), chosen.time_range)
+    grain_s = DAY_S if is_utc and every != "hour" else HOUR_S
+    with facts.look(what.table, chosen, grain_s=grain_s) as look:
+        groups = look.groups(step, *keys, measures=[what.measure])
+    found: dict[tuple[Any, ...], dict[int, Summary]] = {}
+    for (number, *group, _), summary in groups.items():
+        found.setdefault(tuple(group), {})[int(number or 0)] = summary
+    return [
+        {
+            "start": _iso(piece.time_range.start_ns),
+            "end": _iso(piece.time_range.end_ns),
+            **dict(zip(by, group, strict=True)),
+            **numbers_of(summaries.get(piece.number)),
+            "sum": None if (each := summaries.get(piece.number)) is None else each.total,
+        }
+        for group, summaries in sorted(found.items() or [((), {})], key=lambda item: str(item[0]))
+        for piece in pieces
+        if group or not by
+    ]
+
+
+class _Side(NamedTuple):
+    """One side of a comparison: all of it, and the mean of each day."""
+
+    numbers: Numbers
+    daily: list[float]
+
+
+def difference_of(
+    facts: FeatureFacts, what: Measured, sides: tuple[Chosen, Chosen], zone: ZoneInfo
+) -> Document:
+    """How the second side differs from the first, with what chance alone could have done.
+
+    The interval is Welch's, 95 %, of the means of days: the values of one day resemble each other,
+    so that there are as many independent ones as days, and not as facts.
+
+    Args:
+        facts: Looks at the tables.
+        what: What is compared.
+        sides: What is compared with, and what is compared; the ranges have both ends.
+        zone: Whose days.
+    """
+    a, b = (_side(facts, what, chosen, zone) for chosen in sides)
+    found: Document = {
+        "a": {**_range(sides[0].time_range), **a.numbers, "days": len(a.daily)},
+        "b": {**_range(sides[1].time_range), **b.numbers, "days": len(b.daily)},
+        "difference": None,
+        "relative": None,
+        "low": None,
+        "high": None,
+        "reason": None,
+    }
+    before, after = a.numbers["avg"], b.numbers["avg"]
+    if before is None or after is None:
+        found["reason"] = "one side has no values"
+        return found
+    found["difference"] = after - before
+    found["relative"] = (after - before) / abs(before) if before else None
+    if min(len(a.daily), len(b.daily)) < 2:
+        found["reason"] = "one side has values on less than two days: there is no telling chance"
+        return found
+    samples = (
+        Sample(statistics.fmean(each.daily), statistics.stdev(each.daily), len(each.daily))
+        for each in (a, b)
+    )
+    interval = welch_interval(*samples, confidence=CONFIDENCE)
+    # Around the difference of all values, from which that of the means of days may differ a little.
+    reach = (interval.high - interval.low) / 2
+    if math.isfinite(reach):
+        found["low"], found["high"] = found["difference"] - reach, found["difference"] + reach
+    return found
+
+
+def _side(facts: FeatureFacts, what: Measured, chosen: Chosen, zone: ZoneInfo) -> _Side:
+    rows = trend_of(facts, what, chosen, every="day", by=(), zone=zone)
+    with facts.look(what.table, chosen) as look:
+        whole = look.groups(measures=[what.measure]).get((what.measure,))
+    return _Side(numbers_of(whole), [row["avg"] for row in rows if row["avg"] is not None])
+
+
+def _range(time_range: TimeRange) -> Document:
+    return {"start": _iso(time_range.start_ns), "end": _iso(time_range.end_ns)}
+
+
+def _iso(time_ns: int | None) -> str | None:
+    return None if time_ns is None else isoformat(time_ns)
