@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from tidegauge.integrations.feature_records import FeatureRecords
 from tidegauge.record.front import recorder
 
 if TYPE_CHECKING:
+    from tidegauge.query.calendar import Every
     from tidegauge.query.features import Features
 
 __all__ = [
@@ -176,6 +177,71 @@ class AdvancedMetrics(FeatureRecords):
             asked: A range, dimensions and labels.
         """
         return _features().dashboard(feature, **_within(hours, asked))
+
+    def get_trend(
+        self,
+        what: str,
+        feature: str | None = None,
+        *,
+        every: Every = "day",
+        by: str | Sequence[str] = (),
+        **asked: Any,
+    ) -> list[Document]:
+        """How a number goes on over time: a row for each hour, day or week.
+
+        A gap is a row whose count is 0 and whose numbers are None.
+
+        Args:
+            what: `performance`, `satisfaction`, `usage.duration_ms`, `usage.success`, `error`,
+                `learning.accuracy`, `resource`, …; an unknown name's error lists them.
+            feature: The part of the product.
+            every: `hour`, `day` or `week`; days and weeks are of the setting `time_zone`.
+            by: Columns of the table (`action`), dimensions or labels to tell apart.
+            asked: A range, 30 days if there is none; what columns of the table, dimensions and
+                labels must hold.
+        """
+        return _features().trend(what, feature, every=every, by=by, **asked)
+
+    def compare_periods(
+        self, what: str, feature: str | None = None, *, days: float = 7, **asked: Any
+    ) -> Document:
+        """The last `days` (`b`) against as many before them (`a`): this week against the last.
+
+        `low` and `high` are Welch's interval for the difference, 95 %, of the means of days.
+
+        Args:
+            what: As for `get_trend`.
+            feature: The part of the product.
+            days: How many.
+            asked: As for `get_trend`.
+        """
+        return _features().compare_periods(what, feature, days=days, **asked)
+
+    def compare_features(
+        self, what: str, a: str, b: str, *, days: float = 7, **asked: Any
+    ) -> Document:
+        """One feature against another over the same days; otherwise as `compare_periods`.
+
+        Args:
+            what: As for `get_trend`.
+            a: What is compared with.
+            b: What is compared.
+            days: How many days.
+            asked: As for `get_trend`.
+        """
+        return _features().compare_features(what, a, b, days=days, **asked)
+
+    def get_features(
+        self, text: str = "", *, by: str | Sequence[str] = (), **asked: Any
+    ) -> list[Document]:
+        """The features of which something was recorded: how much, and when first and last.
+
+        Args:
+            text: Only features with this in their name.
+            by: Dimensions or labels to tell apart, such as `product`.
+            asked: A range, everything if there is none; dimensions and labels.
+        """
+        return _features().listed(text, by=by, **asked)
 
     def aggregate_daily_metrics(self, date: str | dt.date | None = None) -> int:
         """Aggregate a day into the table `daily_aggregates`, in place of what was there of it.
