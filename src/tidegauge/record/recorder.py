@@ -481,7 +481,10 @@ def metadata_json(metadata: Mapping[str, object]) -> str:
 def _plain(value: object) -> object:
     """What JSON can carry of a value that it does not know: numbers of arrays, or its text."""
     tolist = getattr(value, "tolist", None)  # NumPy and PyTorch
-    return tolist() if callable(tolist) else str(value)
+    try:
+        return tolist() if callable(tolist) else str(value)
+    except Exception as error:  # somebody's `__str__`
+        raise TypeError(f"a {type(value).__name__} has no text") from error
 
 
 def _not_a_dict(what: str, got: object, *, reason: str) -> MetricValidationError:
