@@ -118,5 +118,5 @@ def _no_score(score: object, scale: str | None, problem: str, reason: str) -> Me
         allowed="0 to 1, or 1 to 5" if chosen is None else f"{chosen.worst} to {chosen.best}",
         fix="Say which scale it is on, for example scale='0-10'."
         if chosen is None and reason == "out_of_range"
-        else "Record one number, and nothing where there is none.",
+        else "Record the number that was given, and nothing where there was none.",
     )

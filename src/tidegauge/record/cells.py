@@ -166,7 +166,9 @@ def _refused(
     got: object = None,
     fix: str = "",
 ) -> MetricValidationError:
-    if not fix and not column.values:
+    if not fix and column.values and got is not None:
+        fix = "Use one of them."
+    elif not fix:
         unknown = "Leave it out" if column.nullable else "Record no such row"
         fix = f"{unknown} where it is not known."
     return MetricValidationError(

@@ -17,6 +17,7 @@ import msgspec
 
 from tidegauge.catalog import Catalog, builtin_catalog, migrate_metric_name
 from tidegauge.catalog.validation import check_labels, check_step, check_value
+from tidegauge.journal.events import MAX_EVENT_BYTES
 from tidegauge.journal.segment import Refused
 from tidegauge.journal.writer import BUDGET_BYTES, SEGMENT_SLOTS, JournalWriter
 from tidegauge.model.clock import SYSTEM_CLOCK, Clock
@@ -462,12 +463,12 @@ def metadata_json(metadata: Mapping[str, object]) -> str:
     """The JSON text of metadata.
 
     Raises:
-        MetricValidationError: They are not a dict, or cannot be written as JSON.
+        MetricValidationError: They are not a dict, cannot be written as JSON, or are too large.
     """
     if not isinstance(metadata, Mapping):
         raise _not_a_dict("metadata", metadata, reason="bad_metadata")
     try:
-        return _encode(dict(metadata)).decode()
+        text = _encode(dict(metadata))
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise MetricValidationError(
             f"metadata cannot be written as JSON ({error})",
@@ -476,6 +477,15 @@ def metadata_json(metadata: Mapping[str, object]) -> str:
             allowed="a dict of texts, numbers, dates, lists and dicts",
             fix="Turn the value in question into text.",
         ) from error
+    if len(text) > MAX_EVENT_BYTES:
+        raise MetricValidationError(
+            "metadata are too large",
+            reason="bad_metadata",
+            got=f"{len(text)} bytes of JSON",
+            allowed=f"at most {MAX_EVENT_BYTES} bytes with one fact",
+            fix="Store the rest elsewhere, and record where.",
+        )
+    return text.decode()
 
 
 def _plain(value: object) -> object:
