@@ -223,107 +223,141 @@ TEXTS: list[tuple[Callable[..., None], dict[str, Any], str]] = [
     (
         usage,
         {"duration_ms": -5.0},
-        "the column 'duration_ms' of the table 'feature_usage' is out of range; got -5.0; "
-        "allowed: a finite number, 0 or more, or None. It holds: milliseconds that it took.",
+        (
+            "the column 'duration_ms' of the table 'feature_usage' is out of range; got -5.0; "
+            "allowed: a finite number, 0 or more, or None. It holds: milliseconds that it took."
+        ),
     ),
     (
         resource,
         {"percent": 140},
-        "the column 'utilization_percent' of the table 'resource_utilization' is out of range; "
-        "got 140; allowed: a finite number from 0 to 100. It holds: share in use, 0 to 100.",
+        (
+            "the column 'utilization_percent' of the table 'resource_utilization' is out of range; "
+            "got 140; allowed: a finite number from 0 to 100. It holds: share in use, 0 to 100."
+        ),
     ),
     (
         performance,
         {"value": float("nan")},
-        "the column 'value' of the table 'system_performance' is not finite; got nan; "
-        "allowed: a finite number. Record no such row where it is not known.",
+        (
+            "the column 'value' of the table 'system_performance' is not finite; got nan; "
+            "allowed: a finite number. Record no such row where it is not known."
+        ),
     ),
     (
         learning,
         {"accuracy": float("inf")},
-        "the column 'accuracy' of the table 'learning_effectiveness' is not finite; got inf; "
-        "allowed: a finite number from 0 to 1, or None. Leave it out where it is not known.",
+        (
+            "the column 'accuracy' of the table 'learning_effectiveness' is not finite; got inf; "
+            "allowed: a finite number from 0 to 1, or None. Leave it out where it is not known."
+        ),
     ),
     (
         performance,
         {"value": "12"},
-        "the column 'value' of the table 'system_performance' is text; got '12'; "
-        "allowed: a finite number. Pass one number.",
+        (
+            "the column 'value' of the table 'system_performance' is text; got '12'; "
+            "allowed: a finite number. Pass one number."
+        ),
     ),
     (
         learning,
         {"sample_size": 1.5},
-        "the column 'sample_size' of the table 'learning_effectiveness' is not a whole number; "
-        "got 1.5; allowed: a whole number, 0 or more, or None. Pass int(…) of it.",
+        (
+            "the column 'sample_size' of the table 'learning_effectiveness' is not a whole number; "
+            "got 1.5; allowed: a whole number, 0 or more, or None. Pass int(…) of it."
+        ),
     ),
     (
         performance,
         {"feature": ""},
-        "the column 'feature' of the table 'system_performance' is empty; got ''; "
-        "allowed: a text of 1 to 10,000 characters. Record no such row where it is not known.",
+        (
+            "the column 'feature' of the table 'system_performance' is empty; got ''; "
+            "allowed: a text of 1 to 10,000 characters. Record no such row where it is not known."
+        ),
     ),
     (
         performance,
         {"feature": None},
-        "the column 'feature' of the table 'system_performance' is missing; "
-        "allowed: a text of 1 to 10,000 characters. Record no such row where it is not known.",
+        (
+            "the column 'feature' of the table 'system_performance' is missing; "
+            "allowed: a text of 1 to 10,000 characters. Record no such row where it is not known."
+        ),
     ),
     (
         satisfaction,
         {"user": 42},
-        "the column 'user_id' of the table 'user_satisfaction' is of type int; got 42; "
-        "allowed: a text of at most 10,000 characters, or None. "
-        "Turn it into text with str() where it comes from.",
+        (
+            "the column 'user_id' of the table 'user_satisfaction' is of type int; got 42; "
+            "allowed: a text of at most 10,000 characters, or None. "
+            "Turn it into text with str() where it comes from."
+        ),
     ),
     (
         usage,
         {"user_context": "x" * 10_001},
-        "the column 'user_context' of the table 'feature_usage' is too long; "
-        "got '10001 characters'; allowed: a text of at most 10,000 characters, or None. "
-        "Cut it, or put it into `metadata`.",
+        (
+            "the column 'user_context' of the table 'feature_usage' is too long; "
+            "got '10001 characters'; allowed: a text of at most 10,000 characters, or None. "
+            "Cut it, or put it into `metadata`."
+        ),
     ),
     (
         usage,
         {"user_context": "\ud800"},
-        "the column 'user_context' of the table 'feature_usage' cannot be written as UTF-8; "
-        "got '\\ud800'; allowed: a text of at most 10,000 characters, or None. "
-        "Decode the bytes it came from with errors='replace'.",
+        (
+            "the column 'user_context' of the table 'feature_usage' cannot be written as UTF-8; "
+            "got '\\ud800'; allowed: a text of at most 10,000 characters, or None. "
+            "Decode the bytes it came from with errors='replace'."
+        ),
     ),
     (
         usage,
         {"success": 1},
-        "the column 'success' of the table 'feature_usage' is of type int; got 1; "
-        "allowed: True, False, or None. Pass True or False.",
+        (
+            "the column 'success' of the table 'feature_usage' is of type int; got 1; "
+            "allowed: True, False, or None. Pass True or False."
+        ),
     ),
     (
         error,
         {"error_severity": "fatal"},
-        "the column 'error_severity' of the table 'errors' has a closed set of values; "
-        "got 'fatal'; allowed: critical, error, warning, info. Use one of them.",
+        (
+            "the column 'error_severity' of the table 'errors' has a closed set of values; "
+            "got 'fatal'; allowed: critical, error, warning, info. Use one of them."
+        ),
     ),
     (
         error,
         {"impact_level": "none"},
-        "the column 'impact_level' of the table 'errors' has a closed set of values; "
-        "got 'none'; allowed: high, medium, low, or None. Use one of them.",
+        (
+            "the column 'impact_level' of the table 'errors' has a closed set of values; "
+            "got 'none'; allowed: high, medium, low, or None. Use one of them."
+        ),
     ),
     (
         satisfaction,
         {"score": 7},
-        "the score is not on its scale; got 7; allowed: 0 to 1, or 1 to 5. "
-        "Say which scale it is on, for example scale='0-10'.",
+        (
+            "the score is not on its scale; got 7; allowed: 0 to 1, or 1 to 5. "
+            "Say which scale it is on, for example scale='0-10'."
+        ),
     ),
     (
         satisfaction,
         {"score": 0, "scale": "1-5"},
-        "the score is not on its scale; got 0; allowed: 1 to 5. "
-        "Record the number that was given, and nothing where there was none.",
+        (
+            "the score is not on its scale; got 0; allowed: 1 to 5. "
+            "Record the number that was given, and nothing where there was none."
+        ),
     ),
     (
         satisfaction,
         {"scale": "1-10"},
-        "there is no such scale of scores; got '1-10'; allowed: 0-1, 1-5, 0-10. "
-        "Use one of them, or leave it out for a score of 0-1 or 1-5.",
+        (
+            "there is no such scale of scores; got '1-10'; allowed: 0-1, 1-5, 0-10. "
+            "Use one of them, or leave it out for a score of 0-1 or 1-5."
+        ),
     ),
 ]
 
