@@ -115,6 +115,8 @@ def read_number(value: object) -> float | str:
 
     A number that is too large for a float is infinite. Never raises.
     """
+    if type(value) is float:
+        return value
     try:
         return _read_float(value)
     except Exception:  # noqa: BLE001 (a caller's object: whatever it raises, it is not a number)
