@@ -22,7 +22,8 @@ from tidegauge.model.tables import Table
 from tidegauge.record.cells import kind_of, read_cell
 from tidegauge.record.context import Context
 from tidegauge.record.hot import NOT_PLAIN
-from tidegauge.record.recorder import FAULTS, Recorder, metadata_json
+from tidegauge.record.metadata import metadata_json
+from tidegauge.record.recorder import FAULTS, Recorder
 
 __all__ = ["Dimensions", "Put", "RowWriter", "Values"]
 
