@@ -127,27 +127,31 @@ def _bool(table: Table, column: Column, value: object) -> bool:
 
 def _number(table: Table, column: Column, value: object) -> float | int:
     least, most = _bounds(column)
-    number: float | int
-    if column.kind == "f64":
-        read = read_number(value)
-        if isinstance(read, str):
-            raise _refused(table, column, read, got=value, fix="Pass one number.")
-        if not math.isfinite(read):
-            raise _refused(table, column, "is not finite", reason="not_finite", got=value)
-        number = most if most < read <= most * (1 + _ROUNDING) else read
-    else:
-        whole = plain(value)
-        try:
-            number = operator.index(whole)  # type: ignore[arg-type]
-        except TypeError:
-            number = math.nan
-        if is_bool(whole) or number != number:  # noqa: PLR0124  (NaN)
-            problem = "is a bool" if is_bool(whole) else "is not a whole number"
-            raise _refused(table, column, problem, got=value, fix="Pass int(…) of it.")
+    number = read_number(value)
+    if isinstance(number, str):
+        fix = "Pass one number." if column.kind == "f64" else "Pass one whole number."
+        raise _refused(table, column, number, got=value, fix=fix)
+    if column.kind != "f64" and (whole := _whole(value)) is not None:
+        number = whole
+    elif not math.isfinite(number):
+        raise _refused(table, column, "is not finite", reason="not_finite", got=value)
+    elif column.kind != "f64":
+        fix = "Pass int(…) of it."
+        raise _refused(table, column, "is not a whole number", got=value, fix=fix)
+    elif most < number <= most * (1 + _ROUNDING):
+        number = most
     if not least <= number <= most:
         fix = f"It holds: {column.description}."
         raise _refused(table, column, "is out of range", reason="out_of_range", got=value, fix=fix)
     return number
+
+
+def _whole(value: object) -> int | None:
+    """The whole number that a value is by its type; None if it is of another."""
+    try:
+        return operator.index(plain(value))  # type: ignore[arg-type]
+    except TypeError:
+        return None
 
 
 def _bounds(column: Column) -> tuple[float, float]:
