@@ -10,6 +10,7 @@ import duckdb
 
 from tidegauge.catalog import Catalog
 from tidegauge.model.tables import COMMON_COLUMNS, TABLES, ColumnKind, Table
+from tidegauge.query.computed import COMPUTED_COLUMNS
 from tidegauge.query.guard import TABLE_FUNCTIONS
 from tidegauge.query.vocabulary import METRICS_COLUMNS, metrics_table
 
@@ -61,6 +62,9 @@ and these functions:
 - Labels without a column of their own are in the map `labels`: `labels['region']` is null where a
   fact does not have the label.
 - `metadata` is JSON text: `metadata->>'git_sha'`.
+- Some tables have columns that are computed when a statement names them, and only then: `id`,
+  `timestamp` and `created_at` where the tables below say so. `id` numbers all rows by their time:
+  it reads the whole table whatever is chosen, and a late row moves the numbers of those after it.
 - A condition on `date` or `time` leaves out whole files; give one on large stores.
 - `quantile_cont(value, [0.5, 0.95, 0.99])` sorts once and is faster than three calls.
 
@@ -114,6 +118,8 @@ def _table(table: Table) -> Iterator[str]:
         null = "yes" if column.nullable else "no"
         meaning = _SHOWN.get(column.name, column.description)
         yield f"| `{column.name}` | {_TYPES[column.kind]} | {null} | {meaning} |"
+    for name, _, kind, meaning in COMPUTED_COLUMNS.get(table.name, ()):
+        yield f"| `{name}` | {kind} | no | computed where named: {meaning} |"
     yield ""
 
 

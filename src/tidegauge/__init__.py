@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tidegauge.catalog import STANDARD_METRICS as STANDARD_METRICS
     from tidegauge.features import get_advanced_metrics as get_advanced_metrics
     from tidegauge.features import get_metrics_collector as get_metrics_collector
+    from tidegauge.integrations.feature_tracking import track_feature as track_feature
     from tidegauge.integrations.predictions import MLMetrics as MLMetrics
     from tidegauge.integrations.predictions import predict_with_metrics as predict_with_metrics
     from tidegauge.integrations.predictions import record_ground_truth as record_ground_truth
@@ -77,6 +78,7 @@ __all__ = [
     "sql",
     "stats",
     "timer",
+    "track_feature",
     "track_prediction",
     "validate_metric_name",
 ]
@@ -92,6 +94,7 @@ _LATE = {
     "MLMetrics": "tidegauge.integrations.predictions",
     "predict_with_metrics": "tidegauge.integrations.predictions",
     "record_ground_truth": "tidegauge.integrations.predictions",
+    "track_feature": "tidegauge.integrations.feature_tracking",
     "track_prediction": "tidegauge.integrations.tracking",
 }
 

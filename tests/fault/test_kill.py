@@ -18,7 +18,7 @@ import pytest
 from deltalake import DeltaTable
 
 from tidegauge.journal.reader import Journal
-from tidegauge.model.tables import POINTS
+from tidegauge.model.tables import FEATURE_USAGE, POINTS
 from tidegauge.store.drain import DrainFollower
 from tidegauge.store.store import Store
 
@@ -101,8 +101,8 @@ def test_every_call_that_returned_is_found_once(case: str, tmp_path: Path) -> No
     assert follower.is_caught_up()
     stored = stored_counts(store)
     in_flight = processes * threads
-    for way in ("handle", "name", "batch", "twin"):
-        found = of_way(stored, way)
+    for way in ("handle", "name", "batch", "twin", "use"):
+        found = uses(store) if way == "use" else of_way(stored, way)
         assert not acknowledged - found, f"{way}: lost"
         extra = found - acknowledged
         assert sum(extra.values()) <= in_flight, f"{way}: doubled or made up"
@@ -124,6 +124,16 @@ def stored_counts(store: Path) -> Counter[tuple[str, int, int]]:
         counts[way, int(thread), int(value)] += 1
     assert of_way(counts, "batch") == of_way(counts, "twin")
     return counts
+
+
+def uses(store: Path) -> Counter[tuple[int, int]]:
+    """How often each thread and value was recorded as the use of a feature."""
+    table = DeltaTable(store / "tables" / FEATURE_USAGE.name).to_pyarrow_table(
+        columns=["feature", "duration_ms", "success"]
+    )
+    rows = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+    assert all(success is (value % 2 == 0) for _, value, success in rows)
+    return Counter((int(thread), int(value)) for thread, value, _ in rows)
 
 
 def of_way(counts: Counter[tuple[str, int, int]], way: str) -> Counter[tuple[int, int]]:

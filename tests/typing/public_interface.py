@@ -40,6 +40,21 @@ def keeps_the_types_of_what_it_wraps() -> None:
     predict("features")  # type: ignore[arg-type]
 
 
+@tg.track_feature("learning-engine", "recognize", severity="warning", impact_level="low")
+async def recognize(data: bytes) -> str:
+    async with tg.track_feature("learning-engine", "decode") as use:
+        use.user, use.success = "u1", None
+        use.recovered(ValueError(), severity="fatal")  # type: ignore[arg-type]
+    return data.decode()
+
+
+async def keeps_what_is_awaited() -> None:
+    assert_type(await recognize(b""), str)
+    await recognize("")  # type: ignore[arg-type]
+    tg.track_feature("learning-engine")  # type: ignore[call-arg]
+    tg.track_feature("learning-engine", "a", severity="fatal")  # type: ignore[arg-type]
+
+
 def names_are_text(logger: MetricLogger, spec: MetricSpec) -> None:
     assert_type(spec.name, str)
     assert_type(tg.validate_metric_name("usage:reply_rate"), bool)

@@ -18,6 +18,7 @@ from tidegauge.catalog import (
     check_step,
     check_value,
 )
+from tidegauge.catalog.validation import read_number
 from tidegauge.model.spec import LabelSpec, MetricSpec
 
 OPEN = MetricSpec(name="custom:x", description="x")
@@ -101,7 +102,7 @@ def test_numbers(value: object, number: float) -> None:
     """Every kind of real number of one element is accepted, and comes out as a plain float."""
     checked = check_value(OPEN, value)
     assert type(checked) is float
-    assert checked == number
+    assert checked == read_number(value) == number
 
 
 @pytest.mark.parametrize(
@@ -142,6 +143,7 @@ def test_what_is_no_number(value: object, problem: str) -> None:
     assert caught.value.reason == "bad_value"
     assert caught.value.what == f"value of metric 'custom:x' {problem}"
     assert caught.value.allowed == NUMBERS
+    assert read_number(value) == problem
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,18 @@ def test_the_order_of_columns_is_that_of_the_first_release() -> None:
         "predictions": "endpoint prediction prediction_text confidence latency_s feature_count "
         "batch_size status error_type prediction_id trace_id prefix",
         "ground_truths": "prediction_id truth truth_text",
+        "system_performance": "feature metric_category metric_name value unit context",
+        "user_satisfaction": "feature satisfaction_type score feedback interaction_id scale "
+        "normalized_score rating user_id",
+        "feature_usage": "feature action duration_ms success error_type user_context user_id",
+        "learning_effectiveness": "feature learning_type accuracy confidence sample_size "
+        "improvement_rate",
+        "optimization_impact": "feature optimization_id impact_category before_value after_value "
+        "user_impact_score relative_change",
+        "resource_utilization": "resource_type resource_name utilization_percent allocated used "
+        "unit feature",
+        "errors": "feature error_type error_severity error_message recovery_attempted "
+        "recovery_successful impact_level user_id",
     }
     for table, names in known.items():
         first = names.split()

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
-from typing import cast
+from numbers import Integral
 
 import msgspec
 
+from tidegauge.catalog.validation import read_number
 from tidegauge.model.errors import MetricValidationError
 
 __all__ = ["SCALES", "Scale", "Scored", "read_score"]
+
+# As far as 32 bits may take a score beyond the best of its scale.
+_ROUNDING = 1e-6
 
 
 class Scale(msgspec.Struct, frozen=True):
@@ -64,37 +67,56 @@ def read_score(score: object, scale: str | None = None) -> Scored:
     """Check a score and find out what it is worth.
 
     Args:
-        score: The score.
+        score: The score: any number that a metric's value may be, see
+            `tidegauge.catalog.validation.check_value`. One that rounding took beyond the best of
+            its scale is the best.
         scale: The name of its scale. If it is not given, a number above 1 is on 1-5; so is the
             whole number 1, while 1.0 is the best of 0-1.
 
     Raises:
-        MetricValidationError: The scale does not exist, or the score is not on it.
+        MetricValidationError: The scale does not exist, or the score is no number (reason
+            `bad_value`), not finite (`not_finite`) or not on its scale (`out_of_range`).
     """
-    if scale is not None and scale not in SCALES:
+    if scale is not None and str(scale) not in SCALES:
         raise MetricValidationError(
-            "there is no such scale", reason="bad_value", got=scale, allowed=", ".join(SCALES)
+            "there is no such scale of scores",
+            reason="bad_value",
+            got=scale,
+            allowed=", ".join(SCALES),
+            fix="Use one of them, or leave it out for a score of 0-1 or 1-5.",
         )
-    item = getattr(score, "item", None)
-    number = item() if callable(item) else score
-    if isinstance(number, bool) or not isinstance(number, Real):
-        raise _off_scale(score, scale)
-    value = float(cast(float, number))
-    if scale is None:
-        is_stars = value > 1 or (isinstance(number, Integral) and value == 1)
-        scale = "1-5" if is_stars else "0-1"
-    found = SCALES[scale]
-    if not found.worst <= value <= found.best:  # nor does NaN
-        raise _off_scale(score, scale)
+    value = read_number(score)
+    if isinstance(value, str):
+        raise _no_score(score, scale, value, "bad_value")
+    if not math.isfinite(value):
+        raise _no_score(score, scale, "is not finite", "not_finite")
+    name = scale
+    if name is None:
+        is_stars = value > 1 + _ROUNDING or (value == 1 and _is_whole(score))
+        name = "1-5" if is_stars else "0-1"
+    found = SCALES[name]
+    if found.best < value <= found.best * (1 + _ROUNDING):
+        value = float(found.best)
+    if not found.worst <= value <= found.best:
+        raise _no_score(score, scale, "is not on its scale", "out_of_range")
     normalized = (value - found.worst) / (found.best - found.worst)
-    return Scored(value, scale, normalized, found.rating(value))
+    return Scored(value, name, normalized, found.rating(value))
 
 
-def _off_scale(score: object, scale: str | None) -> MetricValidationError:
+def _is_whole(score: object) -> bool:
+    """Whether it is a whole number by its type, also one of NumPy's or PyTorch's."""
+    item = getattr(score, "item", None)
+    return isinstance(item() if callable(item) else score, Integral)
+
+
+def _no_score(score: object, scale: str | None, problem: str, reason: str) -> MetricValidationError:
+    chosen = SCALES.get(scale or "")
     return MetricValidationError(
-        "the score is not on its scale",
-        reason="out_of_range" if isinstance(score, int | float) else "bad_value",
-        got=score,
-        allowed="0 to 1, or 1 to 5" if scale is None else f"a number of the scale {scale}",
-        fix="Say which scale it is on, for example scale='0-10'." if scale is None else "",
+        f"the score {problem}",
+        reason=reason,
+        got="None" if score is None else score,
+        allowed="0 to 1, or 1 to 5" if chosen is None else f"{chosen.worst} to {chosen.best}",
+        fix="Say which scale it is on, for example scale='0-10'."
+        if chosen is None and reason == "out_of_range"
+        else "Record the number that was given, and nothing where there was none.",
     )

@@ -28,6 +28,7 @@ __all__ = [
     "check_unit",
     "check_value",
     "range_text",
+    "read_number",
 ]
 
 #: Steps are whole numbers of 48 bits with a sign.
@@ -107,6 +108,19 @@ def check_step(step: int) -> int:
             fix="Pass int(step)." if isinstance(step, float) else "Leave the step out.",
         )
     return number
+
+
+def read_number(value: object) -> float | str:
+    """The number that a value is, see `check_value`; or, in words, what it is instead.
+
+    A number that is too large for a float is infinite. Never raises.
+    """
+    if type(value) is float:
+        return value
+    try:
+        return _read_float(value)
+    except Exception:  # noqa: BLE001 (a caller's object: whatever it raises, it is not a number)
+        return _sized(value)
 
 
 def range_text(spec: MetricSpec) -> str:

@@ -26,6 +26,7 @@ from tidegauge.cli.output import Lines, bytes_text
 from tidegauge.cli.progress import progress
 from tidegauge.cli.session import Session
 from tidegauge.model.errors import ConfigError
+from tidegauge.model.tables import POINTS, TABLES
 
 __all__ = ["commands", "export"]
 
@@ -40,14 +41,8 @@ class Form(enum.StrEnum):
     SQLITE = "sqlite"
 
 
-class Facts(enum.StrEnum):
-    """What is exported: a table of the store."""
-
-    POINTS = "points"
-    INTERVALS = "intervals"
-    REQUESTS = "requests"
-    PREDICTIONS = "predictions"
-    GROUND_TRUTHS = "ground_truths"
+#: What is exported: a table of the store.
+Facts = enum.StrEnum("Facts", {name.upper(): name for name in TABLES})  # type: ignore[misc]
 
 
 @commands.add(
@@ -72,7 +67,9 @@ def export(
         Form | None,
         typer.Option("--format", "-f", help="The format, if the file's name does not tell it."),
     ] = None,
-    table: Annotated[Facts, typer.Option(help="Which table.")] = (Facts.POINTS),
+    table: Annotated[
+        Facts, typer.Option(metavar="TABLE", help=f"Which table: {', '.join(TABLES)}.")
+    ] = Facts(POINTS.name),
     metric: Annotated[
         list[str] | None,
         typer.Option(

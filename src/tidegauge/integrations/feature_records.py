@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import math
 from collections.abc import Mapping
 
 from tidegauge.catalog.scales import read_score
+from tidegauge.catalog.validation import read_number
 from tidegauge.model.errors import MetricValidationError
 from tidegauge.model.tables import (
     ERRORS,
@@ -19,6 +20,7 @@ from tidegauge.model.tables import (
     Table,
 )
 from tidegauge.model.times import TimeLike, parse_time_ns
+from tidegauge.record.cells import plain, shortened
 from tidegauge.record.front import recorder
 from tidegauge.record.recorder import FAULTS
 from tidegauge.record.rows import RowWriter, Values
@@ -38,6 +40,7 @@ class _Rows:
     def record(self, values: Values, time: TimeLike | None, metadata: Metadata | None) -> None:
         """Record a row that may have happened at another time than now."""
         try:
+            recorder.get_ready()  # so that the mode is known to whoever refuses
             time_ns = None if time is None else parse_time_ns(time)
         except FAULTS as error:
             self.refuse(error)
@@ -68,9 +71,13 @@ class FeatureRecords:
     - `time` is when it happened, if not now: a datetime, ISO 8601 text, or seconds since 1970.
       A fact may come late; statistics and daily aggregates take it in where it belongs.
     - Labels in force (`tidegauge.context(product="search")`) are recorded with it.
-    - They raise `MetricValidationError` in strict mode if something does not fit: a severity, level
-      or score that does not exist, a negative duration, a percentage above 100, a number that is
-      not finite. In lenient mode the row is dropped, counted by reason and logged instead.
+    - Numbers and bools may be NumPy's or PyTorch's. A bool is no number.
+    - A text has at most 10,000 characters, and what must be given at least one. Feedback and the
+      message of an error are cut to that, and then end in "…".
+    - They raise `MetricValidationError` in strict mode if something does not fit: an empty name, a
+      severity, level or score that does not exist, a negative duration, a percentage above 100, a
+      number that is not finite. In lenient mode the row is dropped, counted by reason and logged
+      instead.
     """
 
     def record_performance_metric(
@@ -131,10 +138,9 @@ class FeatureRecords:
             time: When it was said, if not now.
         """
         try:
-            scored = read_score(score, scale)
             recorder.get_ready()
-            privacy = recorder.privacy
-            feedback, user = privacy.text(feedback), privacy.user(user)
+            scored = read_score(score, scale)
+            feedback, user = _free_text(feedback), recorder.privacy.user(user)
         except FAULTS as error:
             _satisfaction.refuse(error)
             return
@@ -240,14 +246,12 @@ class FeatureRecords:
             impact_category: `task_completion_time`, `resource_usage`, `accuracy`,
                 `user_experience`, or another.
             before_value: The value before.
-            after_value: The value after, in the same unit.
+            after_value: The value after, in the same unit. The change relative to the value before
+                is recorded with it, if there is one.
             user_impact_score: Impact on users, 0 to 1.
             metadata: Whatever else is known.
             time: When it was measured, if not now.
         """
-        change = None
-        with contextlib.suppress(*FAULTS):  # recording says what is wrong with the values
-            change = float((after_value - before_value) / abs(before_value))
         values = (
             feature,
             optimization_id,
@@ -255,7 +259,7 @@ class FeatureRecords:
             before_value,
             after_value,
             user_impact_score,
-            change,
+            _relative_change(before_value, after_value),
         )
         _impact.record(values, time, metadata)
 
@@ -317,11 +321,13 @@ class FeatureRecords:
             time: When it happened, if not now.
         """
         try:
-            if recovery_successful and not recovery_attempted:
-                raise _no_attempt()
             recorder.get_ready()
-            privacy = recorder.privacy
-            error_message, user = privacy.text(error_message), privacy.user(user)
+            attempted, successful = plain(recovery_attempted), plain(recovery_successful)
+            if attempted is False:
+                if successful is True:
+                    raise _no_attempt()
+                successful = None if successful is False else successful
+            error_message, user = _free_text(error_message), recorder.privacy.user(user)
         except FAULTS as error:
             _error.refuse(error)
             return
@@ -330,12 +336,27 @@ class FeatureRecords:
             error_type,
             error_severity,
             error_message,
-            recovery_attempted,
-            recovery_successful if recovery_attempted else None,
+            attempted,
+            successful,
             impact_level,
             user,
         )
         _error.record(values, time, metadata)
+
+
+def _free_text(text: str | None) -> str | None:
+    """What may be kept of what somebody wrote; that it is long must not cost the fact."""
+    kept = recorder.privacy.text(text)
+    return shortened(kept) if isinstance(kept, str) else kept
+
+
+def _relative_change(before: object, after: object) -> float | None:
+    """Change by the absolute value before; None if that is 0 or either is no number."""
+    first, second = read_number(before), read_number(after)
+    if isinstance(first, str) or isinstance(second, str) or not first:
+        return None  # recording says what is wrong with a value
+    change = (second - first) / abs(first)
+    return change if math.isfinite(change) else None
 
 
 def _no_attempt() -> MetricValidationError:
@@ -343,5 +364,6 @@ def _no_attempt() -> MetricValidationError:
         "a recovery was successful that was never tried",
         reason="bad_value",
         got="recovery_attempted=False, recovery_successful=True",
-        allowed="recovery_attempted=True with it",
+        allowed="recovery_successful with recovery_attempted=True",
+        fix="Pass recovery_attempted=True as well.",
     )

@@ -9,6 +9,9 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from tidegauge.integrations.feature_records import FeatureRecords
+from tidegauge.model.tables import FEATURE_USAGE
+from tidegauge.record.front import recorder
+from tidegauge.record.recorder import FAULTS, Rules
 from tidegauge.record.wrapping import End, wrapped
 
 __all__ = ["FeatureUse", "track_feature"]
@@ -25,14 +28,19 @@ class track_feature:  # noqa: N801  (used like a function)
     """Record every run of a block, or every call of a function, as a use of a feature.
 
     A row of `feature_usage` tells how long it took and whether it worked. An exception makes that
-    `success=False`, adds a row of `errors`, and passes on. What was recovered from inside the block
-    is told by `FeatureUse.recovered`.
+    `success=False`, adds a row of `errors`, and passes on unchanged; so it does if recording it is
+    refused, in strict mode too. What was recovered from inside the block is told by
+    `FeatureUse.recovered`. Of blocks within each other every one records what passes through it.
 
     As a context manager (`with` or `async with`) it yields a `FeatureUse`. As a decorator it works
-    on plain functions, coroutine functions and generators. What ends a program or a task
-    (`KeyboardInterrupt`, `SystemExit`, `CancelledError`) is no error of the feature: such a use is
-    recorded with `success=None`. One object may decorate many functions; as a context manager it is
-    used by one thread or task at a time, nested as deep as one likes.
+    on functions, methods, coroutine functions and generators, above or below `staticmethod` and
+    `classmethod`. What ends a program or a task (`KeyboardInterrupt`, `SystemExit`,
+    `CancelledError`) is no error of the feature: such a use is recorded with `success=None`. A
+    generator that is closed before its end was used with success.
+
+    One object may decorate many functions; as a context manager it is used by one thread or task at
+    a time, nested as deep as one likes. Making one checks nothing and starts nothing, so it may be
+    done before `tidegauge.configure`.
 
     Args:
         feature: The part of the product.
@@ -106,18 +114,27 @@ class track_feature:  # noqa: N801  (used like a function)
 
 
 class FeatureUse:
-    """One use of a feature, while it lasts. Used by one thread or task."""
+    """One use of a feature, while it lasts. Used by one thread or task.
+
+    Attributes:
+        success: What to record of it if the block ends without an exception; may be changed.
+        error_type: The class of the error, where `success` is set to False; may be changed.
+        user: Who it was, where that is known only inside the block; may be changed.
+        user_context: The situation of the user; may be changed.
+        metadata: Whatever else is known; may be replaced.
+    """
 
     __slots__ = (
         "_action",
         "_feature",
         "_impact_level",
-        "_metadata",
+        "_recorded",
         "_severity",
-        "_user",
-        "_user_context",
         "error_type",
+        "metadata",
         "success",
+        "user",
+        "user_context",
     )
 
     def __init__(
@@ -132,15 +149,14 @@ class FeatureUse:
     ) -> None:
         self._feature = feature
         self._action = action
-        self._user = user
-        self._user_context = user_context
         self._severity = severity
         self._impact_level = impact_level
-        self._metadata = metadata
-        #: What to record of it if the block ends without an exception; may be changed.
+        self._recorded: BaseException | None = None  # which may be raised on from the block
         self.success: bool | None = True
-        #: The class of the error, where `success` is set to False; may be changed.
         self.error_type: str | None = None
+        self.user = user
+        self.user_context = user_context
+        self.metadata = metadata
 
     def recovered(
         self,
@@ -187,11 +203,11 @@ class FeatureUse:
         return type(self)(
             self._feature,
             self._action,
-            self._user,
-            self._user_context,
+            self.user,
+            self.user_context,
             self._severity,
             self._impact_level,
-            self._metadata,
+            self.metadata,
         )
 
     def begin(self) -> End:
@@ -200,22 +216,29 @@ class FeatureUse:
 
         def end(error: BaseException | None) -> None:
             duration_ms = (perf_counter() - started) * 1000
+            recorded, self._recorded = self._recorded, None  # it refers to the block's frame
             if isinstance(error, Exception):
-                self.failed(error)
-            elif error is not None:
+                if error is not recorded:
+                    _after(error, lambda: self.failed(error))
+                self._recorded = None
+                self.success, self.error_type = False, type(error).__name__
+            elif error is not None and not isinstance(error, GeneratorExit):
                 self.success, self.error_type = None, type(error).__name__
-            _records.record_feature_usage(
-                self._feature,
-                self._action,
-                duration_ms,
-                self.success,
-                self.error_type,
-                self._user_context,
-                self._metadata,
-                user=self._user,
-            )
+            _after(error, lambda: self._record(duration_ms))
 
         return end
+
+    def _record(self, duration_ms: float) -> None:
+        _records.record_feature_usage(
+            self._feature,
+            self._action,
+            duration_ms,
+            self.success,
+            self.error_type,
+            self.user_context,
+            self.metadata,
+            user=self.user,
+        )
 
     def _record_error(
         self,
@@ -226,6 +249,7 @@ class FeatureUse:
         attempted: bool,
         successful: bool | None,
     ) -> None:
+        self._recorded = error
         _records.record_error(
             self._feature,
             type(error).__name__,
@@ -234,9 +258,19 @@ class FeatureUse:
             attempted,
             successful,
             impact_level or self._impact_level,
-            self._metadata,
-            user=self._user,
+            self.metadata,
+            user=self.user,
         )
+
+
+def _after(error: BaseException | None, record: Callable[[], None]) -> None:
+    """Record; what is refused after an error of the program does not take the error's place."""
+    try:
+        record()
+    except FAULTS as fault:
+        if error is None:
+            raise
+        recorder.refuse(fault, FEATURE_USAGE.name, rules=Rules(raises=False))
 
 
 def _message(error: BaseException) -> str | None:

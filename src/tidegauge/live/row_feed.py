@@ -139,7 +139,8 @@ class RowFeed:
             labels = {
                 label: _label(value)
                 for label, column in derived.labels.items()
-                if (value := given.get(column)) is not None
+                # An empty label is the same as none to Prometheus.
+                if (value := given.get(column)) not in (None, "")
             }
             if prefix is not None and derived.suffix is not None:
                 name = f"{prefix}_{derived.suffix}"

@@ -7,13 +7,14 @@ import os
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import duckdb
 import pyarrow as pa
 
 from tidegauge.model.tables import TABLES
 from tidegauge.model.times import TimeRange
+from tidegauge.query.computed import computed_sql
 from tidegauge.query.errors import readable_errors
 from tidegauge.query.sql import text
 from tidegauge.store.schema import arrow_schema
@@ -71,6 +72,7 @@ class Engine:
         time_range: TimeRange | None = None,
         *,
         canonical: str | None = None,
+        named: Collection[str] = (),
     ) -> None:
         """Give a connection a view of each table as it is now.
 
@@ -80,21 +82,25 @@ class Engine:
             time_range: Leave out files and journals that have nothing in this range; rows outside
                 it may still be there.
             canonical: SQL over `metric` that replaces it in the views.
+            named: Names of columns; the views have those of `COMPUTED_COLUMNS` among them.
 
         Raises:
             StoreError: The store cannot be read.
         """
         for name in tables:
             taken = snapshot(self._store, name, time_range)
+            shown = "*"
+            if canonical is not None and "metric" in taken.tail.column_names:
+                shown = f"* REPLACE ({canonical} AS metric)"
+            shown += computed_sql(name, named)
+            is_plain = shown == "*"
             with readable_errors(name):  # DuckDB looks into the first file
-                is_plain = canonical is None or "metric" not in taken.tail.column_names
                 taken.register(connection, name if is_plain else _STORED.format(name))
-            if is_plain:
-                continue
-            connection.execute(
-                f"CREATE OR REPLACE TEMPORARY VIEW {name} AS "
-                f"SELECT * REPLACE ({canonical} AS metric) FROM {_STORED.format(name)}"
-            )
+            if not is_plain:
+                connection.execute(
+                    f"CREATE OR REPLACE TEMPORARY VIEW {name} AS "
+                    f"SELECT {shown} FROM {_STORED.format(name)}"
+                )
 
     def outline(self, connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> None:
         """Give a connection empty tables with the columns of the store's, to be described."""

@@ -59,11 +59,13 @@ class Statement(msgspec.Struct, frozen=True):
     Attributes:
         sql: Its text.
         tables: Names it reads from, lower case: views, and names of its own WITH clause.
+        columns: Names of columns that it uses, lower case; what `*` stands for is not among them.
         lists_tables: Whether it asks what tables there are.
     """
 
     sql: str
     tables: frozenset[str]
+    columns: frozenset[str]
     lists_tables: bool
 
 
@@ -99,13 +101,15 @@ def check_read_only(connection: duckdb.DuckDBPyConnection, sql: str) -> Statemen
     if kind != "SELECT":
         raise _more_than_reading(sql, kind.replace("_", " "))
     tree = _tree(connection, sql)
-    tables, lists_tables = set(), False
+    tables, columns, lists_tables = set(), set[str](), False
     for node in _nodes(tree):
         _check_node(sql, node)
         if node.get("type") == "BASE_TABLE":
             tables.add(str(node["table_name"]).lower())
+        for names in (node.get("column_names"), node.get("using_columns")):
+            columns.update(str(name).lower() for name in names or ())
         lists_tables |= _lists_tables(node)
-    return Statement(sql, frozenset(tables), lists_tables)
+    return Statement(sql, frozenset(tables), frozenset(columns), lists_tables)
 
 
 def _tree(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:

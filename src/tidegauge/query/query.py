@@ -241,7 +241,9 @@ class Query:
         connection = self._engine.connect()
         statement = check_read_only(connection, query)
         named = [name for name in TABLES if name in statement.tables]
-        self._engine.view(connection, named, canonical=self._vocabulary.canonical)
+        self._engine.view(
+            connection, named, canonical=self._vocabulary.canonical, named=statement.columns
+        )
         if statement.lists_tables:
             self._engine.outline(connection, [name for name in TABLES if name not in named])
         values = list(params) if isinstance(params, Sequence) else params

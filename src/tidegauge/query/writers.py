@@ -38,6 +38,7 @@ EXPORT_FORMATS: dict[str, ExportFormat] = {
 _ROW_GROUP_ROWS = 122_880
 _SQLITE_TYPES = (
     (pa.types.is_integer, "INTEGER"),
+    (pa.types.is_boolean, "INTEGER"),
     (pa.types.is_floating, "REAL"),
 )
 

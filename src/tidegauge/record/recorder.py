@@ -28,9 +28,10 @@ from tidegauge.model.times import TimeLike, parse_time_ns
 from tidegauge.record.context import Context, current
 from tidegauge.record.declared import Declared
 from tidegauge.record.hot import Caches, Hot, compile_hot
+from tidegauge.record.metadata import metadata_json, not_a_dict
 from tidegauge.record.privacy import KEEP_ALL, Privacy
 
-__all__ = ["BY_MODE", "FAULTS", "Recorder", "Rules", "bounds", "metadata_json"]
+__all__ = ["BY_MODE", "FAULTS", "Recorder", "Rules", "bounds"]
 
 #: What may go wrong with a fact without hurting the program. Not every exception: one of the
 #: program's own, which a signal handler raises in the middle of a call, is for the program.
@@ -455,43 +456,4 @@ def _pairs(metrics: object) -> list[tuple[str, object]]:
         return list(metrics.items())
     if isinstance(metrics, list) and all(isinstance(each, tuple) for each in metrics):
         return metrics
-    raise _not_a_dict("metrics", metrics, reason="bad_value")
-
-
-def metadata_json(metadata: Mapping[str, object]) -> str:
-    """The JSON text of metadata.
-
-    Raises:
-        MetricValidationError: They are not a dict, or cannot be written as JSON.
-    """
-    if not isinstance(metadata, Mapping):
-        raise _not_a_dict("metadata", metadata, reason="bad_metadata")
-    try:
-        return _encode(dict(metadata)).decode()
-    except (TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise MetricValidationError(
-            f"metadata cannot be written as JSON ({error})",
-            reason="bad_metadata",
-            got=metadata,
-            allowed="a dict of texts, numbers, dates, lists and dicts",
-            fix="Turn the value in question into text.",
-        ) from error
-
-
-def _plain(value: object) -> object:
-    """What JSON can carry of a value that it does not know: numbers of arrays, or its text."""
-    tolist = getattr(value, "tolist", None)  # NumPy and PyTorch
-    return tolist() if callable(tolist) else str(value)
-
-
-def _not_a_dict(what: str, got: object, *, reason: str) -> MetricValidationError:
-    return MetricValidationError(
-        f"{what} are not a dict" if what.endswith("s") else f"{what} is not a dict",
-        reason=reason,
-        got="None" if got is None else got,
-        allowed="a dict from name to value",
-        fix="Give the names as keys.",
-    )
-
-
-_encode = msgspec.json.Encoder(enc_hook=_plain).encode
+    raise not_a_dict("metrics", metrics, reason="bad_value")

@@ -62,7 +62,7 @@ def _plain(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
         # Not whatever can be awaited: a wrapper would hide what else the object can do.
         if inspect.iscoroutine(result):
             return _awaited(result, end)
-        if inspect.isawaitable(result) and hasattr(result, "add_done_callback"):
+        if getattr(type(result), "_asyncio_future_blocking", None) is not None:
             result.add_done_callback(lambda future: end(_error_of(future)))
         else:
             end(None)
@@ -84,7 +84,14 @@ async def _awaited(coroutine: Any, end: End) -> Any:
 def _coroutine(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
-        return await _awaited(function(*args, **kwargs), begin())
+        end = begin()
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as error:
+            end(error)
+            raise
+        end(None)
+        return result
 
     return call
 
@@ -136,7 +143,9 @@ def _error_of(future: Any) -> BaseException | None:
         import asyncio  # loaded by whoever made the future
 
         return asyncio.CancelledError()
-    error: BaseException | None = future.exception()
+    # Not `exception()`: that counts as having been told of it, and asyncio would not complain any
+    # more of an error that the program never asks for.
+    error: BaseException | None = getattr(future, "_exception", None)
     return error
 
 

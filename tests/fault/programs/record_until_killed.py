@@ -3,8 +3,9 @@
 
 Arguments: store, file of acknowledgements, number of threads, settings as JSON. Thread `t` records
 the values 0, 1, 2, … of the metrics custom:handle_t, custom:name_t, custom:batch_t (and its twin),
-custom:metadata_t in turn; the acknowledged count per thread is the last number that was recorded in
-all four ways, stored in a mapped file after the last of the four calls has returned.
+custom:metadata_t in turn, and as the duration of a use of the feature t, a success if it is even;
+the acknowledged count per thread is the last number that was recorded in all ways, stored in a
+mapped file after the last of the calls has returned.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import threading
 
 import tidegauge as tg
+from tidegauge.integrations.feature_records import FeatureRecords
 
 COUNT = struct.Struct("<Q")
 
@@ -23,11 +25,13 @@ COUNT = struct.Struct("<Q")
 def record(thread: int, acknowledged: mmap.mmap) -> None:
     """Record for ever."""
     handle = tg.metric(f"custom:handle_{thread}")
+    features = FeatureRecords()
     value = 0
     while True:
         handle.record(value)
         tg.log_metric(f"custom:name_{thread}", value, step=value, model="m")
         tg.log_metrics({f"custom:batch_{thread}": value, f"custom:twin_{thread}": value})
+        features.record_feature_usage(str(thread), "use", value, value % 2 == 0)
         if value % 10 == 0:
             tg.log_metric_with_metadata(f"custom:metadata_{thread}", value, {"n": value})
         value += 1

@@ -65,6 +65,13 @@ class Cli:
             writer.put_point(SeriesKey.of(metric, labels), value, time_ns=time_ns)
         writer.close()
 
+    def record_row(self, table: str, columns: dict[str, object], at: str) -> None:
+        """Put a row of a table that is of no metric into the journal."""
+        writer = JournalWriter(self.store / "journal")
+        given = {name: value for name, value in columns.items() if value is not None}
+        writer.put_event(table, SeriesKey("", (), ()), parse_time_ns(at), given)
+        writer.close()
+
     def record_interval(self, metric: str, *values: float, at: str, **labels: str) -> None:
         """Put the summary of ten seconds into the journal."""
         writer, total = JournalWriter(self.store / "journal"), Accumulator()

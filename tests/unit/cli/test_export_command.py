@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tidegauge.model.tables import TABLES
+
 DAY_1, DAY_2 = "2026-01-01T12:00:00.123456Z", "2026-01-02T12:00:00Z"
 HEADER = (
     '"time","metric","value","step","service","model","model_version","experiment","run_id",'
@@ -104,6 +106,43 @@ def test_intervals_are_exported_with_their_histograms(filled: Any) -> None:
     assert (columns['"count"'], columns['"sum"']) == ("2", "3")
     filled("export", "out.parquet", "--table", "intervals")
     assert sum(pq.read_table("out.parquet")["positive_counts"].to_pylist()[0]) == 2
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_table_can_be_exported(filled: Any, table: str) -> None:
+    """Whatever its columns are, and also if nothing is in it."""
+    for file in ("out.csv", "out.parquet"):
+        done = filled("export", file, "--table", table, "--json")
+        assert done.code == 0, done.err
+        assert done.json["rows"] == {"points": 3, "intervals": 1}.get(table, 0)
+
+
+@pytest.mark.parametrize("drained", [True, False])
+def test_bools_are_what_each_format_has_for_them(filled: Any, *, drained: bool) -> None:
+    """From the journal and from the tables; empty is empty."""
+    for success in (True, False, None):
+        row = {"feature": "f", "action": "a", "duration_ms": 1.5, "success": success}
+        filled.record_row("feature_usage", row, at=DAY_2)
+    if drained:
+        filled("drain")
+    for file in ("out.csv", "out.parquet", "out.sqlite"):
+        assert filled("export", file, "--table", "feature_usage").code == 0
+    header, *rows = Path("out.csv").read_text().splitlines()
+    at = header.split(",").index('"success"')
+    assert [row.split(",")[at] for row in rows] == ["true", "false", ""]
+    column = pq.read_table("out.parquet")["success"]
+    assert (column.type, column.to_pylist()) == (pa.bool_(), [True, False, None])
+    connection = sqlite3.connect("out.sqlite")
+    found = connection.execute("select success from feature_usage").fetchall()
+    connection.close()
+    assert found == [(1,), (0,), (None,)]
+
+
+def test_a_table_that_does_not_exist_is_a_usage_error(filled: Any) -> None:
+    """With the names of those that do."""
+    done = filled("export", "out.csv", "--table", "tables")
+    assert done.code == 2
+    assert "daily_aggregates" in done.err
 
 
 def test_a_file_that_is_there_is_replaced_only_by_force(filled: Any) -> None:

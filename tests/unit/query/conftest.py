@@ -25,13 +25,14 @@ class Facts:
         store: The store.
         clock: What `hours` counts back from: noon of 2026-01-01.
         query: Asks the store, with the built-in catalogue.
+        writer: Writes what is not of a metric.
     """
 
     def __init__(self, directory: Path) -> None:
         self.store = Store(directory)
         self.clock = FakeClock(parse_time_ns("2026-01-01T12:00:00Z"))
         self.query = Query(self.store, builtin_catalog(), self.clock)
-        self._writer = JournalWriter(self.store.root / "journal")
+        self.writer = JournalWriter(self.store.root / "journal")
 
     def record(
         self,
@@ -47,7 +48,7 @@ class Facts:
         start_ns = parse_time_ns(at)
         for index, value in enumerate(values):
             time_ns = start_ns + round(index * every_s * 1e9)
-            self._writer.put_point(key, value, time_ns=time_ns, step=step)
+            self.writer.put_point(key, value, time_ns=time_ns, step=step)
 
     def interval(
         self, metric: str, *values: float, at: TimeLike = "2026-01-01T11:00:00Z", **labels: str
@@ -55,7 +56,7 @@ class Facts:
         """Write the summary of ten seconds."""
         total = Accumulator()
         total.add_many(values)
-        self._writer.put_event(
+        self.writer.put_event(
             "intervals", SeriesKey.of(metric, labels), parse_time_ns(at), total.columns(10.0)
         )
 

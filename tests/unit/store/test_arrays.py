@@ -23,6 +23,9 @@ MAP = pa.map_(pa.string(), pa.string())
         ([1.5, None, 2], pa.float64()),
         ([1, None, -(2**63)], pa.int64()),
         ([1, None], pa.int32()),
+        ([True, None, False, *[True] * 9], pa.bool_()),
+        ([False, True], pa.bool_()),
+        ([None, None], pa.bool_()),
         ([[1, 2], [], [3]], pa.list_(pa.int64())),
         ([[("a", "1"), ("b", "2")], []], MAP),
         ([None, None], pa.string()),
@@ -39,6 +42,8 @@ def test_a_list_becomes_what_pyarrow_makes_of_it(values: list[Any], kind: pa.Dat
     [
         ("1", pa.float64()),
         (True, pa.float64()),
+        (1, pa.bool_()),
+        ("true", pa.bool_()),
         (1.0, pa.int64()),
         (2**63, pa.int64()),
         (2**31, pa.int32()),
