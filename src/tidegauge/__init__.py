@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from tidegauge.integrations.predictions import predict_with_metrics as predict_with_metrics
     from tidegauge.integrations.predictions import record_ground_truth as record_ground_truth
     from tidegauge.integrations.tracking import track_prediction as track_prediction
+    from tidegauge.sqlite import export_sqlite as export_sqlite
+    from tidegauge.sqlite import import_sqlite as import_sqlite
 
 __all__ = [
     "METRIC_NAME_PATTERN",
@@ -54,9 +56,11 @@ __all__ = [
     "compare",
     "configure",
     "context",
+    "export_sqlite",
     "flush",
     "format_metric_name",
     "history",
+    "import_sqlite",
     "log_metric",
     "log_metric_with_metadata",
     "log_metrics",
@@ -87,6 +91,8 @@ _LATE = {
     "predict_with_metrics": "tidegauge.integrations.predictions",
     "record_ground_truth": "tidegauge.integrations.predictions",
     "track_prediction": "tidegauge.integrations.tracking",
+    "export_sqlite": "tidegauge.sqlite",
+    "import_sqlite": "tidegauge.sqlite",
 }
 
 

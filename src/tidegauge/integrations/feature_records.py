@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 
+from tidegauge.catalog.derived_columns import check_recovery, relative_change
 from tidegauge.catalog.scales import read_score
-from tidegauge.model.errors import MetricValidationError
 from tidegauge.model.tables import (
     ERRORS,
     FEATURE_USAGE,
@@ -245,9 +244,6 @@ class FeatureRecords:
             metadata: Whatever else is known.
             time: When it was measured, if not now.
         """
-        change = None
-        with contextlib.suppress(*FAULTS):  # recording says what is wrong with the values
-            change = float((after_value - before_value) / abs(before_value))
         values = (
             feature,
             optimization_id,
@@ -255,7 +251,7 @@ class FeatureRecords:
             before_value,
             after_value,
             user_impact_score,
-            change,
+            relative_change(before_value, after_value),
         )
         _impact.record(values, time, metadata)
 
@@ -317,8 +313,7 @@ class FeatureRecords:
             time: When it happened, if not now.
         """
         try:
-            if recovery_successful and not recovery_attempted:
-                raise _no_attempt()
+            check_recovery(recovery_attempted, recovery_successful)
             recorder.get_ready()
             privacy = recorder.privacy
             error_message, user = privacy.text(error_message), privacy.user(user)
@@ -336,12 +331,3 @@ class FeatureRecords:
             user,
         )
         _error.record(values, time, metadata)
-
-
-def _no_attempt() -> MetricValidationError:
-    return MetricValidationError(
-        "a recovery was successful that was never tried",
-        reason="bad_value",
-        got="recovery_attempted=False, recovery_successful=True",
-        allowed="recovery_attempted=True with it",
-    )

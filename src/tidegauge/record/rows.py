@@ -121,11 +121,10 @@ class RowWriter:
         recorder, writer = self._recorder, self._recorder.writer
         try:
             recorder.get_ready()
-            pairs = zip(self._table.columns, values, strict=True)
-            values = tuple(_fitted(column, value) for column, value in pairs)
+            values = self._fitted(values)
             context = recorder.context()
             time_ns = recorder.now_ns() if time_ns is None else time_ns
-            key = self._key(context, labels)
+            key = self.key(labels, context)
             self._check_values(values)
             text = metadata_json(metadata) if metadata else None
             with writer.lock:
@@ -142,11 +141,30 @@ class RowWriter:
             return False
         return True
 
-    def _key(self, context: object, labels: Dimensions) -> SeriesKey:
+    def checked(self, values: Values) -> Values:
+        """The values of a row as they are recorded.
+
+        Raises:
+            MetricValidationError: They do not fit the table.
+        """
+        values = self._fitted(values)
+        self._check_values(values)
+        return values
+
+    def key(self, labels: Dimensions, context: object = None) -> SeriesKey:
+        """What a row with these dimensions and labels is about.
+
+        Raises:
+            MetricValidationError: One of them is not allowed.
+        """
         inherited = context.labels if isinstance(context, Context) else {}
         merged: dict[str, object] = {**self._recorder.defaults, **inherited, **dict(labels)}
         checked = {name: check_label(self._spec, name, value) for name, value in merged.items()}
         return SeriesKey("", *split_labels(checked))
+
+    def _fitted(self, values: Values) -> Values:
+        pairs = zip(self._table.columns, values, strict=True)
+        return tuple(_fitted(column, value) for column, value in pairs)
 
     def _check_values(self, values: Values) -> None:
         for column, value in zip(self._table.columns, values, strict=False):

@@ -24,7 +24,15 @@ from tidegauge.store.files import FileList, read_file, write_file
 from tidegauge.store.schema import PARTITION, dictionary_schema
 from tidegauge.store.stored_table import StoredTable, TableView
 
-__all__ = ["MAINTENANCE", "RETIRED", "Rewritten", "drop_files", "holds_metrics", "rewrite_files"]
+__all__ = [
+    "MAINTENANCE",
+    "RETIRED",
+    "Rewritten",
+    "drop_files",
+    "holds_metrics",
+    "removals",
+    "rewrite_files",
+]
 
 #: Application transaction of every commit that removes files: how many there were.
 MAINTENANCE = "tidegauge/maintenance"
@@ -125,7 +133,7 @@ def _replace(
     transactions |= given_up or {}
     stored.commit(
         added,
-        removed=[_removal(files, at, data_change=gone > 0) for at in range(len(files))],
+        removed=removals(files, data_change=gone > 0),
         transactions=transactions,
         base=view.transactions,
     )
@@ -138,15 +146,24 @@ def _replace(
     )
 
 
-def _removal(files: FileList, at: int, *, data_change: bool) -> RemoveAction:
-    day = dt.date(1970, 1, 1) + dt.timedelta(days=int(files.dates[at]))
-    return RemoveAction(
-        path=files.paths[at],
-        data_change=data_change,
-        deletion_timestamp=int(time.time() * 1000),
-        size=int(files.sizes_bytes[at]),
-        partition_values={PARTITION: day.isoformat()},
-    )
+def removals(files: FileList, *, data_change: bool = True) -> list[RemoveAction]:
+    """What to commit to remove files.
+
+    Args:
+        files: The files.
+        data_change: Whether rows go with them.
+    """
+    days = [dt.date(1970, 1, 1) + dt.timedelta(days=int(day)) for day in files.dates]
+    return [
+        RemoveAction(
+            path=path,
+            data_change=data_change,
+            deletion_timestamp=int(time.time() * 1000),
+            size=int(size_bytes),
+            partition_values={PARTITION: day.isoformat()},
+        )
+        for path, day, size_bytes in zip(files.paths, days, files.sizes_bytes, strict=True)
+    ]
 
 
 def _read(
