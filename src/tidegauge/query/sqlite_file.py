@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import msgspec
 import pyarrow as pa
 
@@ -27,12 +28,13 @@ from tidegauge.model.sqlite_shapes import (
     Shape,
     create_statements,
 )
-from tidegauge.model.tables import DAILY_AGGREGATES, USER_SATISFACTION
+from tidegauge.model.tables import DAILY_AGGREGATES, INTERVALS, POINTS, USER_SATISFACTION
 from tidegauge.model.times import TimeRange
 from tidegauge.query.dump import Dump
 from tidegauge.query.engine import Engine
 from tidegauge.query.errors import readable_errors
-from tidegauge.query.selection import Vocabulary
+from tidegauge.query.selection import Selection, Vocabulary
+from tidegauge.query.unknown import refuse_unknown
 from tidegauge.query.vocabulary import metrics_table
 from tidegauge.query.writers import complete_or_absent
 from tidegauge.store.store import Store
@@ -82,11 +84,23 @@ def write_sqlite_file(
         QueryError: A label that was chosen by is known to nobody.
         StoreError: The store cannot be read.
     """
-    chosen_range = time_range or TimeRange()
+    chosen = Vocabulary(catalog).select(None, labels or {}, time_range or TimeRange())
+    engine = Engine(store, metrics_table(catalog))
     dumps = [
-        Dump(store, catalog, table=name, labels=labels, time_range=chosen_range) for name in SHAPES
+        Dump(
+            store,
+            catalog,
+            table=name,
+            labels=labels,
+            time_range=chosen.time_range,
+            may_be_unknown=True,
+        )
+        for name in SHAPES
     ]
-    aggregates = _aggregates(store, catalog, labels or {}, chosen_range)
+    if labels and not any(dump.count for dump in dumps):
+        with readable_errors("export"):
+            refuse_unknown(_views(engine), Vocabulary(catalog), chosen, labels, tables=SHAPES)
+    aggregates = _aggregates(engine, chosen)
     total = sum(dump.count for dump in dumps) + aggregates.num_rows
     written: dict[str, int] = {}
     with (
@@ -167,13 +181,15 @@ def _tells_scale(row: Mapping[str, Any]) -> bool:
     return bool(row["scale"] == ("0-1" if row["score"] < 1 else "1-5")) and row["score"] != 1
 
 
-def _aggregates(
-    store: Store, catalog: Catalog, labels: Mapping[str, object], time_range: TimeRange
-) -> pa.Table:
-    chosen = Vocabulary(catalog).select(None, labels, time_range)
-    engine = Engine(store, metrics_table(catalog))
+def _views(engine: Engine) -> duckdb.DuckDBPyConnection:
     connection = engine.connect()
-    engine.view(connection, [DAILY_AGGREGATES.name], time_range)
+    engine.view(connection, (POINTS.name, INTERVALS.name, *SHAPES))
+    return connection
+
+
+def _aggregates(engine: Engine, chosen: Selection) -> pa.Table:
+    connection = engine.connect()
+    engine.view(connection, [DAILY_AGGREGATES.name], chosen.time_range)
     names = ", ".join(column.name for column in DAILY_COLUMNS)
     with readable_errors("export"):
         found: pa.Table = connection.sql(

@@ -194,13 +194,13 @@ class RowImport:
         """
         is_export = self._source.is_export
         asked = {key for key in facts if is_export or key in known}
-        if not asked:
-            return set()
         found = self._stored.count(table, {facts[key] for key in asked}, as_before=is_export)
-        contents = {key[:CONTENT_BYTES] for key in asked if found[facts[key]]}
+        if not is_export:
+            contents = {key[:CONTENT_BYTES] for key in asked if found[facts[key]]}
+            if not contents:
+                return set()
+            self._passed = self._count_before(table, reader, page, contents)
         passed = self._passed
-        if not is_export and contents:
-            passed = self._count_before(table, reader, page, contents)
         present = set()
         for key, cells in zip(keys, page.cells, strict=True):
             if is_export and cells[0] != self._passed_time:

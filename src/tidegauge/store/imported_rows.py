@@ -7,7 +7,7 @@ file that has grown, was copied or was renamed is the same, and an id that is us
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -57,15 +57,17 @@ class ImportedRows:
             found = {key: transaction.fetch(question, (key,)) for key in keys}
         return {key: bool(rows[0][0]) for key, rows in found.items() if rows}
 
-    def doubt(self, keys: Iterable[bytes]) -> None:
+    def doubt(self, keys: Collection[bytes]) -> None:
         """Note that rows are about to be recorded."""
         self._note(keys, in_doubt=True)
 
-    def settle(self, keys: Iterable[bytes]) -> None:
+    def settle(self, keys: Collection[bytes]) -> None:
         """Note that rows are recorded."""
         self._note(keys, in_doubt=False)
 
-    def _note(self, keys: Iterable[bytes], *, in_doubt: bool) -> None:
+    def _note(self, keys: Collection[bytes], *, in_doubt: bool) -> None:
+        if not keys:
+            return
         with self._state.transaction() as transaction:
             transaction.execute_many(
                 "insert or replace into imported_rows values (?, ?)",
