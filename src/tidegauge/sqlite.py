@@ -34,12 +34,23 @@ if TYPE_CHECKING:
     from tidegauge.parts import Parts
     from tidegauge.store.store import Store
 
-__all__ = ["Advance", "Imported", "export_sqlite", "import_sqlite", "write_export"]
+__all__ = [
+    "Advance",
+    "Imported",
+    "export_sqlite",
+    "import_sqlite",
+    "read_import",
+    "write_export",
+]
 
 #: `advance(done, total)`: how many rows are done, and of how many.
 Advance = Callable[[float, float], None]
 
 _DRAIN_ROWS = 250_000
+
+
+def _no_one(done: float, total: float) -> None:
+    """Where nobody watches."""
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -69,6 +80,7 @@ class Imported(msgspec.Struct, frozen=True):
 def export_sqlite(
     path: str | PathLike[str],
     *,
+    hours: float | None = None,
     days: float | None = None,
     start: TimeLike | None = None,
     end: TimeLike | None = None,
@@ -81,6 +93,7 @@ def export_sqlite(
 
     Args:
         path: The file.
+        hours: Only the last so many hours.
         days: Only the last so many days.
         start: Only from here on: a datetime, ISO 8601 text, or seconds since 1970.
         end: Only until here, exclusive.
@@ -101,7 +114,7 @@ def export_sqlite(
         >>> tg.export_sqlite("history.db", days=30, force=True)["errors"]
         0
     """
-    chosen = time_range(now_ns=SYSTEM_CLOCK.wall_ns(), days=days, start=start, end=end)
+    chosen = time_range(now_ns=SYSTEM_CLOCK.wall_ns(), hours=hours, days=days, start=start, end=end)
     return write_export(config.parts(), Path(path), labels=labels, time_range=chosen, force=force)
 
 
@@ -112,9 +125,18 @@ def write_export(
     labels: Mapping[str, object] | None,
     time_range: TimeRange,
     force: bool,
-    advance: Advance = lambda *_: None,
+    advance: Advance = _no_one,
 ) -> dict[str, int]:
-    """The same for any store; see `export_sqlite`."""
+    """The same for any store; see `export_sqlite`.
+
+    Args:
+        parts: The store's.
+        path: As for `export_sqlite`, like what is not said here.
+        labels: See there.
+        time_range: When it happened.
+        force: See there.
+        advance: Called with how many rows are done, and of how many.
+    """
     with loading():
         from tidegauge.query.sqlite_file import write_sqlite_file
         from tidegauge.query.writers import check_place
@@ -131,8 +153,6 @@ def import_sqlite(
     time_zone: str = "UTC",
     scale: str | None = None,
     check: bool = False,
-    parts: Parts | None = None,
-    advance: Advance = lambda *_: None,
 ) -> Imported:
     """Record the rows of a SQLite file, each through the checks of a record call, and each once.
 
@@ -146,8 +166,6 @@ def import_sqlite(
         scale: The scale of satisfaction scores that say none: `0-1`, `1-5` or `0-10`. If it is not
             given, a score above 1 is on 1-5, and so is a 1 among whole numbers.
         check: Only check; record nothing.
-        parts: The store; this process's if None.
-        advance: Called with how many rows are done, and of how many.
 
     Raises:
         QueryError: The file cannot be read, or there is no such zone or scale.
@@ -162,10 +180,31 @@ def import_sqlite(
         >>> tg.import_sqlite("history.db").recorded
         0
     """
+    return read_import(config.parts(), Path(path), time_zone=time_zone, scale=scale, check=check)
+
+
+def read_import(
+    parts: Parts,
+    path: Path,
+    *,
+    time_zone: str,
+    scale: str | None,
+    check: bool,
+    advance: Advance = _no_one,
+) -> Imported:
+    """The same for any store; see `import_sqlite`.
+
+    Args:
+        parts: The store's.
+        path: As for `import_sqlite`, like all but the last.
+        time_zone: See there.
+        scale: See there.
+        check: See there.
+        advance: Called with how many rows are done, and of how many.
+    """
     zone = _zone(time_zone)
     _check_scale(scale)
-    parts = config.parts() if parts is None else parts
-    with closing(SqliteSource(Path(path))) as source:
+    with closing(SqliteSource(path)) as source:
         total = sum(source.count(name) for name in source.tables)
 
         def after(progress: Progress) -> None:

@@ -116,17 +116,12 @@ def import_file(
 
     A row that is not allowed is refused, counted by reason and shown; exit code 1 if there are any.
     """
-    from tidegauge.sqlite import import_sqlite
+    from tidegauge.sqlite import read_import
 
     what = "Checking" if check else "Importing"
     with progress(session.output, what) as advance:
-        done = import_sqlite(
-            file,
-            time_zone=time_zone,
-            scale=scale,
-            check=check,
-            parts=session.parts,
-            advance=advance,
+        done = read_import(
+            session.parts, file, time_zone=time_zone, scale=scale, check=check, advance=advance
         )
     document: dict[str, Any] = msgspec.to_builtins(done)
     session.output.show({**document, "checked_only": check}, *_blocks(done, check=check))

@@ -37,7 +37,6 @@ KEY = ("feature", "metric_type", "metric_name")
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
-_WAIT_S = 10.0
 _LOOK_S = 0.05
 
 
@@ -67,7 +66,9 @@ def is_imported(row: Mapping[str, Any]) -> bool:
     return bool(row["slot"] == IMPORTED_SLOT)
 
 
-def keep_aggregates(store: Store, rows: Iterable[Mapping[str, Any]]) -> Keeping:
+def keep_aggregates(
+    store: Store, rows: Iterable[Mapping[str, Any]], *, wait_s: float = 10.0
+) -> Keeping:
     """Put imported aggregates into the table, in one commit per day; idempotent.
 
     Of an aggregate that is given twice the last one holds. One with the same date, feature, type
@@ -77,20 +78,23 @@ def keep_aggregates(store: Store, rows: Iterable[Mapping[str, Any]]) -> Keeping:
         store: The store.
         rows: The columns of `daily_aggregates` by name; `date` is a `date`, `time_zone` the name of
             a zone, and what is empty may be missing.
+        wait_s: Most seconds to wait for whoever maintains the store.
 
     Raises:
-        StoreError: The table cannot be used, or the store is being maintained for more than 10 s.
+        StoreError: The table cannot be used, or the store is being maintained for longer.
     """
     days = itertools.groupby(sorted(rows, key=_date), key=_date)
     kept = Keeping()
     for date, given in days:
         wanted = {_key(row): _whole(row) for row in given}
-        kept += _keep_day(store, date, list(wanted.values()))
+        kept += _keep_day(store, date, list(wanted.values()), wait_s)
     return kept
 
 
-def _keep_day(store: Store, date: dt.date, wanted: Sequence[dict[str, Any]]) -> Keeping:
-    give_up_s = time.monotonic() + _WAIT_S
+def _keep_day(
+    store: Store, date: dt.date, wanted: Sequence[dict[str, Any]], wait_s: float
+) -> Keeping:
+    give_up_s = time.monotonic() + wait_s
     while True:
         with store.maintain() as mine:
             if mine:

@@ -392,6 +392,44 @@ def test_one_import_at_a_time(cli: Any) -> None:
     assert cli("import", "sqlite", path).code == 0
 
 
+def test_another_program_may_be_writing_the_file(cli: Any) -> None:
+    """What it has committed is imported, and it is not held up."""
+    path = their_file("metrics.db", feature_usage=[use()])
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = wal")
+        insert = "INSERT INTO feature_usage (timestamp, feature, action) VALUES (?, 'a', 'b')"
+        connection.execute(insert, ("2026-01-01 12:00:00",))
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(insert, ("2026-01-01 12:00:01",))
+        assert cli("import", "sqlite", path, "--json").json["recorded"] == 2
+        connection.execute("COMMIT")
+    assert cli("import", "sqlite", path, "--json").json["recorded"] == 1
+
+
+def test_a_journal_that_is_full_stops_the_import_and_the_next_one_goes_on(
+    cli: Any, monkeypatch: Any
+) -> None:
+    """Nothing is lost and nothing comes twice, whoever made the journal wait."""
+    note = json.dumps({"note": "long" * 250})
+    rows = [use(n // 2, metadata=note) for n in range(16_000)]
+    path = their_file("metrics.db", feature_usage=rows)
+    state = Store(cli.store).state
+    state.register_follower("slow")
+    monkeypatch.setenv("TIDEGAUGE_JOURNAL_BUDGET_BYTES", str(9 << 20))
+    monkeypatch.setenv("TIDEGAUGE_SEGMENT_SLOTS", "1024")
+    done = cli("import", "sqlite", path)
+    assert (done.code, "byte budget" in done.err) == (1, True)
+    question = "SELECT count(*) AS n, count(DISTINCT time) AS seconds FROM feature_usage"
+    recorded = cli("sql", question, "--json").json[0]["n"]
+    assert 0 < recorded < 16_000
+    state.forget_follower("slow")
+    cli("drain")
+    monkeypatch.delenv("TIDEGAUGE_JOURNAL_BUDGET_BYTES")
+    done = cli("import", "sqlite", path, "--json")
+    assert (done.json["recorded"], done.json["present"]) == (16_000 - recorded, recorded)
+    assert cli("sql", question, "--json").json == [{"n": 16_000, "seconds": 8_000}]
+
+
 def test_aggregates_of_days_without_rows_are_kept(cli: Any) -> None:
     """As they are, once; those of days with rows are not, for they are computed from the rows."""
     aggregate = {"feature": "search", "metric_type": "usage", "metric_name": "find"}
