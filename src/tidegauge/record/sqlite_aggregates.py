@@ -62,7 +62,7 @@ def _read(cells: tuple[object, ...], zone: str) -> dict[str, Any]:
         if value is None and not column.nullable:
             raise _misfit(column.name, value)
         if column.kind == "str":
-            is_fit = isinstance(value, str) and value.isprintable()
+            is_fit = isinstance(value, str) and _is_utf8(value)
         elif column.kind == "i64":
             is_fit = isinstance(value, int)
         else:
@@ -88,6 +88,10 @@ def _date(cell: object) -> dt.date:
             allowed="ISO 8601 text, such as 2025-12-14",
         )
     return date
+
+
+def _is_utf8(text: str) -> bool:
+    return text.isascii() or text.encode(errors="ignore").decode() == text
 
 
 def _misfit(name: str, value: object) -> MetricValidationError:

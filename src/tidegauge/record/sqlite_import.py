@@ -8,6 +8,7 @@ file that was exported from a store, the store itself is asked whether it has th
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
@@ -195,7 +196,9 @@ class RowImport:
         is_export = self._source.is_export
         asked = {key for key in facts if is_export or key in known}
         found = self._stored.count(table, {facts[key] for key in asked}, as_before=is_export)
-        if not is_export:
+        if is_export:
+            found = self._as_written(table, reader, page, keys, facts, found)
+        else:
             contents = {key[:CONTENT_BYTES] for key in asked if found[facts[key]]}
             if not contents:
                 return set()
@@ -212,6 +215,27 @@ class RowImport:
                 present.add(key)
             passed[content] += 1
         return present
+
+    def _as_written(
+        self,
+        table: str,
+        reader: RowReader,
+        page: Page,
+        keys: Sequence[bytes],
+        facts: Mapping[bytes, RowContent],
+        found: Counter[RowContent],
+    ) -> Counter[RowContent]:
+        """The same with rows that the store has from before texts and users were to be hidden."""
+        originals: dict[RowContent, RowContent] = {}
+        for key, cells in zip(keys, page.cells, strict=True) if reader.hides else ():
+            if key in facts and not found[facts[key]]:
+                # A text that is too long now was then, too.
+                with contextlib.suppress(MetricValidationError):
+                    originals[facts[key]] = reader.read(cells, as_written=True)
+        if not originals:
+            return found
+        before = self._stored.count(table, set(originals.values()), as_before=True)
+        return found + Counter({fact: before[row] for fact, row in originals.items()})
 
     def _count_before(
         self, table: str, reader: RowReader, page: Page, contents: Collection[bytes]

@@ -43,6 +43,7 @@ class RowReader:
     Attributes:
         columns: The columns that a row needs, in order.
         n_content: How many of them, from the first, a row is known by.
+        hides: Whether texts or users may be recorded otherwise than they are written.
     """
 
     def __init__(
@@ -68,12 +69,14 @@ class RowReader:
         inside = [column.name for column in shape.columns]
         self.columns = ["timestamp", "metadata", *inside, *beyond]
         self.n_content = 2 + len(inside)
+        self.hides = not privacy.keeps_all
 
-    def read(self, cells: Sequence[object]) -> RowContent:
+    def read(self, cells: Sequence[object], *, as_written: bool = False) -> RowContent:
         """Read a row.
 
         Args:
             cells: Its cells, of `columns`.
+            as_written: With texts and users as they are, which must not be recorded.
 
         Raises:
             MetricValidationError: It is not allowed.
@@ -89,7 +92,8 @@ class RowReader:
         if self._table is ERRORS:
             row.setdefault("error_severity", "error")
         derive(self._table.name, row)
-        self._protect(row)
+        if not as_written:
+            self._protect(row)
         values = tuple(row.get(column.name) for column in self._table.columns)
         return RowContent(
             self._key(ours.labels),
