@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from tidegauge.integrations.predictions import predict_with_metrics as predict_with_metrics
     from tidegauge.integrations.predictions import record_ground_truth as record_ground_truth
     from tidegauge.integrations.tracking import track_prediction as track_prediction
+    from tidegauge.sqlite import export_sqlite as export_sqlite
+    from tidegauge.sqlite import import_sqlite as import_sqlite
 
 __all__ = [
     "METRIC_NAME_PATTERN",
@@ -57,11 +59,13 @@ __all__ = [
     "compare",
     "configure",
     "context",
+    "export_sqlite",
     "flush",
     "format_metric_name",
     "get_advanced_metrics",
     "get_metrics_collector",
     "history",
+    "import_sqlite",
     "log_metric",
     "log_metric_with_metadata",
     "log_metrics",
@@ -96,6 +100,8 @@ _LATE = {
     "record_ground_truth": "tidegauge.integrations.predictions",
     "track_feature": "tidegauge.integrations.feature_tracking",
     "track_prediction": "tidegauge.integrations.tracking",
+    "export_sqlite": "tidegauge.sqlite",
+    "import_sqlite": "tidegauge.sqlite",
 }
 
 

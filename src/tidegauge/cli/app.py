@@ -21,6 +21,7 @@ from tidegauge.cli import (
     querying,
     reading,
     recording,
+    sqlite_files,
     upkeep,
 )
 from tidegauge.cli.command import JsonOption, StoreOption, remember
@@ -84,6 +85,7 @@ for _module in (
     monitoring,
     exporting,
     importing,
+    sqlite_files,
 ):
     _module.commands.join(app)
 app.add_typer(metrics.group, name="metrics", rich_help_panel="Vocabulary")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import enum
-import errno
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -25,7 +24,6 @@ from tidegauge.cli.failure import ExitCode
 from tidegauge.cli.output import Lines, bytes_text
 from tidegauge.cli.progress import progress
 from tidegauge.cli.session import Session
-from tidegauge.model.errors import ConfigError
 from tidegauge.model.tables import POINTS, TABLES
 
 __all__ = ["commands", "export"]
@@ -102,14 +100,12 @@ def export(
     Points in CSV or Parquet go in again with [bold]tidegauge import[/]; interval summaries do not.
     """
     from tidegauge.query.dump import Dump
-    from tidegauge.query.writers import export_format, write_csv_stream, write_dump
+    from tidegauge.query.writers import check_place, export_format, write_csv_stream, write_dump
 
     to_stdout = str(file) == "-"
     if not to_stdout:
-        _check_place(file)
         chosen = Form(export_format(file)) if form is None else form
-        if file.exists() and not force:
-            raise _exists(file)
+        check_place(file, force=force)
     elif form not in (None, Form.CSV) or session.output.as_json:
         raise typer.BadParameter("only CSV can go to standard output, and not with --json")
     parts = session.existing
@@ -145,15 +141,3 @@ def export(
         ),
     )
     return ExitCode.OK
-
-
-def _check_place(file: Path) -> None:
-    """Say what is wrong with the file that was given, and not with the draft beside it."""
-    if file.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "the file is a directory", str(file))
-    if not file.absolute().parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "there is no such directory", str(file.parent))
-
-
-def _exists(file: Path) -> ConfigError:
-    return ConfigError("the file exists", got=str(file), fix="Give another name, or --force.")

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
+from tidegauge.catalog.derived_columns import check_recovery, relative_change
 from tidegauge.catalog.scales import read_score
-from tidegauge.catalog.validation import read_number
-from tidegauge.model.errors import MetricValidationError
 from tidegauge.model.tables import (
     ERRORS,
     FEATURE_USAGE,
@@ -259,7 +257,7 @@ class FeatureRecords:
             before_value,
             after_value,
             user_impact_score,
-            _relative_change(before_value, after_value),
+            relative_change(before_value, after_value),
         )
         _impact.record(values, time, metadata)
 
@@ -323,9 +321,8 @@ class FeatureRecords:
         try:
             recorder.get_ready()
             attempted, successful = plain(recovery_attempted), plain(recovery_successful)
+            check_recovery(attempted, successful)
             if attempted is False:
-                if successful is True:
-                    raise _no_attempt()
                 successful = None if successful is False else successful
             error_message, user = _free_text(error_message), recorder.privacy.user(user)
         except FAULTS as error:
@@ -348,22 +345,3 @@ def _free_text(text: str | None) -> str | None:
     """What may be kept of what somebody wrote; that it is long must not cost the fact."""
     kept = recorder.privacy.text(text)
     return shortened(kept) if isinstance(kept, str) else kept
-
-
-def _relative_change(before: object, after: object) -> float | None:
-    """Change by the absolute value before; None if that is 0 or either is no number."""
-    first, second = read_number(before), read_number(after)
-    if isinstance(first, str) or isinstance(second, str) or not first:
-        return None  # recording says what is wrong with a value
-    change = (second - first) / abs(first)
-    return change if math.isfinite(change) else None
-
-
-def _no_attempt() -> MetricValidationError:
-    return MetricValidationError(
-        "a recovery was successful that was never tried",
-        reason="bad_value",
-        got="recovery_attempted=False, recovery_successful=True",
-        allowed="recovery_successful with recovery_attempted=True",
-        fix="Pass recovery_attempted=True as well.",
-    )

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
-__all__ = ["DIMENSIONS", "SeriesKey", "split_labels"]
+__all__ = ["DIMENSIONS", "RowContent", "SeriesKey", "split_labels"]
 
 #: The labels that have a column of their own in every table.
 DIMENSIONS = ("service", "model", "model_version", "experiment", "run_id", "environment")
@@ -30,6 +31,22 @@ class SeriesKey(msgspec.Struct, frozen=True, array_like=True):
     def of(cls, metric: str, labels: Mapping[str, str]) -> SeriesKey:
         """Build a key from a metric and all its labels, dimensions among them."""
         return cls(metric, *split_labels(labels))
+
+
+class RowContent(NamedTuple):
+    """All that a row of a table says. Rows that say the same are equal.
+
+    Attributes:
+        key: What it is about.
+        time_us: When it happened, microseconds since 1970.
+        values: The table's own columns, in order.
+        metadata: JSON text.
+    """
+
+    key: SeriesKey
+    time_us: int
+    values: tuple[object, ...]
+    metadata: str | None
 
 
 def split_labels(

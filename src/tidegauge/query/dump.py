@@ -14,7 +14,7 @@ import pyarrow as pa
 from tidegauge.catalog import Catalog
 from tidegauge.model.errors import QueryError
 from tidegauge.model.series import SeriesKey
-from tidegauge.model.tables import COMMON_COLUMNS, POINTS, TABLES, Column
+from tidegauge.model.tables import COMMON_COLUMNS, INTERVALS, POINTS, TABLES, Column
 from tidegauge.model.times import TimeRange
 from tidegauge.query import sql
 from tidegauge.query.engine import Engine
@@ -45,6 +45,7 @@ class Dump:
             `requests` are of no metric.
         labels: Dimensions and labels to choose by.
         time_range: When they happened.
+        may_be_unknown: Whether a label that nobody knows is no error, but chooses nothing.
 
     Attributes:
         table: The table.
@@ -67,6 +68,7 @@ class Dump:
         names: Names = None,
         labels: Mapping[str, object] | None = None,
         time_range: TimeRange | None = None,
+        may_be_unknown: bool = False,
     ) -> None:
         if table not in TABLES:
             raise QueryError("there is no such table", got=table, allowed=", ".join(TABLES))
@@ -87,12 +89,13 @@ class Dump:
                 "GROUP BY ALL ORDER BY ALL"
             ).fetchall()
         self.count = sum(rows for _, rows in self._days)
-        if not self.count or len(chosen.metrics) > 1:
+        if not may_be_unknown and (not self.count or len(chosen.metrics) > 1):
             everything = engine.connect()
             engine.view(everything, TABLES)
             with readable_errors("export"):
                 labels_of_none = () if self.count else chosen.labels
-                refuse_unknown(everything, vocabulary, chosen, labels_of_none)
+                tables = {POINTS.name, INTERVALS.name, table}
+                refuse_unknown(everything, vocabulary, chosen, labels_of_none, tables=tables)
 
     def schema(self, *, flat: bool = False) -> pa.Schema:
         """The Arrow schema of `batches`."""

@@ -16,6 +16,7 @@ __all__ = ["refuse_unknown", "stored_metrics"]
 
 # A mistyped argument looks like a label.
 _ARGUMENTS = ("by", "days", "end", "hours", "limit", "start")
+_OF_METRICS = ("points", "intervals")
 
 
 def refuse_unknown(
@@ -23,6 +24,8 @@ def refuse_unknown(
     vocabulary: Vocabulary,
     selection: Selection,
     labels: Iterable[str],
+    *,
+    tables: Iterable[str] = _OF_METRICS,
 ) -> None:
     """Raise if a metric or label that was asked for is known to nobody; return otherwise.
 
@@ -31,6 +34,7 @@ def refuse_unknown(
         vocabulary: What is declared.
         selection: What was asked for.
         labels: Names of labels that were chosen or grouped by.
+        tables: Where the labels may occur; the connection must have views of these, too.
 
     Raises:
         QueryError: A metric is neither declared nor was ever recorded, or no fact of the chosen
@@ -48,9 +52,8 @@ def refuse_unknown(
                     fix=did_you_mean(name, {*declared, *stored})
                     or "`tidegauge metrics search`, or tidegauge.search(), lists what there is.",
                 )
-    _refuse_unknown_labels(
-        connection, vocabulary, selection, [name for name in labels if name not in DIMENSIONS]
-    )
+    wanted = [name for name in labels if name not in DIMENSIONS]
+    _refuse_unknown_labels(connection, vocabulary, selection, wanted, tables)
 
 
 def stored_metrics(connection: duckdb.DuckDBPyConnection, vocabulary: Vocabulary) -> frozenset[str]:
@@ -68,12 +71,13 @@ def _refuse_unknown_labels(
     vocabulary: Vocabulary,
     selection: Selection,
     labels: list[str],
+    tables: Iterable[str],
 ) -> None:
     if not labels:
         return
     stored = {
         name
-        for table in ("points", "intervals")
+        for table in tables
         for (name,) in connection.execute(
             f"SELECT DISTINCT unnest(map_keys(labels)) FROM {table} WHERE {selection.about_metrics}"
         ).fetchall()

@@ -7,6 +7,7 @@ A file appears under its name when it is complete, and not before.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -17,11 +18,19 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from tidegauge.model.errors import QueryError
+from tidegauge.model.errors import ConfigError, QueryError
 from tidegauge.query import sql
 from tidegauge.query.dump import Dump
 
-__all__ = ["EXPORT_FORMATS", "ExportFormat", "export_format", "write_csv_stream", "write_dump"]
+__all__ = [
+    "EXPORT_FORMATS",
+    "ExportFormat",
+    "check_place",
+    "complete_or_absent",
+    "export_format",
+    "write_csv_stream",
+    "write_dump",
+]
 
 ExportFormat = Literal["csv", "parquet", "sqlite"]
 
@@ -61,6 +70,25 @@ def export_format(path: Path) -> ExportFormat:
     )
 
 
+def check_place(path: Path, *, force: bool) -> None:
+    """Refuse a name that no file can be written under, before any work is done.
+
+    Args:
+        path: The file.
+        force: Whether one that is there may be replaced.
+
+    Raises:
+        ConfigError: It is there.
+        OSError: It is a directory, or its directory does not exist.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "the file is a directory", str(path))
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such directory", str(path.parent))
+    if path.exists() and not force:
+        raise ConfigError("the file exists", got=str(path), fix="Give another name, or --force.")
+
+
 def write_dump(
     dump: Dump, path: Path, form: ExportFormat, *, after: Callable[[int], None] = lambda _: None
 ) -> int:
@@ -75,7 +103,7 @@ def write_dump(
     Returns:
         The number of rows.
     """
-    with _complete_or_absent(path) as draft:
+    with complete_or_absent(path) as draft:
         batches = _counted(dump.batches(flat=form != "parquet"), after)
         if form == "sqlite":
             return _write_sqlite(dump, batches, draft)
@@ -156,7 +184,8 @@ def _counted(
 
 
 @contextlib.contextmanager
-def _complete_or_absent(path: Path) -> Iterator[Path]:
+def complete_or_absent(path: Path) -> Iterator[Path]:
+    """A file to write to that takes the name `path` when the `with` block ends, and not before."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield draft

@@ -43,6 +43,11 @@ class Privacy:
         self._key_file = key_file
         self._key: bytes | None = None
 
+    @property
+    def keeps_all(self) -> bool:
+        """Whether nothing is hashed or dropped."""
+        return self._free_text == self._user_ids == "keep"
+
     def text(self, text: str | None) -> str | None:
         """What may be kept of what somebody wrote.
 

@@ -120,11 +120,9 @@ class RowWriter:
             recorder.get_ready()
             context = recorder.context()
             time_ns = recorder.now_ns() if time_ns is None else time_ns
-            key = self._key(context, labels)
-            columns: dict[str, object] = {}
-            for column, value in zip(self._table.columns, values, strict=True):
-                if (cell := read_cell(self._table, column, value)) is not None:
-                    columns[column.name] = cell
+            key = self.key(labels, context)
+            pairs = zip(self._table.columns, self.checked(values), strict=True)
+            columns = {column.name: cell for column, cell in pairs if cell is not None}
             if metadata is not None and (text := metadata_json(metadata)) != _NO_METADATA:
                 columns["metadata"] = text
             with writer.lock:
@@ -137,7 +135,21 @@ class RowWriter:
             return False
         return True
 
-    def _key(self, context: object, labels: Dimensions) -> SeriesKey:
+    def checked(self, values: Values) -> Values:
+        """The values of a row as they are recorded.
+
+        Raises:
+            MetricValidationError: They do not fit the table.
+        """
+        pairs = zip(self._table.columns, values, strict=True)
+        return tuple(read_cell(self._table, column, value) for column, value in pairs)
+
+    def key(self, labels: Dimensions, context: object = None) -> SeriesKey:
+        """What a row with these dimensions and labels is about.
+
+        Raises:
+            MetricValidationError: One of them is not allowed.
+        """
         inherited = context.labels if isinstance(context, Context) else {}
         merged: dict[str, object] = {**self._recorder.defaults, **inherited, **dict(labels)}
         checked = {name: check_label(self._spec, name, value) for name, value in merged.items()}

@@ -31,7 +31,7 @@ from tidegauge.store.arrays import to_numpy
 from tidegauge.store.files import read_file, write_file
 from tidegauge.store.grouped import exact_statistics
 from tidegauge.store.measured import measured_sql, rolled_of
-from tidegauge.store.rewrite import MAINTENANCE, removal
+from tidegauge.store.rewrite import MAINTENANCE, removals
 from tidegauge.store.rolled import SOURCES, RolledFiles
 from tidegauge.store.rolling import HOUR_S
 from tidegauge.store.schema import PARTITION, arrow_schema
@@ -350,7 +350,7 @@ def _replace_day(store: Store, date: dt.date, rows: dict[_Key, dict[str, Any]]) 
         return len(new)
     stored.commit(
         [write_file(stored.location, new, date)] if len(new) else [],
-        removed=[removal(before, at, data_change=True) for at in range(len(before))],
+        removed=removals(before),
         transactions={MAINTENANCE: view.transactions.get(MAINTENANCE, 0) + 1},
         base=view.transactions,
     )

@@ -30,7 +30,7 @@ __all__ = [
     "Rewritten",
     "drop_files",
     "holds_metrics",
-    "removal",
+    "removals",
     "rewrite_files",
 ]
 
@@ -133,7 +133,7 @@ def _replace(
     transactions |= given_up or {}
     stored.commit(
         added,
-        removed=[removal(files, at, data_change=gone > 0) for at in range(len(files))],
+        removed=removals(files, data_change=gone > 0),
         transactions=transactions,
         base=view.transactions,
     )
@@ -146,16 +146,24 @@ def _replace(
     )
 
 
-def removal(files: FileList, at: int, *, data_change: bool) -> RemoveAction:
-    """What removes the file at a place of a list, when it is committed."""
-    day = dt.date(1970, 1, 1) + dt.timedelta(days=int(files.dates[at]))
-    return RemoveAction(
-        path=files.paths[at],
-        data_change=data_change,
-        deletion_timestamp=int(time.time() * 1000),
-        size=int(files.sizes_bytes[at]),
-        partition_values={PARTITION: day.isoformat()},
-    )
+def removals(files: FileList, *, data_change: bool = True) -> list[RemoveAction]:
+    """What to commit to remove files.
+
+    Args:
+        files: The files.
+        data_change: Whether rows go with them.
+    """
+    days = [dt.date(1970, 1, 1) + dt.timedelta(days=int(day)) for day in files.dates]
+    return [
+        RemoveAction(
+            path=path,
+            data_change=data_change,
+            deletion_timestamp=int(time.time() * 1000),
+            size=int(size_bytes),
+            partition_values={PARTITION: day.isoformat()},
+        )
+        for path, day, size_bytes in zip(files.paths, days, files.sizes_bytes, strict=True)
+    ]
 
 
 def _read(

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from tidegauge.model.tables import ROLLUPS, TABLES
 from tidegauge.store.files import NO_FILES, FileList, read_file, write_file
-from tidegauge.store.rewrite import MAINTENANCE, RETIRED, drop_files, removal, rewrite_files
+from tidegauge.store.rewrite import MAINTENANCE, RETIRED, drop_files, removals, rewrite_files
 from tidegauge.store.rolled import SOURCES, Cover, RolledFiles, cover_rows, covers_in
 from tidegauge.store.rolling import rolled_rows
 from tidegauge.store.schema import PARTITION, arrow_schema
@@ -246,7 +246,7 @@ class _Rewriting:
         replaced = self._replaced
         self._rollups.commit(
             [written],
-            removed=[removal(replaced, at, data_change=True) for at in range(len(replaced))],
+            removed=removals(replaced),
             transactions={MAINTENANCE: self._view.transactions.get(MAINTENANCE, 0) + 1},
             base=self._view.transactions,
         )

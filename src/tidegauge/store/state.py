@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -57,6 +57,11 @@ _MIGRATIONS = {
         create table settings (
             namespace text not null, key text not null, value text not null,
             primary key (namespace, key)
+        ) strict, without rowid;
+    """,
+    "imported_rows": """
+        create table imported_rows (
+            key blob primary key, in_doubt integer not null
         ) strict, without rowid;
     """,
 }
@@ -245,6 +250,14 @@ class StateTransaction:
     def execute(self, sql: str, parameters: tuple[object, ...] = ()) -> None:
         """Run one statement."""
         self._connection.execute(sql, parameters)
+
+    def execute_many(self, sql: str, parameters: Iterable[tuple[object, ...]]) -> None:
+        """Run one statement for each of many parameters."""
+        self._connection.executemany(sql, parameters)
+
+    def fetch(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        """The rows that a question has for an answer."""
+        return self._connection.execute(sql, parameters).fetchall()
 
     def set_cursor(self, follower: str, slot: str, lane: Lane, position: int) -> None:
         """Note that everything before `position` has arrived at the follower's destination."""

@@ -81,6 +81,10 @@ class Store:
         """Try to be the one that compacts and retires, beside the one that drains."""
         return exclusive(self.root / "maintenance.lock")
 
+    def importing(self) -> contextlib.AbstractContextManager[bool]:
+        """Try to be the one that imports rows of a SQLite file."""
+        return exclusive(self.root / "import.lock")
+
     def close(self) -> None:
         """Close what is open; the next use opens it again."""
         self.state.close()

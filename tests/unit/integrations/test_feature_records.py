@@ -74,7 +74,7 @@ KEYWORDS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
             "feedback": "Pattern recognition is very accurate",
             "interaction_id": "interaction_001",
         },
-        {"scale": "0-1", "normalized_score": 0.92, "rating": 9},
+        {"score_scale": "0-1", "normalized_score": 0.92, "rating": 9},
     ),
     "usage": (
         "feature_usage",
@@ -204,7 +204,7 @@ def test_only_what_must_be_given_is_needed(captured: Captured) -> None:
             "feature": "f",
             "satisfaction_type": "overall",
             "score": 5.0,
-            "scale": "1-5",
+            "score_scale": "1-5",
             "normalized_score": 1.0,
             "rating": 5,
         },
