@@ -153,7 +153,7 @@ def filled(cli: Any) -> Any:
         feature="search",
         satisfaction_type="accuracy",
         score=1.0,
-        scale="1-5",
+        score_scale="1-5",
         normalized_score=0.0,
         rating=1,
         user_id="u1",
@@ -266,7 +266,7 @@ def test_their_rows_give_the_right_statistics(cli: Any) -> None:
     ]
     question = "SELECT count(*) AS n, avg(duration_ms) AS mean FROM feature_usage"
     assert cli("sql", question, "--json").json == [{"n": 3, "mean": 15.0}]
-    question = "SELECT satisfaction_type AS of, scale, normalized_score AS n FROM user_satisfaction"
+    question = "SELECT satisfaction_type AS of, score_scale AS scale, normalized_score AS n FROM user_satisfaction"
     assert cli("sql", f"{question} ORDER BY ALL", "--json").json == [
         {"of": "accuracy", "scale": "0-1", "n": 0.92},
         {"of": "overall", "scale": "0-1", "n": 1.0},
