@@ -154,6 +154,37 @@ class State:
         )
         return [DeadLetter(*row) for row in rows]
 
+    def drop_dead_letters(self, is_gone: Callable[[DeadLetter], bool]) -> int:
+        """Take out dead letters; they stay counted.
+
+        Args:
+            is_gone: Whether a letter is to go.
+
+        Returns:
+            How many it was.
+        """
+        gone = [letter.id for letter in self.dead_letters(limit=-1) if is_gone(letter)]
+        if gone:
+            with self.transaction() as transaction:
+                for identifier in gone:
+                    transaction.execute("delete from dead_letters where id = ?", (identifier,))
+        return len(gone)
+
+    def scrub(self) -> bool:
+        """Write the file anew, so that nothing that was deleted is left in it or beside it.
+
+        Returns:
+            False if another process was using it: the file of what was written last stays then,
+            until whoever uses the state last closes it.
+        """
+        with self._lock, _explained(self.path):
+            connection = self._open(create=False)
+            if connection is None:
+                return True
+            connection.execute("vacuum")
+            (busy, _, _) = connection.execute("pragma wal_checkpoint(truncate)").fetchone()
+            return not busy
+
     def value(self, namespace: str, key: str) -> str | None:
         """A text kept by `StateTransaction.set_value`; None if there is none."""
         rows = self._read(
