@@ -35,6 +35,8 @@ from tidegauge.record.front import (
 from tidegauge.record.logger import MetricLogger
 
 if TYPE_CHECKING:
+    from tidegauge.amending import correct as correct
+    from tidegauge.amending import forget as forget
     from tidegauge.catalog import STANDARD_METRICS as STANDARD_METRICS
     from tidegauge.integrations.predictions import MLMetrics as MLMetrics
     from tidegauge.integrations.predictions import predict_with_metrics as predict_with_metrics
@@ -54,7 +56,9 @@ __all__ = [
     "compare",
     "configure",
     "context",
+    "correct",
     "flush",
+    "forget",
     "format_metric_name",
     "history",
     "log_metric",
@@ -83,6 +87,8 @@ __version__ = "0.1.0"
 #: What is loaded when it is asked for, and where it is.
 _LATE = {
     "STANDARD_METRICS": "tidegauge.catalog",
+    "correct": "tidegauge.amending",
+    "forget": "tidegauge.amending",
     "MLMetrics": "tidegauge.integrations.predictions",
     "predict_with_metrics": "tidegauge.integrations.predictions",
     "record_ground_truth": "tidegauge.integrations.predictions",

@@ -25,7 +25,7 @@ from tidegauge.record.context import Context
 from tidegauge.record.hot import NOT_PLAIN
 from tidegauge.record.recorder import FAULTS, Recorder, metadata_json
 
-__all__ = ["Dimensions", "Put", "RowWriter", "Values"]
+__all__ = ["Dimensions", "Put", "RowWriter", "Values", "checked_column"]
 
 #: Pairs of label and value, dimensions among them, in any order.
 Dimensions = tuple[tuple[str, str], ...]
@@ -36,6 +36,7 @@ _MOST_KNOWN = 1_000
 _MAX_INT = 2**63 - 1
 #: A share that was computed with 32 bits may be this much above 1.
 _ROUNDING = 1e-6
+_NUMBERS = ("f64", "i64", "i32")
 _TEXT = Annotated[str, Meta(max_length=_MOST_TEXT_CHARS)]
 
 
@@ -156,6 +157,37 @@ class RowWriter:
             self._check(encode(("t", self._table.name, 0, 0, values)))
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise _bad_row(self._table, values, error) from error
+
+
+def checked_column(table: Table, column: Column, value: object) -> object:
+    """A value as a row of a table may have it in a column.
+
+    Raises:
+        MetricValidationError: The column cannot have it.
+    """
+    fitted = _fitted(column, value)
+    if isinstance(fitted, float) and not math.isfinite(fitted):
+        raise _not_finite(table, column.name, fitted)
+    try:
+        return msgspec.convert(fitted, _kind(column))
+    except (msgspec.ValidationError, OverflowError) as error:
+        is_number = isinstance(fitted, float | int) and not isinstance(fitted, bool)
+        raise MetricValidationError(
+            f"the column {column.name!r} of the table {table.name!r} cannot have this value "
+            f"({error})",
+            reason="out_of_range" if is_number and column.kind in _NUMBERS else "bad_value",
+            got=value,
+            allowed=_allowed(column),
+        ) from error
+
+
+def _allowed(column: Column) -> str:
+    words = {"str": "text", "bool": "True or False", "f64": "a number"}
+    allowed = ", ".join(column.values) or words.get(column.kind, "a whole number")
+    if column.least is not None or column.most is not None:
+        least, most = column.least, column.most
+        allowed += f" of {least:g} or more" if most is None else f" from {least:g} to {most:g}"
+    return f"{allowed}, or nothing" if column.nullable else allowed
 
 
 def _fitted(column: Column, value: object) -> object:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changing rows of a table where they are: their files are written anew and replaced in one commit.
+"""Changing rows of a table where they are: their files are replaced by others in one commit.
 
-Copy on write: whoever reads the Delta table, with whatever engine, sees all rows as they were or all
-rows as they are now. One file at a time is in memory.
+Copy on write: whoever reads the Delta table, with whatever engine, sees all rows as they were or
+all rows as they are now. One file at a time is in memory.
 """
 
 from __future__ import annotations

@@ -101,4 +101,3 @@ class Erasure:
 
     def _is_user(self, name: str, value: str) -> bool:
         return name in USER_LABELS and value in self.forms
-

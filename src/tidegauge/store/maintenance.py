@@ -132,7 +132,6 @@ def tidy(store: Store, name: str, *, keep_files_h: int = KEEP_FILES_H) -> int | 
     Raises:
         StoreError: The table cannot be used.
     """
-
     return _alone(store, name, lambda stored: _clear(stored, keep_files_h, is_full=True), 0)
 
 
