@@ -10,7 +10,6 @@ table tells whether the change was made: if so its row is recorded, and if not t
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -23,14 +22,12 @@ from tidegauge.model.tables import CORRECTIONS
 from tidegauge.record.recorder import Recorder
 from tidegauge.store.edit import Draft
 from tidegauge.store.files import read_file
+from tidegauge.store.intents import INTENTS, open_intents
 from tidegauge.store.location import Location
 from tidegauge.store.snapshot import snapshot
 from tidegauge.store.store import Store
 
-__all__ = ["INTENTS", "Action", "Entry", "Trail", "checked_text"]
-
-#: Directory, in the store, of what was begun.
-INTENTS = "corrections"
+__all__ = ["Action", "Entry", "Trail", "checked_text"]
 
 Action = Literal["correct", "retract", "forget"]
 
@@ -86,10 +83,6 @@ class Trail:
         identity = journal_id(create_directory(self._store.root / "journal"), create=True)
         return f"{identity}/corrections"
 
-    def has_open(self) -> bool:
-        """Whether a change was cut short, and its row in the trail may be missing."""
-        return bool(self._open())
-
     def make(self, draft: Draft, entry: Entry) -> None:
         """Make a change, with its trace.
 
@@ -104,14 +97,15 @@ class Trail:
         entry = msgspec.structs.replace(entry, rows=draft.rows, days=len(draft.days))
         number = draft.transaction(self.transaction) + 1
         name = f"{entry.correction_id}-{entry.target}.json"
-        intent = msgspec.json.encode(_Intent(entry, self.transaction, number))
+        intent = _Intent(entry, self.transaction, number)
         self._location.create_directory("")
-        self._location.write(name, memoryview(intent))
+        self._location.write(name, memoryview(msgspec.json.encode(intent)))
         try:
             draft.commit({self.transaction: number})
         except StoreError:
-            self.settle()  # which finds out whether it took place
-            raise
+            if not self._took_place(intent):
+                self._location.delete(name)
+                raise
         self._finish(name, entry)
 
     def settle(self) -> int:
@@ -124,7 +118,7 @@ class Trail:
             StoreError: A table cannot be used.
         """
         count = 0
-        for path in self._open():
+        for path in open_intents(self._store.root):
             try:
                 intent = msgspec.json.decode(path.read_bytes(), type=_Intent)
             except msgspec.DecodeError:  # cut short before the change was made
@@ -136,11 +130,6 @@ class Trail:
                 self._finish(path.name, intent.entry)
                 count += 1
         return count
-
-    def _open(self) -> list[Path]:
-        directory = self._location.directory
-        assert directory is not None, "the store itself is always on this machine"
-        return sorted(directory.glob("*.json"))
 
     def _took_place(self, intent: _Intent) -> bool:
         stored = self._store.tables.open(intent.entry.target)
