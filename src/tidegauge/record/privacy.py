@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import Literal
 
-from tidegauge.journal.permissions import create_file
+from tidegauge.journal.permissions import create_directory, create_file
 
 __all__ = ["KEEP_ALL", "PRIVACY_KEY", "Kept", "Privacy"]
 
@@ -89,6 +89,7 @@ def _key_of(path: Path) -> bytes:
     if not path.exists():
         import secrets
 
+        create_directory(path.parent)  # a user may be the first thing that a store hears of
         draft = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
         descriptor = create_file(draft)
         try:
