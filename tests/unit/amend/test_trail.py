@@ -33,9 +33,10 @@ def leave_intent(desk: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def leave(*, after_commit: bool) -> Path:
         desk.point(0.5)
-        with monkeypatch.context() as patched, pytest.raises(Killed):
+        with monkeypatch.context() as patched:
             patched.setattr(*((Trail, "_finish") if after_commit else (Draft, "commit")), killed)
-            desk.correct("points", where={"value": 0.5}, set={"value": 0.9})
+            with pytest.raises(Killed):
+                desk.correct("points", where={"value": 0.5}, set={"value": 0.9})
         (intent,) = (desk.root / "corrections").iterdir()
         return intent
 
@@ -102,9 +103,10 @@ def test_a_commit_that_fails_leaves_no_intent(desk: Any, monkeypatch: pytest.Mon
 
     desk.point(0.5)
     desk.drain()
-    with monkeypatch.context() as patched, pytest.raises(StoreError, match="no room"):
+    with monkeypatch.context() as patched:
         patched.setattr(StoredTable, "commit", fail)
-        desk.correct("points", where={"value": 0.5}, retract=True)
+        with pytest.raises(StoreError, match="no room"):
+            desk.correct("points", where={"value": 0.5}, retract=True)
     assert list((desk.root / "corrections").iterdir()) == []
     desk.check()
 
