@@ -25,9 +25,11 @@ from tidegauge.amend.waiting import locked, store_everything
 from tidegauge.live.vocabulary import StoreCatalog
 from tidegauge.model.columns import Table
 from tidegauge.model.errors import QueryError
+from tidegauge.model.tables import POINTS
 from tidegauge.model.times import TimeRange
 from tidegauge.record import aggregate
 from tidegauge.record.recorder import Recorder
+from tidegauge.store.delta_log import check_usable
 from tidegauge.store.drain import DrainFollower
 from tidegauge.store.edit import Draft, Edit, Removal, draft_edit
 from tidegauge.store.store import Store
@@ -144,7 +146,12 @@ class Amender:
         )
 
     def store_recorded(self, deadline_s: float) -> None:
-        """Have everything stored that was recorded before this call."""
+        """Have everything stored that was recorded before this call.
+
+        Raises:
+            StoreError: It took too long, or tables cannot be used in this process.
+        """
+        check_usable(POINTS.name)  # waiting for others would be in vain
         aggregate.flush_intervals()
         self.recorder.writer.tick()
         store_everything(self.store, self._drain, deadline_s)

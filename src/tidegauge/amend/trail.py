@@ -93,13 +93,18 @@ class Trail:
         Raises:
             Overtaken: Another host has removed files since. Nothing was changed.
             StoreError: The table cannot be used.
+            OSError: The intent cannot be written. Nothing was changed.
         """
         entry = msgspec.structs.replace(entry, rows=draft.rows, days=len(draft.days))
         number = draft.transaction(self.transaction) + 1
         name = f"{entry.correction_id}-{entry.target}.json"
         intent = _Intent(entry, self.transaction, number)
-        self._location.create_directory("")
-        self._location.write(name, memoryview(msgspec.json.encode(intent)))
+        try:
+            self._location.create_directory("")
+            self._location.write(name, memoryview(msgspec.json.encode(intent)))
+        except OSError:
+            draft.discard()
+            raise
         try:
             draft.commit({self.transaction: number})
         except StoreError:
