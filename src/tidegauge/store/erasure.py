@@ -73,7 +73,7 @@ class Erasure:
                 field = rows.schema.field(at)
                 nothing = pa.nulls(1, field.type)[0]
                 rows = rows.set_column(at, field, pc.if_else(flags, nothing, rows.column(at)))
-        return self._without_labels(rows, mask)
+        return self._without_labels(rows)
 
     def _in_metadata(self, column: pa.ChunkedArray) -> Mask:
         found = np.zeros(len(column), bool)
@@ -85,19 +85,22 @@ class Erasure:
             found[place] = names_user(text, self.forms)
         return found
 
-    def _without_labels(self, rows: pa.Table, mask: Mask) -> pa.Table:
+    def _without_labels(self, rows: pa.Table) -> pa.Table:
         at = rows.schema.get_field_index("labels")
-        has_label = np.zeros(len(mask), bool)
+        has_label = np.zeros(rows.num_rows, bool)
         for label in USER_LABELS:
             has_label |= mask_of(label_values(rows["labels"], label), self.forms)
-        if not (has_label & mask).any():
+        if not has_label.any():
             return rows
-        labels = [
-            [pair for pair in pairs if not self._is_user(*pair)]
-            for pairs in rows.column(at).to_pylist()
-        ]
-        field = rows.schema.field(at)
-        return rows.set_column(at, field, from_list(labels, field.type))
+        # Those of the few rows behind all others, and then each row takes its own.
+        places = np.flatnonzero(has_label)
+        column, field = rows.column(at), rows.schema.field(at)
+        theirs = column.take(from_numpy(places, pa.int64())).to_pylist()
+        kept = [[pair for pair in pairs if not self._is_user(*pair)] for pairs in theirs]
+        chosen = np.arange(rows.num_rows)
+        chosen[places] = rows.num_rows + np.arange(len(places))
+        both = pa.chunked_array([*column.chunks, from_list(kept, field.type)], type=field.type)
+        return rows.set_column(at, field, both.take(from_numpy(chosen, pa.int64())))
 
     def _is_user(self, name: str, value: str) -> bool:
         return name in USER_LABELS and value in self.forms
