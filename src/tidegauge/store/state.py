@@ -254,8 +254,12 @@ class State:
         if not create and not os.access(self.path, os.W_OK):
             self._connection = _connect_to_read(self.path)
         else:
-            # SQLite gives its other two files the rights of the first.
-            os.close(create_file(self.path))
+            if not inode:
+                # SQLite gives its other two files the rights of the first. Never where it is there:
+                # closing a file lets go of all locks that this process has on it, and with them of
+                # those of SQLite, for another connection. Another process would then delete the
+                # log that is still in use here.
+                os.close(create_file(self.path))
             self._connection = _connect(self.path, self._clock)
         self._inode = self.path.stat().st_ino
         return self._connection
