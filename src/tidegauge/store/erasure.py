@@ -78,7 +78,7 @@ class Erasure:
     def _in_metadata(self, column: pa.ChunkedArray) -> Mask:
         found = np.zeros(len(column), bool)
         # Few rows have metadata, and fewer such a key; what has none need not be decoded.
-        hints = pc.match_substring(column, '"user').fill_null(False)  # noqa: FBT003
+        hints = pc.match_substring(column, '"user')
         places = np.flatnonzero(to_numpy(hints.cast(pa.uint8())))
         texts = column.take(from_numpy(places, pa.int64())).to_pylist()
         for place, text in zip(places, texts, strict=True):
