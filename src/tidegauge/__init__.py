@@ -35,6 +35,8 @@ from tidegauge.record.front import (
 from tidegauge.record.logger import MetricLogger
 
 if TYPE_CHECKING:
+    from tidegauge.amending import correct as correct
+    from tidegauge.amending import forget as forget
     from tidegauge.catalog import STANDARD_METRICS as STANDARD_METRICS
     from tidegauge.features import get_advanced_metrics as get_advanced_metrics
     from tidegauge.features import get_metrics_collector as get_metrics_collector
@@ -59,8 +61,10 @@ __all__ = [
     "compare",
     "configure",
     "context",
+    "correct",
     "export_sqlite",
     "flush",
+    "forget",
     "format_metric_name",
     "get_advanced_metrics",
     "get_metrics_collector",
@@ -95,6 +99,8 @@ _LATE = {
     "STANDARD_METRICS": "tidegauge.catalog",
     "get_advanced_metrics": "tidegauge.features",
     "get_metrics_collector": "tidegauge.features",
+    "correct": "tidegauge.amending",
+    "forget": "tidegauge.amending",
     "MLMetrics": "tidegauge.integrations.predictions",
     "predict_with_metrics": "tidegauge.integrations.predictions",
     "record_ground_truth": "tidegauge.integrations.predictions",

@@ -32,6 +32,7 @@ from tidegauge.record.logger import MetricLogger
 from tidegauge.record.privacy import PRIVACY_KEY, Privacy
 from tidegauge.record.ticker import Ticker
 from tidegauge.settings import Settings, read_settings
+from tidegauge.store.intents import open_intents
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,6 +124,7 @@ class _LateDrain:
         if not (more or force):
             # Whoever drains looks after the tables too, once an hour, when nothing waits.
             self._caretaker().advance()
+            self._settle_trail()
         return more
 
     def is_caught_up(self) -> bool:
@@ -142,6 +144,14 @@ class _LateDrain:
             for directory in slot_directories(recorder.writer.root)
             for lane in ("points", "events")
         )
+
+    def _settle_trail(self) -> None:
+        """Finish in the trail of corrections what another process was killed at."""
+        root = self._process.root
+        if open_intents(root):
+            with self._process.store.maintain() as mine:
+                if mine:
+                    self._process.trail().settle()
 
     def _drain(self) -> DrainFollower:
         if self._inner is None:

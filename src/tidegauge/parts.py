@@ -20,6 +20,9 @@ from tidegauge.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tidegauge.amend.amender import Amender
+    from tidegauge.amend.eraser import Eraser
+    from tidegauge.amend.trail import Trail
     from tidegauge.catalog import Catalog
     from tidegauge.export.mlflow import MlflowFollower
     from tidegauge.export.push import PushFollower, Sender
@@ -199,6 +202,27 @@ class Parts:
             from tidegauge.integrations.accuracy import AccuracyJob
 
         return AccuracyJob(self.store, self.query, recorder)
+
+    def amender(self) -> Amender:
+        """What corrects facts of the store. Its trail is recorded by this process's recorder."""
+        with loading():
+            from tidegauge.amend.amender import Amender
+
+        return Amender(self.store, recorder, self.drain())
+
+    def eraser(self) -> Eraser:
+        """What forgets users of the store."""
+        with loading():
+            from tidegauge.amend.eraser import Eraser
+
+        return Eraser(self.amender(), self.live.drop)
+
+    def trail(self) -> Trail:
+        """What keeps the trail of corrections."""
+        with loading():
+            from tidegauge.amend.trail import Trail
+
+        return Trail(self.store, recorder)
 
     def caretaker(self) -> Caretaker:
         """What compacts the tables and retires old facts, as the settings say."""

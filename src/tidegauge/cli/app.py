@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from tidegauge.cli import (
+    amending,
     exporting,
     importing,
     metrics,
@@ -82,6 +83,7 @@ for _module in (
     querying,
     overview,
     upkeep,
+    amending,
     monitoring,
     exporting,
     importing,

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Leaving out series that have not been heard of for a while, where the settings say so."""
+"""Leaving out series: those not heard of for a while, and those of users to be forgotten."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.live.families import Labels
 from tidegauge.live.kept import HowKept
 from tidegauge.live.totals import PER_CELL, Totals
 
-__all__ = ["without_series_before"]
+__all__ = ["without_labels", "without_series_before"]
 
 
 def without_series_before(totals: Totals, before_ns: int) -> Totals:
@@ -17,7 +21,24 @@ def without_series_before(totals: Totals, before_ns: int) -> Totals:
     Returns:
         The same object if there are none.
     """
-    stays = totals.last_ns[: totals.n_cells] >= before_ns
+    return _of_cells(totals, totals.last_ns[: totals.n_cells] >= before_ns)
+
+
+def without_labels(totals: Totals, is_gone: Callable[[Labels], bool]) -> Totals:
+    """The totals without the series whose labels are such.
+
+    Returns:
+        The same object if there are none.
+    """
+    stays = np.ones(totals.n_cells, bool)
+    for family in totals.all_families():
+        for labels, cell in family.cells.items():
+            stays[cell] = not is_gone(labels)
+    return _of_cells(totals, stays)
+
+
+def _of_cells(totals: Totals, stays: npt.NDArray[np.bool_]) -> Totals:
+    """The totals with those cells only for which a mask, of shape (n_cells,), is set."""
     if stays.all():
         return totals
     kept = Totals()

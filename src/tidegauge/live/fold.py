@@ -130,6 +130,16 @@ class Fold:
         """The same totals, to which all of another journal is added next."""
         return Fold(self._catalog, self._clock, journal_id=journal_id, totals=self.totals)
 
+    def with_totals(self, totals: Totals) -> Fold:
+        """Other totals, as far into the same journal."""
+        return Fold(
+            self._catalog,
+            self._clock,
+            journal_id=self.journal_id,
+            totals=totals,
+            positions=self.positions,
+        )
+
     def advance(self, slots: Sequence[SlotReader]) -> int:
         """Fold everything that cannot change any more.
 

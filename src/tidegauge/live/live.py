@@ -12,11 +12,13 @@ import logging
 import os
 import threading
 import weakref
+from collections.abc import Callable
 from concurrent.futures import Future
 
 from tidegauge.catalog import Catalog
 from tidegauge.live.collectors import Collectors
-from tidegauge.live.families import Reading
+from tidegauge.live.expiry import without_labels
+from tidegauge.live.families import Labels, Reading
 from tidegauge.live.fold import Fold, SegmentsGone
 from tidegauge.live.history import count_anew
 from tidegauge.live.place import FOLLOWER
@@ -138,6 +140,30 @@ class Live:
                     self._keep(*self._saved.save(fold, epoch))
                     self._is_unsaved = False
             return alone
+
+    def drop(self, is_gone: Callable[[Labels], bool]) -> int:
+        """Drop series for all processes that read live metrics of the store, and from its disk.
+
+        Args:
+            is_gone: Tells by its labels whether a series is to go.
+
+        Returns:
+            How many series it was.
+
+        Raises:
+            StoreError: The store cannot be read or written, or another process keeps the file.
+            OSError: The file cannot be written.
+        """
+        if not self._saved.path.exists():  # nobody has read live metrics of this store
+            return 0
+        with self._lock, self._saved.alone(_WAIT_S) as alone:
+            if not alone:
+                raise _busy()
+            fold = self._catch_up()
+            kept = without_labels(fold.totals, is_gone)
+            # Saved in any case: the file on the disk may still have what memory has dropped.
+            self._keep(*self._saved.save(fold.with_totals(kept), new_epoch()))
+            return fold.totals.n_cells - kept.n_cells
 
     def is_saved(self) -> bool:
         """Whether the file has every fact that was in the journals when this was called."""

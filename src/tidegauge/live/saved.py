@@ -113,14 +113,7 @@ class SavedTotals:
         if self._series_ttl_s is not None:
             kept = without_series_before(fold.totals, now_ns - int(self._series_ttl_s * 1e9))
             if kept is not fold.totals:
-                fold = Fold(
-                    self._catalog,
-                    self._store.clock,
-                    journal_id=fold.journal_id,
-                    totals=kept,
-                    positions=fold.positions,
-                )
-                epoch = new_epoch()
+                fold, epoch = fold.with_totals(kept), new_epoch()
         journal_id, slots = self._store.slots()
         if journal_id != fold.journal_id:
             return epoch, fold  # begun anew in this moment

@@ -65,5 +65,12 @@ CORRECTIONS = Table(
         Column("rows", "i64", "how many rows it was", nullable=False, least=0),
         Column("reason", "str", "why"),
         Column("author", "str", "who did it"),
+        Column(
+            "correction_id",
+            "str",
+            "tells changes apart; those of several tables in one call share it",
+            nullable=False,
+        ),
+        Column("days", "i64", "how many days the rows were of", nullable=False, least=0),
     ),
 )

@@ -86,7 +86,7 @@ def from_list(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     if pa.types.is_integer(kind):
         _require(values, int, kind)
         whole = [0 if value is None else value for value in values]
-        return from_numpy(np.array(whole, kind.to_pandas_dtype()), kind, absent=absent)
+        return from_numpy(np.array(whole, f"i{kind.bit_width // 8}"), kind, absent=absent)
     if absent.any():
         raise TypeError(f"a {kind} cannot be absent")
     offsets = np.zeros(len(values) + 1, np.int32)

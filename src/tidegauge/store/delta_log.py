@@ -18,7 +18,7 @@ from tidegauge.model.errors import StoreError
 from tidegauge.store.files import FileList, list_files
 from tidegauge.store.location import Location
 
-__all__ = ["DeltaLog", "ForkedError", "explained", "is_usable_here"]
+__all__ = ["DeltaLog", "ForkedError", "check_usable", "explained", "is_usable_here"]
 
 
 class ForkedError(StoreError):
@@ -79,6 +79,19 @@ def is_usable_here() -> bool:
     return all(process == os.getpid() for process in _used_by)
 
 
+def check_usable(name: str) -> None:
+    """Raise if the library cannot be used in this process, as far as is known.
+
+    Args:
+        name: The table that it is wanted for.
+
+    Raises:
+        ForkedError: It cannot.
+    """
+    if not is_usable_here():
+        raise _forked(name)
+
+
 # The process in which the library was first used from here; a fork copies it.
 _used_by: set[int] = set()
 _NOBODY = 0
@@ -98,8 +111,7 @@ def explained(name: str, location: Location) -> Iterator[None]:
         ForkedError: The library cannot be used in this process.
         StoreError: Whatever else it has to say.
     """
-    if not is_usable_here():
-        raise _forked(name)
+    check_usable(name)
     _used_by.add(os.getpid())
     try:
         yield

@@ -16,6 +16,7 @@ from tidegauge.journal.series import SERIES_FILE
 from tidegauge.journal.slot import slot_directories
 from tidegauge.model.errors import StoreError
 from tidegauge.store.findings import Finding
+from tidegauge.store.intents import open_intents
 from tidegauge.store.status import Status, status_of
 from tidegauge.store.store import Store
 from tidegauge.store.table_check import check_tables
@@ -48,9 +49,21 @@ def examine(store: Store, *, deep: bool = False) -> list[Finding]:
         lambda: _check_journal(store),
         lambda: check_tables(store, deep=deep),
         lambda: _check_balance(store),
+        lambda: _check_intents(store.root),
     )
     found = [finding for check in checks for finding in check()]
     return sorted(found, key=lambda finding: _SEVERITIES.index(finding.severity))
+
+
+def _check_intents(root: Path) -> Iterator[Finding]:
+    for path in open_intents(root):
+        yield Finding(
+            "info",
+            "correction_open",
+            str(path),
+            "a change of a table is being made, or was cut short: the trail may lack its row",
+            "Nothing: whoever drains next, or corrects, finds out whether it was made and says so.",
+        )
 
 
 def _check_disk(root: Path) -> Iterator[Finding]:

@@ -28,7 +28,7 @@ from tidegauge.store.schema import DICTIONARY
 from tidegauge.store.store import Store
 from tidegauge.store.stored_table import Overtaken, StoredTable, TableView
 
-__all__ = ["FULL_ROWS", "KEEP_FILES_H", "Retention", "compact", "retire", "tidy"]
+__all__ = ["FULL_ROWS", "KEEP_FILES_H", "Retention", "compact", "purge", "retire", "tidy"]
 
 #: Hours for which files that no longer belong to a table are kept for those still reading them.
 KEEP_FILES_H = 24
@@ -132,19 +132,38 @@ def tidy(store: Store, name: str, *, keep_files_h: int = KEEP_FILES_H) -> int | 
     Raises:
         StoreError: The table cannot be used.
     """
+    return _alone(store, name, lambda stored: _clear(stored, keep_files_h, is_full=True), 0)
 
-    def work(stored: StoredTable) -> int:
-        delta = stored.delta()
-        deleted = delta.vacuum(
-            keep_files_h, dry_run=False, enforce_retention_duration=False, full=True
-        )
-        delta.create_checkpoint()
-        delta.cleanup_metadata()
-        stored.load()
-        stored.share_log()
-        return len(deleted)
 
-    return _alone(store, name, work, 0)
+def purge(stored: StoredTable, *, is_full: bool) -> int:
+    """Delete the files of earlier versions at once, whoever may still be reading them.
+
+    For whoever maintains the store.
+
+    Args:
+        stored: The table.
+        is_full: Delete files that were never committed, too. Only for whoever leads the store as
+            well, and only if no other store drains to the same tables: it may be about to commit.
+
+    Returns:
+        How many files were deleted.
+
+    Raises:
+        StoreError: The table cannot be used.
+    """
+    return _clear(stored, 0, is_full=is_full)
+
+
+def _clear(stored: StoredTable, keep_files_h: int, *, is_full: bool) -> int:
+    delta = stored.delta()
+    deleted = delta.vacuum(
+        keep_files_h, dry_run=False, enforce_retention_duration=False, full=is_full
+    )
+    delta.create_checkpoint()
+    delta.cleanup_metadata()
+    stored.load()
+    stored.share_log()
+    return len(deleted)
 
 
 def _alone(

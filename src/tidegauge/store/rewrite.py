@@ -31,7 +31,9 @@ __all__ = [
     "drop_files",
     "holds_metrics",
     "removals",
+    "replace_files",
     "rewrite_files",
+    "series_order",
 ]
 
 #: Application transaction of every commit that removes files: how many there were.
@@ -92,8 +94,8 @@ def rewrite_files(
     day = dt.date(1970, 1, 1) + dt.timedelta(days=int(files.dates[0]))
     added = []
     if rows.num_rows:
-        added.append(write_file(stored.location, rows, day, order=_order(rows)))
-    return _replace(stored, view, files, added, retired)
+        added.append(write_file(stored.location, rows, day, order=series_order(rows)))
+    return replace_files(stored, view, files, added, gone=retired)
 
 
 def drop_files(
@@ -112,29 +114,57 @@ def drop_files(
         given_up: Where the rows are not retired but lost: application transactions, which `view`
             was asked for, that say so.
     """
-    return _replace(stored, view, files, [], int(files.rows.sum()), given_up=given_up)
+    return replace_files(
+        stored,
+        view,
+        files,
+        [],
+        gone=int(files.rows.sum()),
+        given_up=given_up is not None,
+        transactions=given_up or {},
+    )
 
 
-def _replace(
+def replace_files(
     stored: StoredTable,
     view: TableView,
     files: FileList,
     added: Sequence[AddAction],
-    gone: int,
     *,
-    given_up: Mapping[str, int] | None = None,
+    gone: int,
+    given_up: bool = False,
+    is_changed: bool = False,
+    transactions: Mapping[str, int] | None = None,
 ) -> Rewritten:
+    """Put files in the place of others, in one commit.
+
+    Args:
+        stored: The table.
+        view: The version that `files` are from; asked for `MAINTENANCE`, `RETIRED` and all
+            `transactions`.
+        files: The files to remove.
+        added: The files to add; they are written, and deleted again if they come too late.
+        gone: Rows of the former that are not in the latter.
+        given_up: Whether those are lost, and not retired.
+        is_changed: Whether rows in the latter differ from what they were.
+        transactions: New versions of further application transactions.
+
+    Raises:
+        Overtaken: Another process has removed files since that version. Nothing was changed.
+        StoreError: The table cannot be used.
+    """
+    data_change = is_changed or gone > 0
     for action in added:
-        action.data_change = gone > 0
-    transactions = {MAINTENANCE: view.transactions.get(MAINTENANCE, 0) + 1}
-    retired = gone if given_up is None else 0
+        action.data_change = data_change
+    moved = {MAINTENANCE: view.transactions.get(MAINTENANCE, 0) + 1}
+    retired = 0 if given_up else gone
     if retired:
-        transactions[RETIRED] = view.transactions.get(RETIRED, 0) + retired
-    transactions |= given_up or {}
+        moved[RETIRED] = view.transactions.get(RETIRED, 0) + retired
+    moved |= transactions or {}
     stored.commit(
         added,
-        removed=removals(files, data_change=gone > 0),
-        transactions=transactions,
+        removed=removals(files, data_change=data_change),
+        transactions=moved,
         base=view.transactions,
     )
     return Rewritten(
@@ -190,8 +220,8 @@ def holds_metrics(column: pa.ChunkedArray, metrics: Collection[str]) -> npt.NDAr
     return np.concatenate(masks)
 
 
-def _order(rows: pa.Table) -> npt.NDArray[np.int64]:
-    """The places of the rows in the order of their series, and of time within."""
+def series_order(rows: pa.Table) -> npt.NDArray[np.int64]:
+    """The places of the rows in the order of their series, and of time within; shape (n_rows,)."""
     group = np.zeros(rows.num_rows, np.int64)
     for name in _ORDER:
         if name in rows.schema.names:

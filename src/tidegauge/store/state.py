@@ -159,6 +159,37 @@ class State:
         )
         return [DeadLetter(*row) for row in rows]
 
+    def drop_dead_letters(self, is_gone: Callable[[DeadLetter], bool]) -> int:
+        """Take out dead letters; they stay counted.
+
+        Args:
+            is_gone: Whether a letter is to go.
+
+        Returns:
+            How many it was.
+        """
+        gone = [letter.id for letter in self.dead_letters(limit=-1) if is_gone(letter)]
+        if gone:
+            with self.transaction() as transaction:
+                for identifier in gone:
+                    transaction.execute("delete from dead_letters where id = ?", (identifier,))
+        return len(gone)
+
+    def scrub(self) -> bool:
+        """Write the file anew, so that nothing that was deleted is left in it or beside it.
+
+        Returns:
+            False if another process was using it: the file of what was written last stays then,
+            until whoever uses the state last closes it.
+        """
+        with self._lock, _explained(self.path):
+            connection = self._open(create=False)
+            if connection is None:
+                return True
+            connection.execute("vacuum")
+            (busy, _, _) = connection.execute("pragma wal_checkpoint(truncate)").fetchone()
+            return not busy
+
     def value(self, namespace: str, key: str) -> str | None:
         """A text kept by `StateTransaction.set_value`; None if there is none."""
         rows = self._read(
@@ -228,8 +259,12 @@ class State:
         if not create and not os.access(self.path, os.W_OK):
             self._connection = _connect_to_read(self.path)
         else:
-            # SQLite gives its other two files the rights of the first.
-            os.close(create_file(self.path))
+            if not inode:
+                # SQLite gives its other two files the rights of the first. Never where it is there:
+                # closing a file lets go of all locks that this process has on it, and with them of
+                # those of SQLite, for another connection. Another process would then delete the
+                # log that is still in use here.
+                os.close(create_file(self.path))
             self._connection = _connect(self.path, self._clock)
         self._inode = self.path.stat().st_ino
         return self._connection

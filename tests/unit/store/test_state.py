@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -195,3 +197,38 @@ def test_group_writable_store_makes_a_group_writable_state(tmp_path: Path) -> No
     finally:
         os.umask(before)
     assert modes == {"state.db": 0o660, "state.db-wal": 0o660, "state.db-shm": 0o660}
+
+
+def test_a_second_object_does_not_take_the_locks_of_the_first(tmp_path: Path) -> None:
+    """Another process that comes and goes leaves the log alone that is in use here."""
+    path = tmp_path / "state.db"
+    first, second = State(path), State(path)
+    with first.transaction() as transaction:
+        transaction.count("store", "stored")
+    assert second.counters("store") == {"stored": 1}
+    program = f"""
+import sqlite3
+connection = sqlite3.connect({str(path)!r})
+connection.execute("select * from counters").fetchall()
+connection.close()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+    with first.transaction() as transaction:
+        transaction.count("store", "stored")
+    assert second.counters("store") == State(path).counters("store") == {"stored": 2}
+    assert path.with_name("state.db-wal").exists()
+    assert second.damage() is None
+
+
+def test_dead_letters_that_go_leave_nothing(tmp_path: Path) -> None:
+    """They stay counted, and no byte of the file or beside it has them."""
+    state = State(tmp_path / "state.db")
+    with state.transaction() as transaction:
+        for key in ("a", "b"):
+            transaction.add_dead_letter("store", "unfit", "no", f"payload of {key}", key=key)
+    assert state.drop_dead_letters(lambda letter: letter.payload_json.endswith("a")) == 1
+    assert state.scrub()
+    assert [letter.payload_json for letter in state.dead_letters()] == ["payload of b"]
+    assert state.counters("store") == {"dead_letters/unfit": 2}
+    state.close()
+    assert not any(b"payload of a" in path.read_bytes() for path in tmp_path.iterdir())
