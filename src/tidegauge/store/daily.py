@@ -30,6 +30,7 @@ from tidegauge.statistics.accumulator import Accumulator
 from tidegauge.store.arrays import to_numpy
 from tidegauge.store.files import read_file, write_file
 from tidegauge.store.grouped import exact_statistics
+from tidegauge.store.imported_aggregates import is_imported
 from tidegauge.store.measured import measured_sql, rolled_of
 from tidegauge.store.rewrite import MAINTENANCE, removals
 from tidegauge.store.rolled import SOURCES, RolledFiles
@@ -341,10 +342,12 @@ def _replace_day(store: Store, date: dt.date, rows: dict[_Key, dict[str, Any]]) 
         for row in read_file(stored.location, path, schema).to_pylist()
     }
     for key, old in present.items():
-        # Facts of it are gone since: what was told of them when they were there is better.
-        if key in rows and _is_better(old, rows[key]):
+        is_missing = key not in rows
+        # What others told of a day stays; and facts may be gone since, so that what was told of
+        # them when they were there is better.
+        if (is_missing and is_imported(old)) or (not is_missing and _is_better(old, rows[key])):
             rows[key] = old
-    new = pa.Table.from_pylist(list(rows.values()), schema=schema)
+    new = pa.Table.from_pylist([rows[key] for key in sorted(rows)], schema=schema)
     old_rows = pa.Table.from_pylist(list(present.values()), schema=schema)
     if new.equals(old_rows) and len(before) <= 1:
         return len(new)

@@ -266,8 +266,8 @@ def test_their_rows_give_the_right_statistics(cli: Any) -> None:
     ]
     question = "SELECT count(*) AS n, avg(duration_ms) AS mean FROM feature_usage"
     assert cli("sql", question, "--json").json == [{"n": 3, "mean": 15.0}]
-    question = "SELECT satisfaction_type AS of, score_scale AS scale, normalized_score AS n FROM user_satisfaction"
-    assert cli("sql", f"{question} ORDER BY ALL", "--json").json == [
+    question = "SELECT satisfaction_type AS of, score_scale AS scale, normalized_score AS n"
+    assert cli("sql", f"{question} FROM user_satisfaction ORDER BY ALL", "--json").json == [
         {"of": "accuracy", "scale": "0-1", "n": 0.92},
         {"of": "overall", "scale": "0-1", "n": 1.0},
         {"of": "speed", "scale": "1-5", "n": 0.0},
