@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tidegauge.integrations.predictions import predict_with_metrics as predict_with_metrics
     from tidegauge.integrations.predictions import record_ground_truth as record_ground_truth
     from tidegauge.integrations.tracking import track_prediction as track_prediction
+    from tidegauge.jobs import every as every
 
 __all__ = [
     "METRIC_NAME_PATTERN",
@@ -54,6 +55,7 @@ __all__ = [
     "compare",
     "configure",
     "context",
+    "every",
     "flush",
     "format_metric_name",
     "history",
@@ -84,6 +86,7 @@ __version__ = "0.1.0"
 _LATE = {
     "STANDARD_METRICS": "tidegauge.catalog",
     "MLMetrics": "tidegauge.integrations.predictions",
+    "every": "tidegauge.jobs",
     "predict_with_metrics": "tidegauge.integrations.predictions",
     "record_ground_truth": "tidegauge.integrations.predictions",
     "track_prediction": "tidegauge.integrations.tracking",

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from tidegauge.cli import (
     exporting,
     importing,
+    jobs,
     metrics,
     monitoring,
     overview,
@@ -81,6 +82,7 @@ for _module in (
     querying,
     overview,
     upkeep,
+    jobs,
     monitoring,
     exporting,
     importing,

@@ -7,15 +7,16 @@ All of it goes on beside a drain and beside readers. One process at a time maint
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from tidegauge.model.tables import TABLES
 from tidegauge.store.files import FileList, read_file
+from tidegauge.store.retention import DAY_NS, Retention, beyond_budget, first_kept, too_old
 from tidegauge.store.rewrite import (
     MAINTENANCE,
     RETIRED,
@@ -41,23 +42,10 @@ FULL_ROWS = 500_000
 _TODAY_FILES = 8
 _PAST_FILES = 4
 
-_DAY_NS = 86_400 * 10**9
 _log = logging.getLogger("tidegauge")
 
 
 Result = TypeVar("Result")
-
-
-class Retention(msgspec.Struct, frozen=True):
-    """For how many days rows are kept. None is for ever.
-
-    Attributes:
-        days: For the whole table.
-        metrics: For single metrics, by the name they are stored under.
-    """
-
-    days: float | None = None
-    metrics: Mapping[str, float] = {}
 
 
 def compact(store: Store, name: str, *, full_rows: int = FULL_ROWS) -> Rewritten | None:
@@ -74,7 +62,7 @@ def compact(store: Store, name: str, *, full_rows: int = FULL_ROWS) -> Rewritten
     Raises:
         StoreError: The table cannot be used.
     """
-    today = store.clock.wall_ns() // _DAY_NS
+    today = store.clock.wall_ns() // DAY_NS
 
     def work(stored: StoredTable) -> Rewritten:
         merges = [
@@ -88,14 +76,14 @@ def compact(store: Store, name: str, *, full_rows: int = FULL_ROWS) -> Rewritten
 
 
 def retire(store: Store, name: str, retention: Retention) -> Rewritten | None:
-    """Remove rows that were kept for long enough.
+    """Remove rows that were kept for long enough, and the oldest days of a table without room.
 
     A day is removed, from the table or from a metric, once all of it is old enough.
 
     Args:
         store: The store.
         name: The table. Nothing happens if it does not exist.
-        retention: How long rows are kept.
+        retention: How long rows are kept, and in how much room.
 
     Returns:
         What was done; None if another process is maintaining the store.
@@ -106,13 +94,10 @@ def retire(store: Store, name: str, retention: Retention) -> Rewritten | None:
     now_ns = store.clock.wall_ns()
 
     def work(stored: StoredTable) -> Rewritten:
-        done = Rewritten()
-        if retention.days is not None:
-            view = _view(stored)
-            old = view.files.chosen(view.files.dates < _first_kept(now_ns, retention.days))
-            if len(old):
-                done += drop_files(stored, view, old)
-        return done + _rewrite_each(stored, list(_with_old_metrics(stored, retention, now_ns)))
+        done = _drop(stored, too_old, retention, now_ns)
+        done += _rewrite_each(stored, list(_with_old_metrics(stored, retention, now_ns)))
+        # Last, for the rest may fit.
+        return done + _drop(stored, beyond_budget, retention, now_ns)
 
     return _alone(store, name, work, Rewritten())
 
@@ -172,6 +157,17 @@ def _rewrite_each(
     return done
 
 
+def _drop(
+    stored: StoredTable,
+    choose: Callable[[FileList, Retention, int], npt.NDArray[np.bool_]],
+    retention: Retention,
+    now_ns: int,
+) -> Rewritten:
+    view = _view(stored)
+    gone = choose(view.files, retention, now_ns)
+    return drop_files(stored, view, view.files.chosen(gone)) if gone.any() else Rewritten()
+
+
 def _view(stored: StoredTable) -> TableView:
     return stored.view((MAINTENANCE, RETIRED))
 
@@ -214,7 +210,7 @@ def _with_old_metrics(
     stored: StoredTable, retention: Retention, now_ns: int
 ) -> Iterator[tuple[FileList, frozenset[str]]]:
     """Files that hold rows of metrics beyond their time, with the metrics that are to go."""
-    kept_from = {name: _first_kept(now_ns, days) for name, days in retention.metrics.items()}
+    kept_from = {name: first_kept(now_ns, days) for name, days in retention.metrics.items()}
     if not kept_from or "metric" not in _view(stored).columns:
         return
     metric = pa.schema([("metric", DICTIONARY)])
@@ -223,8 +219,3 @@ def _with_old_metrics(
         for at, path in enumerate(files.paths if old else ()):
             if holds_metrics(read_file(stored.location, path, metric)["metric"], old).any():
                 yield files.chosen(np.arange(len(files)) == at), old
-
-
-def _first_kept(now_ns: int, days: float) -> int:
-    """The first day, since 1970, of which a part is younger than so many days."""
-    return int((now_ns - days * _DAY_NS) // _DAY_NS)

@@ -59,6 +59,14 @@ _MIGRATIONS = {
             primary key (namespace, key)
         ) strict, without rowid;
     """,
+    "jobs": """
+        create table jobs (
+            name text primary key, schedule text not null, lock text not null,
+            due_ns integer not null, started_ns integer, ended_ns integer, took_s real,
+            succeeded_ns integer, outcome text, result text, runs integer not null,
+            failures integer not null, failures_in_a_row integer not null
+        ) strict, without rowid;
+    """,
 }
 
 
@@ -164,6 +172,14 @@ class State:
     def caught_up_ns(self, follower: str) -> int:
         """When everything recorded so far had arrived at a follower last; 0 if it never had."""
         return int(self.value(follower, _CAUGHT_UP) or 0)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What a `select` finds; nothing if there is no file yet.
+
+        Raises:
+            StoreError: The file is damaged, or has no such table.
+        """
+        return self._read(sql)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[StateTransaction]:
