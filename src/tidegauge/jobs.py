@@ -35,9 +35,9 @@ def every(
 
     Jobs run from the moment when this process has called `configure` or recorded a fact, one after
     the other in a thread of their own; with `follower="off"` they do not. A job's first run is due
-    an interval after the store has first seen it. A run that nobody could make in time is made up
-    for once. An exception is logged and noted, and the job is tried again: after ten minutes at
-    first, if its schedule is not sooner.
+    an interval after the store has first seen it. Runs that were missed are made up for once. An
+    exception is logged and noted, and the job is tried again: after ten minutes at first, if its
+    schedule is not sooner.
 
     Args:
         interval: Seconds between the beginnings of two runs, a second or more; or a text such as
