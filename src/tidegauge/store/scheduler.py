@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -81,7 +82,7 @@ class Scheduler:
         Raises:
             StoreError: The state cannot be used. What a job raises is noted, and logged.
         """
-        if not (self._root.is_dir() and self._may_be_due()):
+        if _is_ending() or not (self._root.is_dir() and self._may_be_due()):
             return False
         with exclusive(self._root / self._lock) as leading:
             return leading and self._run_next()
@@ -224,6 +225,8 @@ class Scheduler:
         except Postponed as reason:
             return "postponed", str(reason)
         except (Exception, SystemExit) as error:  # noqa: BLE001  (whatever it is, the others go on)
+            if _is_ending():  # libraries that are loaded then may refuse; it is nobody's failure
+                return "postponed", "the program ended"
             now_s = time.monotonic()
             if now_s - self._logged_s >= _LOG_EVERY_S:
                 self._logged_s = now_s
@@ -234,6 +237,11 @@ class Scheduler:
                     exc_info=True,
                 )
             return "failed", f"{type(error).__name__}: {error}"
+
+
+def _is_ending() -> bool:
+    """Whether the program has come to its end, and only threads are left behind."""
+    return not threading.main_thread().is_alive()
 
 
 def _is_far(job: Job, state: JobState, now_ns: int) -> bool:
