@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tidegauge.integrations.predictions import predict_with_metrics as predict_with_metrics
     from tidegauge.integrations.predictions import record_ground_truth as record_ground_truth
     from tidegauge.integrations.tracking import track_prediction as track_prediction
+    from tidegauge.jobs import every as every
     from tidegauge.sqlite import export_sqlite as export_sqlite
     from tidegauge.sqlite import import_sqlite as import_sqlite
 
@@ -62,6 +63,7 @@ __all__ = [
     "configure",
     "context",
     "correct",
+    "every",
     "export_sqlite",
     "flush",
     "forget",
@@ -102,6 +104,7 @@ _LATE = {
     "correct": "tidegauge.amending",
     "forget": "tidegauge.amending",
     "MLMetrics": "tidegauge.integrations.predictions",
+    "every": "tidegauge.jobs",
     "predict_with_metrics": "tidegauge.integrations.predictions",
     "record_ground_truth": "tidegauge.integrations.predictions",
     "track_feature": "tidegauge.integrations.feature_tracking",

@@ -19,11 +19,9 @@ from typing import TYPE_CHECKING, Any
 from tidegauge.catalog import builtin_catalog, load_catalog
 from tidegauge.journal.follow import FollowerThread, OutwardFollower
 from tidegauge.journal.segment import Refused
-from tidegauge.journal.slot import slot_directories
-from tidegauge.live.place import LIVE_FILE
 from tidegauge.model.errors import StoreError
 from tidegauge.model.loading import loading
-from tidegauge.parts import Parts
+from tidegauge.parts import OWN_JOBS, Parts, own_jobs
 from tidegauge.query.front import reader
 from tidegauge.record import aggregate
 from tidegauge.record.context import Context, current
@@ -32,19 +30,23 @@ from tidegauge.record.logger import MetricLogger
 from tidegauge.record.privacy import PRIVACY_KEY, Privacy
 from tidegauge.record.ticker import Ticker
 from tidegauge.settings import Settings, read_settings
-from tidegauge.store.intents import open_intents
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidegauge.catalog import Catalog
-    from tidegauge.integrations.accuracy import AccuracyJob
     from tidegauge.live.families import Reading
-    from tidegauge.live.follower import LiveFollower
-    from tidegauge.store.caretaker import Caretaker
-    from tidegauge.store.drain import DrainFollower
 
-__all__ = ["assemble", "configure", "flush", "live_reading", "parts", "shutdown"]
+__all__ = [
+    "assemble",
+    "begin_now",
+    "configure",
+    "flush",
+    "live_reading",
+    "parts",
+    "run_own_jobs",
+    "shutdown",
+]
 
 _log = logging.getLogger("tidegauge")
 
@@ -56,6 +58,7 @@ class _Process(Parts):
         super().__init__(chosen, catalog)
         self.ticker: Ticker | None = None
         self.threads: list[FollowerThread] = []
+        self.runs_own_jobs = False
 
     def start(self) -> None:
         """Start what runs in the background."""
@@ -64,23 +67,40 @@ class _Process(Parts):
         self.ticker = Ticker(recorder, sync_every_s=sync_every_s)
         self.ticker.start()
         if chosen.follower == "thread":
-            self._follow(FollowerThread(_LateDrain(self)))
+            with loading():
+                from tidegauge.background import LateDrain, LateJobs
+
+            drain = LateDrain(self)
+            self._follow(FollowerThread(drain))
+            self._follow(FollowerThread(LateJobs(self, drain)))
+            self.run_own_jobs()
         if chosen.mlflow:
             self._follow(FollowerThread(self.mlflow(), poll_s=0.2))
         for push in self.pushes():
             self._follow(FollowerThread(push, poll_s=0.2))
 
+    def run_own_jobs(self) -> None:
+        """Start running the jobs that this program has registered, if there are any."""
+        if not own_jobs or self.runs_own_jobs or self.settings.follower == "off":
+            return
+        with loading():
+            from tidegauge.background import OwnJobs
+
+        self.runs_own_jobs = True
+        self._follow(FollowerThread(OwnJobs(self.root.absolute())))
+
     def stop(self, deadline_s: float) -> None:
         """Stop it, each after the piece of work in hand.
 
-        What leaves the machine may hang in a request: past the deadline it is left behind. Killed
-        there, it has lost nothing, as everywhere.
+        What leaves the machine may hang in a request, and nobody knows what somebody's own job
+        does: past the deadline they are left behind. Killed there, nothing is lost, as everywhere.
         """
         if self.ticker is not None:
             self.ticker.stop()
         remote_tables = "://" in (self.settings.tables_uri or "")
         for thread in self.threads:
             outward = remote_tables or isinstance(thread.follower, OutwardFollower)
+            outward |= thread.follower.name == OWN_JOBS
             has_ended = thread.stop(max(deadline_s - time.monotonic(), 0.0) if outward else None)
             if has_ended and (close := getattr(thread.follower, "close", None)) is not None:
                 close()  # connections of whoever pushes
@@ -89,84 +109,6 @@ class _Process(Parts):
     def _follow(self, thread: FollowerThread) -> None:
         self.threads.append(thread)
         thread.start()
-
-
-class _LateDrain:
-    """The follower that fills the store, whose libraries are not loaded before there is work.
-
-    A script that ends within a minute and records little never pays for them.
-    """
-
-    name = "store"
-
-    def __init__(self, process: _Process) -> None:
-        self._process = process
-        self._begun_s = time.monotonic()
-        self._inner: DrainFollower | None = None
-        self._live: LiveFollower | None = None
-        self._judge: AccuracyJob | None = None
-        self._care: Caretaker | None = None
-
-    def advance(self, *, force: bool = False) -> bool:
-        try:
-            # First, so that a drain can delete what both have passed.
-            self._keep_live(force=force)
-        finally:  # whatever becomes of live metrics, facts go into the tables
-            more = self._store(force=force)
-        return more
-
-    def _store(self, *, force: bool) -> bool:
-        if not (force or self._inner is not None or self._may_be_due()):
-            return False
-        more = self._drain().advance(force=force)
-        if not more:
-            self._accuracy().advance(force=force)
-        if not (more or force):
-            # Whoever drains looks after the tables too, once an hour, when nothing waits.
-            self._caretaker().advance()
-            self._settle_trail()
-        return more
-
-    def is_caught_up(self) -> bool:
-        is_live = self._live is None or self._live.is_caught_up()
-        return is_live and self._drain().is_caught_up() and self._accuracy().is_caught_up()
-
-    def _keep_live(self, *, force: bool) -> None:
-        if self._live is None and (self._process.root / LIVE_FILE).exists():
-            self._live = self._process.live_follower()
-        if self._live is not None:
-            self._live.advance(force=force)
-
-    def _may_be_due(self) -> bool:
-        waited_s = time.monotonic() - self._begun_s
-        return waited_s >= self._process.settings.drain_after_s or any(
-            len(list(directory.glob(f"{lane}-*.seg"))) > 1
-            for directory in slot_directories(recorder.writer.root)
-            for lane in ("points", "events")
-        )
-
-    def _settle_trail(self) -> None:
-        """Finish in the trail of corrections what another process was killed at."""
-        root = self._process.root
-        if open_intents(root):
-            with self._process.store.maintain() as mine:
-                if mine:
-                    self._process.trail().settle()
-
-    def _drain(self) -> DrainFollower:
-        if self._inner is None:
-            self._inner = self._process.drain()
-        return self._inner
-
-    def _accuracy(self) -> AccuracyJob:
-        if self._judge is None:
-            self._judge = self._process.accuracy()
-        return self._judge
-
-    def _caretaker(self) -> Caretaker:
-        if self._care is None:
-            self._care = self._process.caretaker()
-        return self._care
 
 
 _lock = threading.RLock()
@@ -255,6 +197,20 @@ def start_over() -> None:
     with _lock:
         shutdown()
         _given.clear()
+
+
+def run_own_jobs() -> None:
+    """Run what was registered since this process began to run; called when something was."""
+    with _lock:
+        if _process is not None:
+            _process.run_own_jobs()
+
+
+def begin_now() -> None:
+    """Have everything in the background begin with what there is, due or not; returns at once."""
+    with _lock:
+        for thread in _process.threads if _process is not None else ():
+            thread.wake(force=True)
 
 
 def parts() -> Parts:

@@ -13,12 +13,13 @@ from tidegauge.journal.slot import journal_id
 from tidegauge.live.collectors import Collectors
 from tidegauge.model.errors import ConfigError
 from tidegauge.model.loading import loading
-from tidegauge.model.tables import TABLES
+from tidegauge.model.tables import CORRECTIONS, TABLES, Table
 from tidegauge.record.front import recorder
-from tidegauge.settings import Settings
+from tidegauge.settings import Settings, read_settings
+from tidegauge.store.intents import open_intents
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tidegauge.amend.amender import Amender
     from tidegauge.amend.eraser import Eraser
@@ -30,16 +31,27 @@ if TYPE_CHECKING:
     from tidegauge.live.families import Reading
     from tidegauge.live.follower import LiveFollower
     from tidegauge.live.live import Live
+    from tidegauge.model.jobs import Job
     from tidegauge.model.spec import MetricSpec
     from tidegauge.query.query import Query
-    from tidegauge.store.caretaker import Caretaker
     from tidegauge.store.drain import DrainFollower
+    from tidegauge.store.retention import Retention
+    from tidegauge.store.scheduler import Scheduler
     from tidegauge.store.store import Store
 
-__all__ = ["Parts", "collectors"]
+__all__ = ["OWN_JOBS", "Parts", "collectors", "own_jobs"]
 
 #: What this process contributes to live metrics besides facts.
 collectors = Collectors()
+
+#: The jobs of this process's own, by name; see `tidegauge.every`.
+own_jobs: dict[str, Job] = {}
+
+#: The name of the follower that runs those.
+OWN_JOBS = "own-jobs"
+
+_ACCURACY_EVERY_S = 30.0
+_TRAIL_EVERY_S = 60.0
 
 
 class Parts:
@@ -224,17 +236,138 @@ class Parts:
 
         return Trail(self.store, recorder)
 
-    def caretaker(self) -> Caretaker:
-        """What compacts the tables and retires old facts, as the settings say."""
-        with loading():
-            from tidegauge.store.caretaker import Caretaker
-            from tidegauge.store.maintenance import Retention
+    def jobs(self) -> list[Job]:
+        """What is done to the store on schedules, in the order of a round. Loads nothing yet.
 
-        metrics: dict[str, float] = {}
-        for name, metric_days in self.settings.retention_metrics.items():
-            metrics |= dict.fromkeys(self.catalog.stored_names(name), metric_days)
-        kept = Retention(days=self.settings.retention_days, metrics=metrics)
-        return Caretaker(self.store, retention=dict.fromkeys(TABLES, kept))
+        A new one is one entry here; its name is in `JOB_NAMES`.
+        """
+        with loading():
+            from tidegauge.model.jobs import Job
+            from tidegauge.model.schedules import Schedule
+
+        chosen = self.settings
+        return [
+            Job(
+                name="accuracy",
+                schedule=Schedule(_ACCURACY_EVERY_S),
+                run=self._judge,
+                at_once=True,
+            ),
+            Job(
+                name="corrections",
+                schedule=Schedule(_TRAIL_EVERY_S),
+                run=self._settle_trail,
+                at_once=True,
+            ),
+            Job(
+                name="rollup",
+                schedule=Schedule(chosen.rollup_every_s),
+                run=self._roll_up,
+                can_run=_can_write_tables,
+            ),
+            Job(
+                name="daily_aggregates",
+                schedule=Schedule(chosen.rollup_every_s),
+                run=self._aggregate_days,
+                can_run=_can_write_tables,
+            ),
+            Job(
+                name="compact",
+                schedule=Schedule(chosen.compact_every_s),
+                run=self._compact,
+                can_run=_can_write_tables,
+            ),
+            Job(
+                name="retention",
+                schedule=Schedule(chosen.retention_every_s),
+                run=self._retire,
+                # Rows that are to go must be in what is made of them first.
+                needs=("rollup", "daily_aggregates"),
+                can_run=_can_write_tables,
+            ),
+        ]
+
+    def scheduler(self) -> Scheduler:
+        """What runs the jobs of the store when they are due."""
+        with loading():
+            from tidegauge.store.scheduler import Scheduler
+
+        return Scheduler(self.store.root, self.store.state, self.jobs(), clock=self.store.clock)
+
+    def retention(
+        self, *, days: float | None = None, metrics: Mapping[str, float] | None = None
+    ) -> dict[str, Retention]:
+        """How long rows are kept, and in how much room, by table.
+
+        Args:
+            days: In place of the setting `retention_days`.
+            metrics: On top of the setting `retention_metrics`.
+
+        Raises:
+            ConfigError: A number of days is out of range.
+        """
+        with loading():
+            from tidegauge.store.retention import Retention
+
+        # The settings know what may be kept for how long.
+        chosen = read_settings(
+            {
+                "retention_days": self.settings.retention_days if days is None else days,
+                "retention_metrics": {**self.settings.retention_metrics, **(metrics or {})},
+                "retention_tables": self.settings.retention_tables,
+            },
+            environ={},
+        )
+        stored: dict[str, float] = {}
+        for name, metric_days in chosen.retention_metrics.items():
+            stored |= dict.fromkeys(self.catalog.stored_names(name), metric_days)
+        return {
+            name: Retention(
+                days=chosen.retention_tables.get(
+                    name, chosen.retention_days if _ages(table) else None
+                ),
+                metrics=stored if _ages(table) else {},
+                budget_bytes=self.settings.storage_budgets.get(name),
+            )
+            for name, table in TABLES.items()
+        }
+
+    def _judge(self) -> str | None:
+        return "recorded" if self.accuracy().advance() else None
+
+    def _settle_trail(self) -> str | None:
+        """Finish in the trail of corrections what another process was killed at."""
+        if not open_intents(self.root):
+            return None
+        with self.store.maintain() as mine:
+            if mine:
+                self.trail().settle()
+        return "settled" if mine else None
+
+    def _roll_up(self) -> str | None:
+        with loading():
+            from tidegauge.store.rounds import roll_up_tables
+
+        return roll_up_tables(self.store)
+
+    def _aggregate_days(self) -> str | None:
+        with loading():
+            from tidegauge.store.daily import zone_of
+            from tidegauge.store.rounds import aggregate_days
+
+        return aggregate_days(self.store, zone_of(self.settings.time_zone))
+
+    def _compact(self) -> str | None:
+        with loading():
+            from tidegauge.store.rounds import compact_tables
+
+        return compact_tables(self.store)
+
+    def _retire(self) -> str | None:
+        with loading():
+            from tidegauge.store.rounds import retire_tables
+
+        return retire_tables(self.store, self.retention())
 
     def aggregate_day(self, date: str | dt.date | None = None) -> int:
         """Aggregate one day; see `tidegauge.store.daily.aggregate_day`.
@@ -276,3 +409,15 @@ class Parts:
             tracking_uri=self.settings.mlflow_tracking_uri,
             name_style=self.settings.mlflow_name_style,
         )
+
+
+def _ages(table: Table) -> bool:
+    """Whether its rows go by age unasked: what is made of rows, and the trail, outlive them."""
+    return table.recorded and table is not CORRECTIONS
+
+
+def _can_write_tables() -> bool:
+    with loading():
+        from tidegauge.store.delta_log import is_usable_here
+
+    return is_usable_here()

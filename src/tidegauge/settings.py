@@ -20,6 +20,7 @@ from tidegauge.catalog.labels import check_label
 from tidegauge.journal.layout import least_budget_bytes
 from tidegauge.model.errors import ConfigError, MetricValidationError
 from tidegauge.model.spec import MetricSpec
+from tidegauge.model.tables import TABLES
 
 __all__ = ["Settings", "describe_settings", "read_settings"]
 
@@ -30,6 +31,7 @@ _POSITIVE = (
     "live_series_ttl_s",
     "push_every_s",
 )
+_AT_LEAST_1 = ("retention_every_s", "rollup_every_s", "compact_every_s")
 _NOT_NEGATIVE = ("drain_after_s", "exit_wait_s", "retention_days", "live_gauge_ttl_s")
 _DIMENSIONS = ("service", "environment")
 _ANY_METRIC = MetricSpec(name="custom:any", description="any")
@@ -40,7 +42,7 @@ _ALLOWED = {
     bool: "true, false",
     int: "a whole number",
     float: "a number",
-    dict: "metric names with a number each",
+    dict: "names with a number each",
 }
 
 
@@ -69,8 +71,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     segment_slots: Annotated[int, "points per file of the journal"] = 65_536
     follower: Annotated[
         Literal["thread", "off"],
-        "whether this process carries facts from the journal to the store in the background; "
-        "with off, `tidegauge drain` or another process does",
+        "whether this process carries facts from the journal to the store in the background, and "
+        "runs jobs; with off, `tidegauge agent` or another process does",
     ] = "thread"
     drain_after_points: Annotated[int, "how many waiting facts make a drain due"] = 65_536
     drain_after_s: Annotated[float, "seconds of waiting that make a drain due"] = 60.0
@@ -80,6 +82,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retention_metrics: Annotated[
         dict[str, float], 'the same for single metrics, such as {"model:latency_ms": 7}'
     ] = {}
+    retention_tables: Annotated[
+        dict[str, float],
+        'the same for single tables, such as {"requests": 30}. What is made of other tables '
+        "(`rollups`, `daily_aggregates`) and the trail of changes (`corrections`) are kept for "
+        "ever unless they are named here",
+    ] = {}
+    storage_budgets: Annotated[
+        dict[str, int],
+        'most bytes of single tables, such as {"requests": 5000000000}; beyond it, the oldest days '
+        "go, and today never",
+    ] = {}
+    retention_every_s: Annotated[float, "seconds between two looks for what is to go"] = 3600.0
+    rollup_every_s: Annotated[
+        float, "seconds between two rounds of rollups and daily aggregates"
+    ] = 3600.0
+    compact_every_s: Annotated[float, "seconds between two mergings of small files"] = 3600.0
     free_text: Annotated[
         Literal["keep", "hash", "drop"],
         "what becomes of what people wrote, feedback and error messages, before it is on the disk",
@@ -245,9 +263,27 @@ def _check_ranges(settings: Settings) -> None:
             allowed=f"{least_bytes} or more with segment_slots={settings.segment_slots}",
             fix="Raise it, or lower segment_slots.",
         )
+    for name in _AT_LEAST_1:
+        if not 1 <= (value := getattr(settings, name)) < math.inf:
+            raise _out_of_range(name, value, "1 or more")
     for metric, days in settings.retention_metrics.items():
         if not 0 <= days < math.inf:
             raise _out_of_range("retention_metrics", {metric: days}, "0 days or more")
+    _check_tables("retention_tables", settings.retention_tables, "0 days or more")
+    _check_tables("storage_budgets", settings.storage_budgets, "0 bytes or more")
+
+
+def _check_tables(name: str, given: Mapping[str, float], allowed: str) -> None:
+    for table, value in given.items():
+        if table not in TABLES:
+            raise ConfigError(
+                f"the setting {name!r} names a table that does not exist",
+                got=table,
+                allowed=", ".join(TABLES),
+                fix=_leave_out(name),
+            )
+        if not 0 <= value < math.inf:
+            raise _out_of_range(name, {table: value}, allowed)
 
 
 def _variable(name: str) -> str:

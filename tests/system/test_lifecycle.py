@@ -325,7 +325,7 @@ def test_old_facts_are_retired_as_the_settings_say(store_dir: Path) -> None:
     finally:
         tg.shutdown()
     keeping = assemble(store=store_dir, retention_days=5.0, retention_metrics={"custom:brief": 1.0})
-    keeping.caretaker().advance(force=True)
+    keeping.scheduler().run("retention")
     assert stored_values(store_dir) == [0.0, 3.0, 100.0]
 
 

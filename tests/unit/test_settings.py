@@ -10,6 +10,7 @@ import pytest
 
 from tidegauge.catalog import Catalog
 from tidegauge.model.errors import ConfigError
+from tidegauge.model.tables import TABLES
 from tidegauge.settings import Settings, describe_settings, read_settings
 
 
@@ -110,8 +111,36 @@ def test_values_out_of_type_or_range_are_refused(
             {"retention_metrics": {"model:latency_ms": "long"}},
             (
                 "the setting 'retention_metrics' cannot be used; got {'model:latency_ms': 'long'}; "
-                "allowed: metric names with a number each (the same for single metrics, such as "
+                "allowed: names with a number each (the same for single metrics, such as "
                 '{"model:latency_ms": 7}). Change it, or leave it out for the default, {}.'
+            ),
+        ),
+        (
+            {"retention_tables": {"request": 7}},
+            (
+                "the setting 'retention_tables' names a table that does not exist; got 'request'; "
+                f"allowed: {', '.join(TABLES)}. Change it, or leave it out for the default, {{}}."
+            ),
+        ),
+        (
+            {"retention_tables": {"requests": -1}},
+            (
+                "the setting 'retention_tables' is out of range; got {'requests': -1.0}; allowed: "
+                "0 days or more. Change it, or leave it out for the default, {}."
+            ),
+        ),
+        (
+            {"storage_budgets": {"requests": -1}},
+            (
+                "the setting 'storage_budgets' is out of range; got {'requests': -1}; allowed: "
+                "0 bytes or more. Change it, or leave it out for the default, {}."
+            ),
+        ),
+        (
+            {"compact_every_s": 0.5},
+            (
+                "the setting 'compact_every_s' is out of range; got 0.5; allowed: 1 or more. "
+                "Change it, or leave it out for the default, 3600.0."
             ),
         ),
         (

@@ -32,6 +32,7 @@ from tidegauge.record.recorder import Recorder
 from tidegauge.store.delta_log import check_usable
 from tidegauge.store.drain import DrainFollower
 from tidegauge.store.edit import Draft, Edit, Removal, draft_edit
+from tidegauge.store.rollup import finish_leaving
 from tidegauge.store.store import Store
 from tidegauge.store.stored_table import Overtaken
 
@@ -134,6 +135,7 @@ class Amender:
         self.store_recorded(deadline_s)
         with locked(self.store.maintain, "maintaining", deadline_s):
             self.trail.settle()
+            finish_leaving(self.store)
             draft = self.change(target, edit, entry, dry_run=dry_run)
         rows, days = (0, ()) if draft is None else (draft.rows, draft.days)
         return Correction(

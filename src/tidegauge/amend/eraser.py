@@ -23,6 +23,7 @@ from tidegauge.store.cursors import Cursors
 from tidegauge.store.erasure import Erasure
 from tidegauge.store.maintenance import purge
 from tidegauge.store.repair import QUARANTINE
+from tidegauge.store.rollup import finish_leaving
 from tidegauge.store.state import DeadLetter
 
 __all__ = ["Eraser", "Forgotten", "ForgottenRows"]
@@ -122,6 +123,7 @@ class Eraser:
             locked(store.maintain, "maintaining", deadline_s),
         ):
             self._amender.trail.settle()
+            finish_leaving(store)
             changed = self._change_tables(entry, forms, deletes=rows == "delete", dry_run=dry_run)
             if dry_run:
                 return Forgotten(

@@ -43,15 +43,17 @@ def agent(
 ) -> int:
     """Do in a process of its own what programs do in the background.
 
-    That is to drain, to keep and push live metrics, and to look after the tables: for programs that
-    run with follower=off, and for a store whose programs come and go. One agent and any number of
-    programs may run on a store; they take turns. Ends with Ctrl-C or SIGTERM, after the piece of
-    work in hand.
+    That is to drain, to keep and push live metrics, and to run the jobs of the store on their
+    schedules, such as compacting and retiring (see [bold]tidegauge jobs[/]): for programs that run
+    with follower=off, and for a store whose programs come and go. Any number of agents and programs
+    may run on a store; they take turns, and when one is killed another goes on. Ends with Ctrl-C or
+    SIGTERM, after the piece of work in hand.
     """
     from tidegauge import config
     from tidegauge.prometheus import start_http_server
 
     config.configure(**session.given, follower="thread")
+    config.begin_now()  # this process is here for nothing else
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

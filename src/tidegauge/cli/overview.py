@@ -11,8 +11,10 @@ import typer
 
 from tidegauge.cli.command import Commands, escape
 from tidegauge.cli.failure import ExitCode
+from tidegauge.cli.jobs import job_document, jobs_table
 from tidegauge.cli.output import Block, Column, Lines, Pairs, Table, bytes_text
 from tidegauge.cli.session import Session
+from tidegauge.cli.table_status import table_blocks
 
 if TYPE_CHECKING:
     from tidegauge.parts import Parts
@@ -29,7 +31,9 @@ _MOST_LETTERS = 100
 @commands.add("status", examples=["status", "status -v", "status --dead-letters", "status --json"])
 def status(
     session: Session,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Each slot and table.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Each slot, and more of each table.")
+    ] = False,
     dead_letters: Annotated[
         bool, typer.Option("--dead-letters", help="What followers gave up on, newest first.")
     ] = False,
@@ -37,7 +41,8 @@ def status(
 ) -> int:
     """Show where every fact is: recorded = stored + pending + dropped, by reason.
 
-    Exit code 1 if that does not add up.
+    Also how large each table is, how it grows and what goes next, and how jobs went. Exit code 1 if
+    the facts do not add up.
     """
     parts = session.existing
     if dead_letters:
@@ -80,6 +85,7 @@ def status_document(seen: Status) -> dict[str, Any]:
 
     document: dict[str, Any] = msgspec.to_builtins(seen)
     document["is_balanced"] = seen.is_balanced
+    document["jobs"] = [job_document(each) for each in seen.jobs]
     for follower in document["followers"]:
         follower["dead_letters"] = _dead(follower["counters"])
     return document
@@ -126,6 +132,10 @@ def status_blocks(seen: Status, *, now_ns: int, verbose: bool = False) -> Iterat
         yield Lines(f"Live metrics to {escape(name)}: {told}.")
     if verbose:
         yield from _details(seen, now_ns)
+    if seen.tables or verbose:
+        yield from table_blocks(seen.tables, verbose=verbose)
+    if seen.jobs:
+        yield jobs_table(seen.jobs, now_ns)
     journal_bytes = sum(slot.size_bytes for slot in seen.slots)
     alive = sum(slot.owner_alive for slot in seen.slots)
     table_bytes = sum(table.size_bytes for table in seen.tables)
@@ -165,32 +175,12 @@ def _details(seen: Status, now_ns: int) -> Iterator[Block]:
         ],
         empty="The journal has no slots.",
     )
-    yield Table(
-        [
-            Column("name", "table"),
-            Column("version", kind="count"),
-            Column("rows", kind="count"),
-            Column("files", kind="count"),
-            Column("size_bytes", "size", "bytes"),
-        ],
-        [
-            {
-                "name": table.name,
-                "version": table.version,
-                "rows": table.rows,
-                "files": table.files,
-                "size_bytes": table.size_bytes,
-            }
-            for table in seen.tables
-        ],
-        empty="There are no tables yet.",
-    )
 
 
 def _status_of(parts: Parts) -> Status:
     from tidegauge.store.status import status_of
 
-    return status_of(parts.store)
+    return status_of(parts.store, parts.retention())
 
 
 def _dropped(balance: Balance) -> Table:

@@ -19,7 +19,7 @@ from tidegauge.model.errors import MissingExtraError, StoreError
 
 if TYPE_CHECKING:
     from tidegauge.parts import Parts
-    from tidegauge.store.maintenance import Retention
+    from tidegauge.store.retention import Retention
 
 __all__ = ["commands", "compact", "doctor", "drain"]
 
@@ -83,7 +83,7 @@ def compact(
         typer.Option(
             min=0.0,
             help="Delete facts that are older than so many days; the setting retention_days if "
-            "not given.",
+            "not given. The setting retention_tables goes before.",
         ),
     ] = None,
     keep: Annotated[
@@ -117,7 +117,7 @@ def compact(
         for index, name in enumerate(names):
             advance(index, len(names))
             merged = maintenance.compact(parts.store, name)
-            retired = maintenance.retire(parts.store, name, retention)
+            retired = maintenance.retire(parts.store, name, retention[name])
             deleted = maintenance.tidy(parts.store, name, keep_files_h=keep_files)
             if merged is None or retired is None or deleted is None:
                 raise _maintained(name)
@@ -282,11 +282,8 @@ def _forget(session: Session, parts: Parts, name: str) -> int:
     return ExitCode.OK
 
 
-def _retention(session: Session, days: float | None, keep: Sequence[str]) -> Retention:
+def _retention(session: Session, days: float | None, keep: Sequence[str]) -> dict[str, Retention]:
     """The retention of the settings, with what the command line says on top of it."""
-    from tidegauge.settings import read_settings
-    from tidegauge.store.maintenance import Retention
-
     parts, given = session.parts, dict[str, float]()
     for name, text in parse_pairs(keep, option="--keep").items():
         try:
@@ -295,23 +292,9 @@ def _retention(session: Session, days: float | None, keep: Sequence[str]) -> Ret
             raise typer.BadParameter(
                 f"{text!r} is not a number of days", param_hint="--keep"
             ) from None
-    # The settings know what may be kept for how long. A typo would silently keep everything.
-    chosen = read_settings(
-        {
-            "retention_days": parts.settings.retention_days if days is None else days,
-            "retention_metrics": {**parts.settings.retention_metrics, **given},
-        }
-    )
     if given:
         parts.query.check_known(list(given))
-    return Retention(
-        days=chosen.retention_days,
-        metrics={
-            stored: kept
-            for name, kept in chosen.retention_metrics.items()
-            for stored in parts.catalog.stored_names(name)
-        },
-    )
+    return parts.retention(days=days, metrics=given)
 
 
 def _maintained(name: str) -> StoreError:

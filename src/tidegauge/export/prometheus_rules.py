@@ -171,3 +171,11 @@ def _itself() -> Iterator[Rule]:
         severity="ticket",
         summary="The collector {{ $labels.collector }} fails.",
     )
+    # One failure is tried again after ten minutes; the second one is not by chance.
+    yield Rule(
+        alert="TidegaugeJobFails",
+        expr="max by (job_name) (increase(tidegauge_job_failures_total[1h])) > 1",
+        for_s=0,
+        severity="ticket",
+        summary="The job {{ $labels.job_name }} fails. `tidegauge jobs` says why.",
+    )

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import time
-
 from tidegauge.model.series import SeriesKey
 from tidegauge.model.tables import GROUND_TRUTHS
 from tidegauge.query.query import Query
@@ -16,7 +14,6 @@ __all__ = ["AccuracyJob"]
 
 _METRIC = "model:accuracy"
 _NAMESPACE = "accuracy"
-_LOOK_S = 30.0
 #: Recorded again after this long, for the gauge of a process that ended is shown 5 minutes only.
 _AGAIN_NS = 200 * 10**9
 
@@ -36,21 +33,13 @@ class AccuracyJob:
         self._store = store
         self._query = query
         self._recorder = recorder
-        self._due_s = float("-inf")
 
-    def advance(self, *, force: bool = False) -> bool:
+    def advance(self) -> bool:
         """Look whether there is something to do, and do it; returns whether it did.
-
-        Args:
-            force: Look now, and not only every half a minute.
 
         Raises:
             StoreError: The store cannot be read.
         """
-        now_s = time.monotonic()
-        if not force and now_s < self._due_s:
-            return False
-        self._due_s = now_s + _LOOK_S
         stored = self._store.tables.open(GROUND_TRUTHS.name)
         if stored is None:
             return False

@@ -13,6 +13,7 @@ from tidegauge.live.families import Labels, Numbers, counter, gauge
 from tidegauge.live.fold import Fold
 from tidegauge.live.totals import NO_TIME, SKIPPED
 from tidegauge.model.reasons import REASONS
+from tidegauge.store.job_log import JobLog
 from tidegauge.store.store import Store
 
 __all__ = ["self_metrics"]
@@ -70,6 +71,19 @@ def self_metrics(store: Store, fold: Fold) -> Iterator[Numbers]:
         "Time since a follower had everything that was recorded; 0 if it has",
         _lag(store, fold),
         unit="seconds",
+    )
+    # Not `job`: that is Prometheus' own label for where it scraped.
+    jobs = {(("job_name", each.name),): each for each in JobLog(store.root, store.state).states()}
+    yield gauge(
+        "tidegauge_job_last_success_timestamp_seconds",
+        "When a job succeeded last",
+        {labels: job.succeeded_ns / 1e9 for labels, job in jobs.items() if job.succeeded_ns},
+        unit="seconds",
+    )
+    yield counter(
+        "tidegauge_job_failures_total",
+        "Runs of a job that failed or were interrupted",
+        {labels: float(job.failures) for labels, job in jobs.items()},
     )
 
 

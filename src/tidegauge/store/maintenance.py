@@ -7,15 +7,16 @@ All of it goes on beside a drain and beside readers. One process at a time maint
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from tidegauge.model.tables import TABLES
-from tidegauge.store.files import FileList, read_file
+from tidegauge.store.files import NO_FILES, FileList, read_file
+from tidegauge.store.retention import DAY_NS, Retention, beyond_budget, first_kept, too_old
 from tidegauge.store.rewrite import (
     MAINTENANCE,
     RETIRED,
@@ -24,6 +25,7 @@ from tidegauge.store.rewrite import (
     holds_metrics,
     rewrite_files,
 )
+from tidegauge.store.rollup import finish_leaving, leaving
 from tidegauge.store.schema import DICTIONARY
 from tidegauge.store.store import Store
 from tidegauge.store.stored_table import Overtaken, StoredTable, TableView
@@ -41,23 +43,10 @@ FULL_ROWS = 500_000
 _TODAY_FILES = 8
 _PAST_FILES = 4
 
-_DAY_NS = 86_400 * 10**9
 _log = logging.getLogger("tidegauge")
 
 
 Result = TypeVar("Result")
-
-
-class Retention(msgspec.Struct, frozen=True):
-    """For how many days rows are kept. None is for ever.
-
-    Attributes:
-        days: For the whole table.
-        metrics: For single metrics, by the name they are stored under.
-    """
-
-    days: float | None = None
-    metrics: Mapping[str, float] = {}
 
 
 def compact(store: Store, name: str, *, full_rows: int = FULL_ROWS) -> Rewritten | None:
@@ -74,7 +63,7 @@ def compact(store: Store, name: str, *, full_rows: int = FULL_ROWS) -> Rewritten
     Raises:
         StoreError: The table cannot be used.
     """
-    today = store.clock.wall_ns() // _DAY_NS
+    today = store.clock.wall_ns() // DAY_NS
 
     def work(stored: StoredTable) -> Rewritten:
         merges = [
@@ -82,20 +71,20 @@ def compact(store: Store, name: str, *, full_rows: int = FULL_ROWS) -> Rewritten
             for day, files in _days(_view(stored).files)
             for group in _worth_merging(files, full_rows, is_over=day < today)
         ]
-        return _rewrite_each(stored, merges)
+        return _rewrite_each(store, stored, merges)
 
     return _alone(store, name, work, Rewritten())
 
 
 def retire(store: Store, name: str, retention: Retention) -> Rewritten | None:
-    """Remove rows that were kept for long enough.
+    """Remove rows that were kept for long enough, and the oldest days of a table without room.
 
     A day is removed, from the table or from a metric, once all of it is old enough.
 
     Args:
         store: The store.
         name: The table. Nothing happens if it does not exist.
-        retention: How long rows are kept.
+        retention: How long rows are kept, and in how much room.
 
     Returns:
         What was done; None if another process is maintaining the store.
@@ -106,13 +95,10 @@ def retire(store: Store, name: str, retention: Retention) -> Rewritten | None:
     now_ns = store.clock.wall_ns()
 
     def work(stored: StoredTable) -> Rewritten:
-        done = Rewritten()
-        if retention.days is not None:
-            view = _view(stored)
-            old = view.files.chosen(view.files.dates < _first_kept(now_ns, retention.days))
-            if len(old):
-                done += drop_files(stored, view, old)
-        return done + _rewrite_each(stored, list(_with_old_metrics(stored, retention, now_ns)))
+        done = _drop(store, stored, too_old, retention, now_ns)
+        done += _rewrite_each(store, stored, list(_with_old_metrics(stored, retention, now_ns)))
+        # Last, for the rest may fit.
+        return done + _drop(store, stored, beyond_budget, retention, now_ns)
 
     return _alone(store, name, work, Rewritten())
 
@@ -173,22 +159,40 @@ def _alone(
     with store.maintain() as mine:
         if not mine:
             return None
+        finish_leaving(store)
         stored = store.tables.open(name) if name in TABLES else None
         return nothing if stored is None else work(stored)
 
 
 def _rewrite_each(
-    stored: StoredTable, groups: Sequence[tuple[FileList, frozenset[str]]]
+    store: Store, stored: StoredTable, groups: Sequence[tuple[FileList, frozenset[str]]]
 ) -> Rewritten:
     done = Rewritten()
     table = TABLES[stored.name]
     for group, old in groups:
         try:
-            done += rewrite_files(stored, table, _view(stored), group, without_metrics=old)
+            with leaving(store, stored.name, group if old else NO_FILES, old):
+                done += rewrite_files(stored, table, _view(stored), group, without_metrics=old)
         except Overtaken as error:  # another host maintains the same tables; enough for today
             _log.info("maintenance: %s", error)
             break
     return done
+
+
+def _drop(
+    store: Store,
+    stored: StoredTable,
+    choose: Callable[[FileList, Retention, int], npt.NDArray[np.bool_]],
+    retention: Retention,
+    now_ns: int,
+) -> Rewritten:
+    view = _view(stored)
+    gone = choose(view.files, retention, now_ns)
+    if not gone.any():
+        return Rewritten()
+    files = view.files.chosen(gone)
+    with leaving(store, stored.name, files):
+        return drop_files(stored, view, files)
 
 
 def _view(stored: StoredTable) -> TableView:
@@ -233,7 +237,7 @@ def _with_old_metrics(
     stored: StoredTable, retention: Retention, now_ns: int
 ) -> Iterator[tuple[FileList, frozenset[str]]]:
     """Files that hold rows of metrics beyond their time, with the metrics that are to go."""
-    kept_from = {name: _first_kept(now_ns, days) for name, days in retention.metrics.items()}
+    kept_from = {name: first_kept(now_ns, days) for name, days in retention.metrics.items()}
     if not kept_from or "metric" not in _view(stored).columns:
         return
     metric = pa.schema([("metric", DICTIONARY)])
@@ -242,8 +246,3 @@ def _with_old_metrics(
         for at, path in enumerate(files.paths if old else ()):
             if holds_metrics(read_file(stored.location, path, metric)["metric"], old).any():
                 yield files.chosen(np.arange(len(files)) == at), old
-
-
-def _first_kept(now_ns: int, days: float) -> int:
-    """The first day, since 1970, of which a part is younger than so many days."""
-    return int((now_ns - days * _DAY_NS) // _DAY_NS)

@@ -26,9 +26,11 @@ from tidegauge.store.schema import PARTITION, arrow_schema
 from tidegauge.store.store import Store
 from tidegauge.store.stored_table import StoredTable
 
-__all__ = ["RolledUp", "leaving", "roll_up"]
+__all__ = ["RolledUp", "finish_leaving", "leaving", "roll_up"]
 
 _GROUP_ROWS = 4096
+_NAMESPACE = "rollup"
+_LEAVING = "leaving"
 _EPOCH = dt.date(1970, 1, 1)
 
 
@@ -67,6 +69,19 @@ def roll_up(store: Store) -> RolledUp | None:
         return roller.roll()
 
 
+def finish_leaving(store: Store) -> None:
+    """Do what is left of a block of `leaving` that was ended early, as by a kill.
+
+    Before anybody changes the files of a table: this process is maintaining the store.
+
+    Raises:
+        StoreError: A table cannot be used.
+        Overtaken: Another host maintains the same tables.
+    """
+    if store.state.value(_NAMESPACE, _LEAVING):
+        _Roller(store).finish_leaving()
+
+
 @contextlib.contextmanager
 def leaving(
     store: Store, name: str, files: FileList, metrics: Collection[str] = ()
@@ -92,6 +107,8 @@ def leaving(
         return
     roller = _Roller(store)
     roller.finish_leaving()
+    with store.state.transaction() as transaction:
+        transaction.set_value(_NAMESPACE, _LEAVING, name)
     for day in np.unique(files.dates).tolist():
         roller.begin_leaving(name, day, files.chosen(files.dates == day), metrics)
     yield
@@ -168,6 +185,7 @@ class _Roller:
 
     def finish_leaving(self) -> None:
         """Remove what is still there of rows whose sums are final, and note that it is done."""
+        state = self._store.state
         rollups = self._store.tables.open(ROLLUPS.name)
         if rollups is None:
             return
@@ -179,6 +197,9 @@ class _Roller:
             settled = msgspec.structs.replace(cover, leaving=(), leaving_metrics=())
             rewriting.cover(name, settled)
             rewriting.commit()
+        if state.value(_NAMESPACE, _LEAVING):
+            with state.transaction() as transaction:
+                transaction.set_value(_NAMESPACE, _LEAVING, "")
 
     def _remove(self, name: str, cover: Cover) -> None:
         stored = self._store.tables.open(name)

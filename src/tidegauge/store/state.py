@@ -12,6 +12,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -64,6 +65,14 @@ _MIGRATIONS = {
             key blob primary key, in_doubt integer not null
         ) strict, without rowid;
     """,
+    "jobs": """
+        create table jobs (
+            name text primary key, schedule text not null, lock text not null,
+            due_ns integer not null, started_ns integer, ended_ns integer, took_s real,
+            succeeded_ns integer, outcome text, result text, runs integer not null,
+            failures integer not null, failures_in_a_row integer not null
+        ) strict, without rowid;
+    """,
 }
 
 
@@ -109,7 +118,6 @@ class State:
         self.path = path
         self._journal_id = journal_id
         self._clock = clock
-        self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
         self._pid = os.getpid()
@@ -182,7 +190,7 @@ class State:
             False if another process was using it: the file of what was written last stays then,
             until whoever uses the state last closes it.
         """
-        with self._lock, _explained(self.path):
+        with _using, _explained(self.path):
             connection = self._open(create=False)
             if connection is None:
                 return True
@@ -201,6 +209,14 @@ class State:
         """When everything recorded so far had arrived at a follower last; 0 if it never had."""
         return int(self.value(follower, _CAUGHT_UP) or 0)
 
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What a `select` finds; nothing if there is no file yet.
+
+        Raises:
+            StoreError: The file is damaged, or has no such table.
+        """
+        return self._read(sql)
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[StateTransaction]:
         """Change something: all of it when the block ends, nothing if it raises.
@@ -209,7 +225,7 @@ class State:
             StoreError: The file is damaged, or another process kept it locked for 10 s.
             StorePermissionError: The store does not admit this user.
         """
-        with self._lock, _explained(self.path):
+        with _using, _explained(self.path):
             if self.path.exists() and not os.access(self.path, os.W_OK):
                 raise permission_error(self.path)
             connection = self._open(create=True)
@@ -233,20 +249,27 @@ class State:
 
     def close(self) -> None:
         """Close the file; the next call opens it again."""
-        with self._lock:
+        with _using:
             if self._connection is not None and self._pid == os.getpid():
                 self._connection.close()
             self._connection = None
 
+    def before_fork(self) -> None:
+        """Close the file, unless this very thread is in a transaction. Nobody is using it."""
+        if self._connection is not None and not self._connection.in_transaction:
+            self.close()
+
     def _read(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        with self._lock, _explained(self.path):
+        with _using, _explained(self.path):
             connection = self._open(create=False)
             return [] if connection is None else connection.execute(sql, parameters).fetchall()
 
     def _open(self, *, create: bool) -> sqlite3.Connection | None:
         if self._pid != os.getpid():
-            # SQLite forbids the use of a connection after a fork, closing it included.
-            _inherited.append(self._connection)
+            # SQLite forbids the use of a connection after a fork, closing it included. There is one
+            # only if the fork was in the middle of a transaction.
+            if self._connection is not None:
+                _inherited.append(self._connection)
             self._connection, self._pid = None, os.getpid()
         inode = self.path.stat().st_ino if self.path.exists() else 0
         if self._connection is not None and inode == self._inode:
@@ -267,6 +290,7 @@ class State:
                 os.close(create_file(self.path))
             self._connection = _connect(self.path, self._clock)
         self._inode = self.path.stat().st_ino
+        _opened.add(self)
         return self._connection
 
 
@@ -349,7 +373,25 @@ class StateTransaction:
         self.execute("insert or replace into settings values (?, ?, ?)", (namespace, key, text))
 
 
+# SQLite keeps account of its locks in memory, per process and file. A forked child inherits the
+# account and not the locks: it would believe for ever that somebody is writing, or that it holds
+# the lock which keeps others from deleting the log under it. So a fork waits for whoever uses a
+# state, and closes the file first; the next use opens it again.
+_using = threading.RLock()
+_opened: weakref.WeakSet[State] = weakref.WeakSet()
 _inherited: list[object] = []
+
+
+def _before_fork() -> None:
+    _using.acquire()
+    for state in list(_opened):
+        with contextlib.suppress(sqlite3.Error):  # it is inherited then, as said there
+            state.before_fork()
+
+
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_using.release, after_in_child=_using.release
+)
 
 
 def _connect(path: Path, clock: Clock) -> sqlite3.Connection:

@@ -17,14 +17,19 @@ import msgspec
 from tidegauge.journal.reader import Event, SlotReader
 from tidegauge.model.tables import POINTS, TABLES
 from tidegauge.store.cursors import SlotCursor, read_cursors, transaction_names
+from tidegauge.store.growth import Growth, Outlook, day_text, growth, outlook
+from tidegauge.store.job_log import JobLog, JobState
 from tidegauge.store.lag import Lag, lag_of
 from tidegauge.store.leader import holder
 from tidegauge.store.reading import are_known, consistently, event_batches, point_batches
+from tidegauge.store.retention import Retention
 from tidegauge.store.rows import Rows
 from tidegauge.store.store import Store
 from tidegauge.store.stored_table import NO_TABLE, TableView
 
 __all__ = ["Balance", "FollowerStatus", "SlotStatus", "Status", "TableStatus", "status_of"]
+
+_GROWTH_DAYS = (7, 30)
 
 
 class Balance(msgspec.Struct, frozen=True):
@@ -94,6 +99,10 @@ class TableStatus(msgspec.Struct, frozen=True):
         rows: Rows in it.
         files: Files they are in.
         size_bytes: Size of those.
+        oldest_day: The first day, UTC, that rows are of, such as 2026-01-31; None without rows.
+        newest_day: The last one.
+        growth: How fast it grew in the last 7 and in the last 30 days.
+        outlook: What retention will do to it.
     """
 
     name: str
@@ -101,6 +110,10 @@ class TableStatus(msgspec.Struct, frozen=True):
     rows: int
     files: int
     size_bytes: int
+    oldest_day: str | None
+    newest_day: str | None
+    growth: list[Growth]
+    outlook: Outlook
 
 
 class FollowerStatus(msgspec.Struct, frozen=True):
@@ -129,6 +142,7 @@ class Status(msgspec.Struct, frozen=True):
         followers: Each follower.
         pushes: What was counted by those that send live metrics, by name; the journal does not
             wait for them.
+        jobs: What is known of each job.
         draining: Who is draining at this moment.
         disk_free_bytes: Free room on the disk of the journal.
     """
@@ -140,6 +154,7 @@ class Status(msgspec.Struct, frozen=True):
     tables: list[TableStatus]
     followers: list[FollowerStatus]
     pushes: dict[str, dict[str, int]]
+    jobs: list[JobState]
     draining: str | None
     disk_free_bytes: int
 
@@ -149,16 +164,20 @@ class Status(msgspec.Struct, frozen=True):
         return all(slot.balance.missing == 0 for slot in self.slots)
 
 
-def status_of(store: Store) -> Status:
+def status_of(store: Store, retention: Mapping[str, Retention] | None = None) -> Status:
     """Look at a store. Reads whatever is pending; creates and changes nothing.
+
+    Args:
+        store: The store.
+        retention: How long rows are kept, by table; for ever where nothing is said.
 
     Raises:
         StoreError: A table or the state cannot be read, or the store changed all the time.
     """
-    return consistently(lambda: _look(store))
+    return consistently(lambda: _look(store, retention or {}))
 
 
-def _look(store: Store) -> tuple[Status, bool, int]:
+def _look(store: Store, retention: Mapping[str, Retention]) -> tuple[Status, bool, int]:
     journal_id, slots = store.slots()
     names = [slot.name for slot in slots]
     wanted = transaction_names(journal_id, names)
@@ -185,13 +204,18 @@ def _look(store: Store) -> tuple[Status, bool, int]:
         journal_id=journal_id,
         balance=sum((slot.balance for slot in seen), Balance()),
         slots=seen,
-        tables=[_table(name, views[name]) for name in TABLES if views[name].version >= 0],
+        tables=[
+            _table(name, views[name], retention.get(name, Retention()), store.clock.wall_ns())
+            for name in TABLES
+            if views[name].version >= 0
+        ],
         followers=_followers(store, slots, seen),
         pushes={
             name: store.state.counters(name)
             for name in store.state.counting()
             if name not in {"store", *store.state.followers()}
         },
+        jobs=JobLog(store.root, store.state).states(),
         draining=holder(store.root / "leader.lock"),
         disk_free_bytes=shutil.disk_usage(disk).free,
     )
@@ -251,9 +275,19 @@ def _is_stored(slot: SlotReader, event: Event, cursors: Mapping[str, SlotCursor]
     return bool(Rows(TABLES[event.table], "").add_events(slot.name, [event], slot.series))
 
 
-def _table(name: str, view: TableView) -> TableStatus:
-    rows, size_bytes = int(view.files.rows.sum()), int(view.files.sizes_bytes.sum())
-    return TableStatus(name, view.version, rows, len(view.files), size_bytes)
+def _table(name: str, view: TableView, retention: Retention, now_ns: int) -> TableStatus:
+    files = view.files
+    return TableStatus(
+        name=name,
+        version=view.version,
+        rows=int(files.rows.sum()),
+        files=len(files),
+        size_bytes=int(files.sizes_bytes.sum()),
+        oldest_day=day_text(int(files.dates.min())) if len(files) else None,
+        newest_day=day_text(int(files.dates.max())) if len(files) else None,
+        growth=[growth(files, now_ns, days) for days in _GROWTH_DAYS],
+        outlook=outlook(files, retention, now_ns),
+    )
 
 
 def _followers(

@@ -38,7 +38,12 @@ Series = tuple[str, tuple[tuple[str, str], ...]]
 _STARTED = "Application startup complete"
 
 #: What depends on the process or the moment that answers, and not on what was recorded alone.
-OF_THE_MOMENT = ("process_", "tidegauge_journal_bytes", "tidegauge_follower_lag_seconds")
+OF_THE_MOMENT = (
+    "process_",
+    "tidegauge_journal_bytes",
+    "tidegauge_follower_lag_seconds",
+    "tidegauge_job_",
+)
 
 
 class Page:

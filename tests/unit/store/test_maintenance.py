@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
+from tidegauge.model.jobs import Postponed
 from tidegauge.model.tables import POINTS
-from tidegauge.store.caretaker import Caretaker
 from tidegauge.store.maintenance import Retention, compact, retire, tidy
 from tidegauge.store.rewrite import MAINTENANCE, RETIRED, rewrite_files
+from tidegauge.store.rounds import compact_tables, retire_tables
 from tidegauge.store.store import Store
 from tidegauge.store.stored_table import Overtaken
 
@@ -28,6 +29,11 @@ def fill(bench: Any, files: int, *, day: str = "2026-01-01", metric: str = "mode
 def file_rows(bench: Any) -> list[int]:
     """Rows of each file of points, sorted."""
     return sorted(Store(bench.root).tables.open("points").view().files.rows.tolist())
+
+
+def days_of(bench: Any) -> list[str]:
+    """The days that rows of points are of."""
+    return [str(day) for (day,) in bench.ask("SELECT DISTINCT date FROM points ORDER BY 1")]
 
 
 def test_small_files_of_a_day_become_one(bench: Any) -> None:
@@ -218,45 +224,58 @@ def test_a_drain_and_a_merge_pass_each_other(bench: Any) -> None:
     assert file_rows(bench) == [3, 3, 12]
 
 
-def test_the_caretaker_makes_a_round_an_hour(bench: Any) -> None:
-    """The first round comes an hour after the store was first seen, by whichever process."""
-    caretaker = Caretaker(bench.store)
-    fill(bench, 8)
-    caretaker.advance()
-    assert len(file_rows(bench)) == 8
-    bench.clock.advance(3599)
-    Caretaker(bench.store).advance()
-    assert len(file_rows(bench)) == 8
-    bench.clock.advance(1)
-    Caretaker(bench.store).advance()
-    assert file_rows(bench) == [24]
-    fill(bench, 8)
-    caretaker.advance()
-    assert len(file_rows(bench)) == 9
-    assert caretaker.is_caught_up()
+def test_the_oldest_days_go_when_a_table_is_too_large(bench: Any) -> None:
+    """As few of them as make the rest fit; today stays, however large it is."""
+    for day in ("2025-12-29", "2025-12-30", "2025-12-31", "2026-01-01"):
+        fill(bench, 1, day=day)
+    sizes = Store(bench.root).tables.open("points").view().files.sizes_bytes
+    budget = int(sizes.sum()) - 1
+    assert retire(bench.store, "points", Retention(budget_bytes=budget)).rows_retired == 3
+    assert retire(bench.store, "points", Retention(budget_bytes=budget)).rows_retired == 0
+    assert days_of(bench) == ["2025-12-30", "2025-12-31", "2026-01-01"]
+    assert retire(bench.store, "points", Retention(budget_bytes=0)).rows_retired == 6
+    assert days_of(bench) == ["2026-01-01"]
+    assert bench.status().is_balanced
 
 
-def test_the_caretaker_retires_what_it_was_told_to(bench: Any) -> None:
-    """By table."""
+def test_a_budget_counts_what_age_has_left(bench: Any) -> None:
+    """What goes by age makes room; nothing younger goes that fits then."""
+    for day in ("2025-12-01", "2025-12-31", "2026-01-01"):
+        fill(bench, 1, day=day)
+    sizes = Store(bench.root).tables.open("points").view().files.sizes_bytes
+    kept = Retention(days=7, budget_bytes=int(sizes.sum()) - 1)
+    assert retire(bench.store, "points", kept).rows_retired == 3
+    assert days_of(bench) == ["2025-12-31", "2026-01-01"]
+
+
+def test_days_to_come_outlive_today(bench: Any) -> None:
+    """Facts of a clock that is ahead are the newest, and never go for lack of room."""
+    for day in ("2025-12-31", "2026-01-01", "2026-01-05"):
+        fill(bench, 1, day=day)
+    retire(bench.store, "points", Retention(budget_bytes=0))
+    assert days_of(bench) == ["2026-01-01", "2026-01-05"]
+
+
+def test_a_round_goes_through_all_tables(bench: Any) -> None:
+    """Each says what was done, or nothing; retention is by table."""
+    fill(bench, 8)
     fill(bench, 1, day="2025-12-01")
+    assert compact_tables(bench.store) == "8 files merged into 1, 0 old ones deleted"
+    assert compact_tables(bench.store) is None
+    kept = {"points": Retention(days=7)}
+    assert retire_tables(bench.store, {"intervals": Retention(days=7)}) is None
+    assert retire_tables(bench.store, kept) == "rows removed: 3 of points"
+    assert retire_tables(bench.store, kept) is None
+
+
+def test_a_round_is_postponed_while_another_process_maintains(bench: Any) -> None:
+    """That is no failure; it is tried again soon."""
     fill(bench, 1)
-    caretaker = Caretaker(bench.store, retention={"points": Retention(days=7)})
-    assert caretaker.advance(force=True) is False
-    assert bench.stored() == 3
-
-
-def test_a_caretaker_whose_clock_went_back_does_not_wait_for_ever(bench: Any) -> None:
-    """It starts counting again."""
-    caretaker = Caretaker(bench.store, every_s=100)
-    fill(bench, 8)
-    caretaker.advance()
-    bench.clock.set_wall(bench.clock.wall_ns() - 10**15)
-    bench.clock.advance(100)
-    caretaker.advance()
-    assert len(file_rows(bench)) == 8
-    bench.clock.advance(100)
-    caretaker.advance()
-    assert len(file_rows(bench)) == 1
+    with bench.store.maintain():
+        with pytest.raises(Postponed, match="another process is maintaining the tables"):
+            compact_tables(bench.store)
+        with pytest.raises(Postponed):
+            retire_tables(bench.store, {})
 
 
 def test_permissions_follow_the_store(bench: Any, tmp_path: Path) -> None:

@@ -155,6 +155,48 @@ def test_a_forked_child_and_its_parent_both_go_on(state: State) -> None:
     assert state.followers() == ["before", "child", "parent"]
 
 
+def test_a_child_forked_while_others_write_can_write(state: State) -> None:
+    """Whatever other threads are in the middle of, the child finds no lock that nobody holds."""
+    state.register_follower("before")
+    ending = threading.Event()
+
+    def write(store: State) -> None:
+        while not ending.is_set():
+            with store.transaction() as transaction:
+                transaction.count("store", "written")
+
+    writers = [threading.Thread(target=write, args=(each,)) for each in (state, State(state.path))]
+    for thread in writers:
+        thread.start()
+    try:
+        ends = []
+        for number in range(20):
+            child = os.fork()
+            if not child:
+                fresh = State(state.path)
+                fresh.register_follower(f"child {number}")
+                os._exit(0 if fresh.followers() else 1)
+            ends.append(os.waitpid(child, 0)[1])
+    finally:
+        ending.set()
+        for thread in writers:
+            thread.join()
+    assert ends == [0] * 20
+    assert len(state.followers()) == 21
+
+
+def test_a_fork_within_a_transaction_leaves_it_to_the_parent(state: State) -> None:
+    """It is committed there, and the child does not touch it."""
+    state.register_follower("before")
+    with state.transaction() as transaction:
+        child = os.fork()
+        if not child:
+            os._exit(0)
+        os.waitpid(child, 0)
+        transaction.count("store", "written")
+    assert state.counters("store") == {"written": 1}
+
+
 def test_a_file_deleted_under_us_is_begun_anew(state: State) -> None:
     """Writes go where the name leads, not to a file without a name."""
     state.register_follower("before")
