@@ -58,8 +58,8 @@ def fill(store: Store, *, facts: int, days: int, end: dt.datetime, seed: int = 2
             start = max(end - dt.timedelta(days=days), _midnight(end, days - day))
             stop = min(end, _midnight(end, days - day) + dt.timedelta(days=1))
             n = round(facts * share * ((stop - start) / dt.timedelta(days=days)))
-            for rows in _parts(table, n, start, stop, rng):
-                added.append(write_file(stored.location, rows, start.date()))
+            parts = _parts(table, n, start, stop, rng)
+            added += [write_file(stored.location, rows, start.date()) for rows in parts]
         stored.commit(added, transactions={}, base={})
 
 
@@ -93,10 +93,7 @@ def _rows(
     }
     made |= _own(table, n, rng)
     return pa.table(
-        [
-            made.get(field.name, pa.nulls(n, field.type)).cast(field.type)
-            for field in schema
-        ],
+        [made.get(field.name, pa.nulls(n, field.type)).cast(field.type) for field in schema],
         schema=schema,
     )
 

@@ -18,14 +18,14 @@ from tidegauge.model.errors import MetricValidationError
         (
             "user_satisfaction",
             {"score": 4},
-            {"scale": "1-5", "normalized_score": 0.75, "rating": 4},
+            {"score_scale": "1-5", "normalized_score": 0.75, "rating": 4},
         ),
         (
             "user_satisfaction",
-            {"score": 5, "scale": "0-10"},
-            {"scale": "0-10", "normalized_score": 0.5, "rating": 5},
+            {"score": 5, "score_scale": "0-10"},
+            {"score_scale": "0-10", "normalized_score": 0.5, "rating": 5},
         ),
-        ("user_satisfaction", {"score": 0.5, "rating": 9}, {"scale": "0-1", "rating": 9}),
+        ("user_satisfaction", {"score": 0.5, "rating": 9}, {"score_scale": "0-1", "rating": 9}),
         (
             "optimization_impact",
             {"before_value": 4.0, "after_value": 3.0},
@@ -62,5 +62,6 @@ def test_a_recovery_that_was_not_tried_cannot_succeed() -> None:
     assert str(caught.value) == (
         "a recovery was successful that was never tried; got "
         "'recovery_attempted=False, recovery_successful=True'; "
-        "allowed: recovery_attempted=True with it."
+        "allowed: recovery_successful with recovery_attempted=True. "
+        "Pass recovery_attempted=True as well."
     )

@@ -81,7 +81,7 @@ def test_the_order_of_columns_is_that_of_the_first_release() -> None:
         "batch_size status error_type prediction_id trace_id prefix",
         "ground_truths": "prediction_id truth truth_text",
         "system_performance": "feature metric_category metric_name value unit context",
-        "user_satisfaction": "feature satisfaction_type score feedback interaction_id scale "
+        "user_satisfaction": "feature satisfaction_type score feedback interaction_id score_scale "
         "normalized_score rating user_id",
         "feature_usage": "feature action duration_ms success error_type user_context user_id",
         "learning_effectiveness": "feature learning_type accuracy confidence sample_size "

@@ -81,7 +81,7 @@ _NO_ARGUMENTS = "allowed: a function that takes no arguments."
             str,
             [
                 "the name of a job is taken by one of tidegauge's own; got 'compact'; allowed:",
-                "anything but accuracy, rollup, daily_aggregates, compact, retention.",
+                "anything but accuracy, corrections, rollup, daily_aggregates, compact, retention.",
                 "Give another one with name=….",
             ],
         ),
@@ -129,7 +129,14 @@ def test_intervals_are_settings(store_dir: Path) -> None:
     """Those that a user would change."""
     parts = assemble(store=store_dir, compact_every_s=60, retention_every_s=120)
     schedules = {job.name: str(job.schedule) for job in parts.jobs()}
-    assert schedules == {"accuracy": "30s", "compact": "1m", "retention": "2m"}
+    assert schedules == {
+        "accuracy": "30s",
+        "corrections": "1m",
+        "rollup": "1h",
+        "daily_aggregates": "1h",
+        "compact": "1m",
+        "retention": "2m",
+    }
 
 
 def test_retention_by_table(store_dir: Path) -> None:

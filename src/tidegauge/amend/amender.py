@@ -21,7 +21,7 @@ from tidegauge.amend.conditions import (
     target_table,
 )
 from tidegauge.amend.trail import Action, Entry, Trail, checked_text
-from tidegauge.amend.waiting import locked, store_everything
+from tidegauge.amend.waiting import store_everything
 from tidegauge.live.vocabulary import StoreCatalog
 from tidegauge.model.columns import Table
 from tidegauge.model.errors import QueryError
@@ -32,6 +32,7 @@ from tidegauge.record.recorder import Recorder
 from tidegauge.store.delta_log import check_usable
 from tidegauge.store.drain import DrainFollower
 from tidegauge.store.edit import Draft, Edit, Removal, draft_edit
+from tidegauge.store.leader import locked
 from tidegauge.store.rollup import finish_leaving
 from tidegauge.store.store import Store
 from tidegauge.store.stored_table import Overtaken

@@ -13,7 +13,6 @@ import msgspec
 from tidegauge.amend.amender import Amender
 from tidegauge.amend.conditions import HIDDEN
 from tidegauge.amend.trail import Entry, checked_text
-from tidegauge.amend.waiting import locked
 from tidegauge.journal.redaction import redact_slot
 from tidegauge.live.families import Labels
 from tidegauge.model.errors import MetricValidationError, QueryError
@@ -21,6 +20,7 @@ from tidegauge.model.personal import USER_LABELS
 from tidegauge.model.tables import CORRECTIONS, POINTS, TABLES, Table
 from tidegauge.store.cursors import Cursors
 from tidegauge.store.erasure import Erasure
+from tidegauge.store.leader import locked
 from tidegauge.store.maintenance import purge
 from tidegauge.store.repair import QUARANTINE
 from tidegauge.store.rollup import finish_leaving

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting, with a deadline, until everything recorded is in the tables, and for a store's locks."""
+"""Waiting, with a deadline, until everything recorded is in the tables."""
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator
 
 from tidegauge.model.errors import StoreError
 from tidegauge.model.tables import POINTS
@@ -13,7 +11,7 @@ from tidegauge.store.cursors import Cursors, SlotCursor
 from tidegauge.store.drain import DrainFollower
 from tidegauge.store.store import Store
 
-__all__ = ["locked", "store_everything"]
+__all__ = ["store_everything"]
 
 _LOOK_S = 0.02
 
@@ -45,33 +43,6 @@ def store_everything(store: Store, drain: DrainFollower, deadline_s: float) -> N
                 "what was recorded was not stored in time, and nothing was changed",
                 fix="Another process may be draining, or a thread be held in the middle of a "
                 "record call: see `tidegauge status`, then try again.",
-            )
-        time.sleep(_LOOK_S)
-
-
-@contextlib.contextmanager
-def locked(
-    take: Callable[[], contextlib.AbstractContextManager[bool]], work: str, deadline_s: float
-) -> Iterator[None]:
-    """Hold a lock of the store for the length of a `with` block.
-
-    Args:
-        take: `Store.lead` or `Store.maintain`.
-        work: What whoever holds it does, for the error.
-        deadline_s: When to give up, by the monotonic clock.
-
-    Raises:
-        StoreError: Another process held it for too long.
-    """
-    while True:
-        with take() as mine:
-            if mine:
-                yield
-                return
-        if time.monotonic() >= deadline_s:
-            raise StoreError(
-                f"another process was {work} the store all the time, and nothing was changed",
-                fix="Wait for it to finish, then try again.",
             )
         time.sleep(_LOOK_S)
 

@@ -24,7 +24,7 @@ from tidegauge.query import sql
 from tidegauge.query.selection import about_time
 from tidegauge.store.arrays import from_numpy
 from tidegauge.store.files import FileList
-from tidegauge.store.measured import measured_columns, measured_sql, rolled_of
+from tidegauge.store.measured import key_columns, measured_columns, measured_sql, rolled_of
 from tidegauge.store.rolled import Cover, RolledFiles
 from tidegauge.store.rolling import DAY_S, HOUR_S
 from tidegauge.store.schema import arrow_schema
@@ -140,7 +140,7 @@ def view_measures(
         f"WHERE {about_time(time_range)} AND {kept}"
     )
     connection.execute(f"CREATE TEMP VIEW points AS {measured_sql(table, 'chosen')}")
-    sums = pa.concat_tables(found) if found else arrow_schema(ROLLUPS).empty_table()
+    sums = pa.concat_tables(found) if found else _no_rollups(table)
     _register_rollups(connection, table, sums)
     return Basis(rows, sums, time_range)
 
@@ -162,17 +162,20 @@ def _register_rollups(connection: duckdb.DuckDBPyConnection, table: Table, sums:
     columns += [sql.quoted(column.name) for column in SUMMARY_COLUMNS if column.name not in _LISTS]
     kinds = {column.name: column.kind for column in table.columns}
     for name in rolled_of(table).by:
-        if name in ("metric", "feature"):
-            columns.append(name)
-        elif kinds[name] == "str":
-            columns.append(f"keys[{sql.text(name)}] AS {name}")
-        else:
-            columns.append(f"CAST(keys[{sql.text(name)}] AS BIGINT) AS {name}")
+        is_text = name in ("metric", "feature") or kinds[name] == "str"
+        columns.append(name if is_text else f"CAST({name} AS BIGINT) AS {name}")
     places = from_numpy(np.arange(len(sums)), pa.int64())
     connection.register("rollups_read", sums.append_column("place", places))
     connection.execute(
-        f"CREATE TEMP TABLE intervals AS SELECT place, {', '.join(columns)} FROM rollups_read"
+        f"CREATE TEMP VIEW intervals AS SELECT place, {', '.join(columns)} FROM rollups_read"
     )
+
+
+def _no_rollups(table: Table) -> pa.Table:
+    schema = arrow_schema(ROLLUPS)
+    for name in key_columns(table):
+        schema = schema.append(pa.field(name, pa.string()))
+    return schema.empty_table()
 
 
 def _is_whole(day: int, hours: TimeRange, files: FileList) -> bool:

@@ -7,7 +7,7 @@ something of it: half a second and 40 MB in somebody's program.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["from_list", "from_numpy", "to_numpy"]
+__all__ = ["from_list", "from_numpy", "from_rows", "scalar", "to_numpy"]
 
 
 def from_numpy(
@@ -97,6 +97,33 @@ def from_list(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
         keys, items = _texts([key for key, _ in inner]), _texts([item for _, item in inner])
         return pa.MapArray.from_arrays(starts, keys, items)
     return pa.ListArray.from_arrays(starts, from_list(inner, kind.value_type), type=kind)
+
+
+def scalar(value: Any, kind: pa.DataType) -> pa.Scalar:
+    """One value, to compare a column with; as `from_list`."""
+    return from_list([value], kind)[0]
+
+
+def from_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """A table of rows; as `from_list` for each column, with None for what a row lacks.
+
+    Args:
+        rows: By column; a time is in microseconds, a date in days, since 1970.
+        schema: The columns.
+
+    Raises:
+        TypeError: A value is of another type.
+        OverflowError: A number does not fit.
+    """
+    columns = []
+    for field in schema:
+        values = [row.get(field.name) for row in rows]
+        if pa.types.is_temporal(field.type):
+            whole = np.array(values, np.dtype(f"i{field.type.bit_width // 8}"))
+            columns.append(from_numpy(whole, field.type))
+        else:
+            columns.append(from_list(values, field.type))
+    return pa.table(columns, schema=schema)
 
 
 def _texts(values: Sequence[str | None]) -> pa.Array:

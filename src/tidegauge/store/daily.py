@@ -19,18 +19,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 
 from tidegauge.model.clock import Clock
 from tidegauge.model.columns import Table
-from tidegauge.model.errors import ConfigError, QueryError, StoreError
+from tidegauge.model.errors import ConfigError, QueryError
 from tidegauge.model.tables import DAILY_AGGREGATES, ROLLUPS
 from tidegauge.model.times import TimeRange
 from tidegauge.statistics.accumulator import Accumulator
-from tidegauge.store.arrays import to_numpy
+from tidegauge.store.arrays import from_rows, to_numpy
 from tidegauge.store.files import read_file, write_file
 from tidegauge.store.grouped import exact_statistics
 from tidegauge.store.imported_aggregates import is_imported
+from tidegauge.store.leader import locked
 from tidegauge.store.measured import measured_sql, rolled_of
 from tidegauge.store.rewrite import MAINTENANCE, removals
 from tidegauge.store.rolled import SOURCES, RolledFiles
@@ -47,7 +47,6 @@ _SOURCES = tuple(table for table in SOURCES if rolled_of(table).kind)
 _SHARES = (0.5, 0.95, 0.99)
 _NAMESPACE = "daily_aggregates"
 _WAIT_S = 60.0
-_LOOK_S = 0.05
 _EPOCH = dt.date(1970, 1, 1)
 _MIDNIGHT = dt.time()
 
@@ -118,7 +117,7 @@ def aggregate_day(store: Store, date: dt.date, zone: ZoneInfo) -> int:
             minute.
     """
     rows = _rows_of(store, date, zone, RolledFiles())
-    with _maintaining(store):
+    with locked(store.maintain, "maintaining", time.monotonic() + _WAIT_S):
         return _replace_day(store, date, rows)
 
 
@@ -144,23 +143,6 @@ def aggregate_stale_days(store: Store, zone: ZoneInfo) -> int | None:
                 transaction.set_value(_NAMESPACE, key, mark)
             done += 1
         return done
-
-
-@contextlib.contextmanager
-def _maintaining(store: Store) -> Iterator[None]:
-    deadline_s = time.monotonic() + _WAIT_S
-    while True:
-        with store.maintain() as mine:
-            if mine:
-                yield
-                return
-        if time.monotonic() >= deadline_s:
-            raise StoreError(
-                "another process has been maintaining the store all the time",
-                got=f"{_WAIT_S:g} seconds",
-                fix="Try again, or see with `tidegauge status` what it is doing.",
-            )
-        time.sleep(_LOOK_S)
 
 
 def _marks(store: Store, zone: ZoneInfo) -> dict[dt.date, str]:
@@ -221,7 +203,7 @@ def _rows_of(
                 rows[key] = _exact(values)
         rows |= {key: _approximate(each) for key, each in gone.items()}
     common = {
-        "time": dt.datetime.combine(date, _MIDNIGHT, dt.UTC),
+        "time": (date - _EPOCH).days * 86_400 * 10**6,
         "slot": "",
         "labels": [],
         "time_zone": zone.key,
@@ -283,11 +265,11 @@ def _gone(
         if not cover.n_final:
             continue
         rows = rolled.rows(stored, path, table.name, HOUR_S)
-        for row in rows.filter(rows["is_final"]).to_pylist():
-            time_ns = round(row["time"].timestamp()) * 10**9
-            if within.start_ns <= time_ns < within.end_ns:
-                known = dict(row["keys"])
-                parts = [known[name] for name in names if name in known]
+        final = rows.filter(rows["is_final"])
+        times_us = to_numpy(final["time"]).tolist()
+        for time_us, row in zip(times_us, final.drop_columns(["time"]).to_pylist(), strict=True):
+            if within.start_ns <= time_us * 1000 < within.end_ns:
+                parts = [row[name] for name in names if row[name] is not None]
                 name = ".".join([*parts, *filter(None, [row["measure"]])])
                 key = _Key(row["feature"] or "", rolled_of(table).kind, name)
                 sums.setdefault(key, Accumulator()).merge(Accumulator.from_columns(row))
@@ -336,10 +318,13 @@ def _replace_day(store: Store, date: dt.date, rows: dict[_Key, dict[str, Any]]) 
     before = view.files.chosen(view.files.dates == (date - _EPOCH).days)
     schema = arrow_schema(DAILY_AGGREGATES)
     schema = schema.remove(schema.get_field_index(PARTITION))
+    # Reading a time would import pandas, where that is installed.
+    without_time = schema.remove(schema.get_field_index("time"))
+    time_us = (date - _EPOCH).days * 86_400 * 10**6
     present = {
-        _Key(row["feature"], row["metric_type"], row["metric_name"]): row
+        _Key(row["feature"], row["metric_type"], row["metric_name"]): {**row, "time": time_us}
         for path in before.paths
-        for row in read_file(stored.location, path, schema).to_pylist()
+        for row in read_file(stored.location, path, without_time).to_pylist()
     }
     for key, old in present.items():
         is_missing = key not in rows
@@ -347,8 +332,8 @@ def _replace_day(store: Store, date: dt.date, rows: dict[_Key, dict[str, Any]]) 
         # them when they were there is better.
         if (is_missing and is_imported(old)) or (not is_missing and _is_better(old, rows[key])):
             rows[key] = old
-    new = pa.Table.from_pylist([rows[key] for key in sorted(rows)], schema=schema)
-    old_rows = pa.Table.from_pylist(list(present.values()), schema=schema)
+    new = from_rows([rows[key] for key in sorted(rows)], schema)
+    old_rows = from_rows(list(present.values()), schema)
     if new.equals(old_rows) and len(before) <= 1:
         return len(new)
     stored.commit(

@@ -10,16 +10,19 @@ import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tidegauge.journal.permissions import create_directory, create_file
+from tidegauge.model.errors import StoreError
 
-__all__ = ["exclusive", "holder"]
+__all__ = ["exclusive", "holder", "locked"]
 
 # flock belongs to the open file, which a fork shares: without the hooks below, a child would keep
 # the lock for as long as it lives. The guard makes opening and noting one step as a fork sees it.
 _guard = threading.Lock()
+_LOOK_S = 0.02
 _held: set[int] = set()
 
 
@@ -44,6 +47,33 @@ def exclusive(path: Path) -> Iterator[bool]:
     finally:
         if descriptor is not None:
             _give_back(descriptor)
+
+
+@contextlib.contextmanager
+def locked(
+    take: Callable[[], contextlib.AbstractContextManager[bool]], work: str, deadline_s: float
+) -> Iterator[None]:
+    """Hold a lock of the store for the length of a `with` block.
+
+    Args:
+        take: `Store.lead` or `Store.maintain`.
+        work: What whoever holds it does, for the error.
+        deadline_s: When to give up, by the monotonic clock.
+
+    Raises:
+        StoreError: Another process held it for too long.
+    """
+    while True:
+        with take() as mine:
+            if mine:
+                yield
+                return
+        if time.monotonic() >= deadline_s:
+            raise StoreError(
+                f"another process was {work} the store all the time, and nothing was changed",
+                fix="Wait for it to finish, then try again.",
+            )
+        time.sleep(_LOOK_S)
 
 
 def holder(path: Path) -> str | None:

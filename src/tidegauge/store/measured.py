@@ -19,6 +19,7 @@ __all__ = [
     "distinct_count",
     "hash_sql",
     "hashes_of",
+    "key_columns",
     "keys_sql",
     "measured_columns",
     "measured_sql",
@@ -79,6 +80,11 @@ def measured_columns(table: Table) -> list[str]:
 def _carried(rolled: Rolled) -> list[str]:
     """The columns that each number is given."""
     return list(dict.fromkeys(["time", *DIMENSIONS, "labels", *rolled.by, *rolled.distinct]))
+
+
+def key_columns(table: Table) -> list[str]:
+    """The columns that tell series apart and are in the map `keys` of rollups."""
+    return [name for name in rolled_of(table).by if name not in ("metric", "feature")]
 
 
 def keys_sql(names: Iterable[str]) -> str:

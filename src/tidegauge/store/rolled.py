@@ -7,7 +7,6 @@ with `interval_s` 0 says in its metadata, a `Cover`, what the other rows stand f
 
 from __future__ import annotations
 
-import datetime as dt
 import threading
 from collections.abc import Mapping
 
@@ -16,7 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidegauge.model.tables import ROLLUPS, TABLES
+from tidegauge.store.arrays import from_rows, scalar
 from tidegauge.store.files import FileList, read_file
+from tidegauge.store.measured import key_columns
 from tidegauge.store.schema import PARTITION, arrow_schema, columns_of
 from tidegauge.store.stored_table import StoredTable
 
@@ -86,6 +87,9 @@ class RolledFiles:
     def rows(self, stored: StoredTable, path: str, source: str, interval_s: int) -> pa.Table:
         """The rollups of one table in one file, without their `date`.
 
+        In the place of `keys` there is a column for each of those that tell series of the table
+        apart, of text.
+
         Args:
             stored: The table `rollups`.
             path: The file.
@@ -100,7 +104,7 @@ class RolledFiles:
             if (known := self._rows.get(key)) is not None:
                 return known
         schema = _SCHEMA.remove(_SCHEMA.get_field_index(PARTITION))
-        rows = _row_groups(stored, path, source, interval_s, schema)
+        rows = _with_keys(source, _row_groups(stored, path, source, interval_s, schema))
         with self._lock:
             if self._rows_bytes >= _MOST_BYTES:
                 self._rows.clear()
@@ -108,6 +112,15 @@ class RolledFiles:
             self._rows[key] = rows
             self._rows_bytes += rows.nbytes
         return rows
+
+
+def _with_keys(source: str, rows: pa.Table) -> pa.Table:
+    keys = rows["keys"]
+    rows = rows.drop_columns(["keys"])
+    for name in key_columns(TABLES[source]):
+        texts = pc.map_lookup(keys, query_key=name, occurrence="first")
+        rows = rows.append_column(name, texts.dictionary_encode())
+    return rows
 
 
 def _row_groups(
@@ -124,9 +137,9 @@ def _row_groups(
     """
     wanted = {"interval_s": float(interval_s)} | ({"source": source} if source else {})
     rows = read_file(stored.location, path, schema, wanted=wanted)
-    chosen = pc.equal(rows["interval_s"], float(interval_s))
+    chosen = pc.equal(rows["interval_s"], scalar(float(interval_s), pa.float64()))
     if source:
-        chosen = pc.and_(chosen, pc.equal(rows["source"], source))
+        chosen = pc.and_(chosen, pc.equal(rows["source"], scalar(source, pa.string())))
     return rows.filter(chosen).combine_chunks()
 
 
@@ -147,21 +160,19 @@ def cover_rows(covers: Mapping[str, Cover], day: int) -> pa.Table:
         covers: By table.
         day: Days since 1970.
     """
-    time = _EPOCH + dt.timedelta(days=day)
     rows = [
         {
             **_NOTHING,
-            "time": time,
-            "date": time.date(),
+            "time": day * 86_400 * 10**6,
+            "date": day,
             "source": source,
             "metadata": msgspec.json.encode(cover).decode(),
         }
         for source, cover in sorted(covers.items())
     ]
-    return pa.Table.from_pylist(rows, schema=_SCHEMA)
+    return from_rows(rows, _SCHEMA)
 
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _ZERO = {"str": "", "bool": False, "f64": 0.0, "i64": 0, "i32": 0, "map": [], "i64_list": []}
 _NOTHING = {
     column.name: _ZERO[column.kind]

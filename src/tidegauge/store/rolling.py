@@ -17,6 +17,7 @@ from tidegauge.store.arrays import from_list, from_numpy, to_numpy
 from tidegauge.store.files import FileList
 from tidegauge.store.grouped import Grouped, summary_columns
 from tidegauge.store.measured import (
+    key_columns,
     keys_sql,
     measured_sql,
     merged_sketches,
@@ -87,7 +88,7 @@ def _groups_sql(table: Table) -> str:
     series = ", ".join([*DIMENSIONS, "labels", *rolled.by, "measure"])
     known = {name: name if name in rolled.by else "NULL::VARCHAR" for name in _NAMED}
     named = ", ".join(f"{column} AS {name}" for name, column in known.items())
-    keys = keys_sql(name for name in rolled.by if name not in _NAMED)
+    keys = keys_sql(key_columns(table))
     counted = [*sketches_sql(table), "NULL::BIGINT[]", "NULL::BIGINT[]"]
     sketches = ", ".join(
         f"{column} AS {name}" for name, column in zip(_SKETCHES, counted, strict=False)

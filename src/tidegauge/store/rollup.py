@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidegauge.model.tables import ROLLUPS, TABLES
+from tidegauge.store.arrays import from_list, scalar
 from tidegauge.store.files import NO_FILES, FileList, read_file, write_file
 from tidegauge.store.rewrite import MAINTENANCE, RETIRED, drop_files, removals, rewrite_files
 from tidegauge.store.rolled import SOURCES, Cover, RolledFiles, cover_rows, covers_in
@@ -286,15 +287,15 @@ def _kept(
         dates = pc.cast(rows["time"], pa.date32())
         rows = rows.add_column(schema.get_field_index(PARTITION), schema.field(PARTITION), dates)
         covers |= {name: each for name, each in covers_in(rows).items() if name not in sources}
-        is_sum = pc.greater(rows["interval_s"], 0)
-        is_other = pc.invert(pc.is_in(rows["source"], pa.array(list(sources), pa.string())))
+        is_sum = pc.greater(rows["interval_s"], scalar(0.0, pa.float64()))
+        is_other = pc.invert(pc.is_in(rows["source"], from_list(list(sources), pa.string())))
         parts.append(rows.filter(pc.and_(is_sum, pc.or_(rows["is_final"], is_other))))
     return parts, covers
 
 
 def _n_final(rows: pa.Table, source: str) -> int:
     """How many final rollups of a table there are."""
-    final = pc.and_(rows["is_final"], pc.equal(rows["source"], source))
+    final = pc.and_(rows["is_final"], pc.equal(rows["source"], scalar(source, pa.string())))
     return int(pc.sum(final).as_py() or 0)
 
 

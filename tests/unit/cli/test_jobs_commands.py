@@ -37,6 +37,9 @@ def test_jobs_that_never_ran_are_listed(filled: Any) -> None:
     assert done.code == 0
     assert [(job["name"], job["every"], job["outcome"], job["due"]) for job in done.json] == [
         ("accuracy", "30s", None, None),
+        ("corrections", "1m", None, None),
+        ("rollup", "1h", None, None),
+        ("daily_aggregates", "1h", None, None),
         ("compact", "1h", None, None),
         ("retention", "1h", None, None),
     ]
@@ -46,6 +49,8 @@ def test_jobs_that_never_ran_are_listed(filled: Any) -> None:
 def test_a_job_is_run_by_name(filled: Any, monkeypatch: Any) -> None:
     """It says what it did, and the list and the status know it."""
     monkeypatch.setenv("TIDEGAUGE_RETENTION_TABLES", '{"points": 1}')
+    for needed in ("rollup", "daily_aggregates"):
+        assert filled("jobs", "run", needed).code == 0
     done = filled("jobs", "run", "retention", "--json")
     assert (done.code, done.json["outcome"]) == (0, "ok")
     assert done.json["result"] == "rows removed: 2 of points"
@@ -77,7 +82,11 @@ def test_a_job_that_does_not_exist(filled: Any) -> None:
     done = filled("jobs", "run", "nonsense", "--json")
     assert done.code == 1
     assert done.json["error"]["what"] == "the store has no such job"
-    assert done.json["error"]["allowed"] == "accuracy, compact, retention"
+    names = "accuracy, compact, corrections, daily_aggregates, retention, rollup"
+    assert done.json["error"]["allowed"] == names
+        done.json["error"]["allowed"]
+        == "accuracy, compact, corrections, daily_aggregates, retention, rollup"
+    )
 
 
 def test_a_job_that_another_process_keeps_from_running(filled: Any) -> None:
