@@ -25,7 +25,8 @@ from tidegauge.query.selection import about_time
 from tidegauge.store.arrays import from_numpy
 from tidegauge.store.files import FileList
 from tidegauge.store.measured import key_columns, measured_columns, measured_sql, rolled_of
-from tidegauge.store.rolled import Cover, RolledFiles
+from tidegauge.store.rolled import Cover, RolledFiles, RolledPart
+from tidegauge.store.rolled_histograms import RolledHistograms
 from tidegauge.store.rolling import DAY_S, HOUR_S
 from tidegauge.store.schema import arrow_schema
 from tidegauge.store.snapshot import snapshot
@@ -53,11 +54,13 @@ class Basis(NamedTuple):
     Attributes:
         rows: How many rows of the table, about; none of them if 0.
         rollups: The rollups.
+        histograms: Theirs, in pieces one after the other.
         time_range: The range that the answer is about.
     """
 
     rows: int
     rollups: pa.Table
+    histograms: list[RolledHistograms]
     time_range: TimeRange
 
     @property
@@ -82,7 +85,7 @@ def view_measures(
 
     `points` has the columns of `measured_sql`; `intervals` has, of each rollup, its `place` in
     `Basis.rollups`, the columns that tell series apart, `measure`, and those of a summary but for
-    the buckets. Each fact is in one of both.
+    the buckets. Each fact is in one of both. A view that would be empty is not made.
 
     Args:
         connection: From `Engine.connect`; nobody else has used it.
@@ -100,7 +103,7 @@ def view_measures(
     stored = store.tables.open(ROLLUPS.name)
     view = None if stored is None else stored.view()
     hours = _whole_hours(time_range)
-    found: list[pa.Table] = []
+    found: list[RolledPart] = []
     gone: set[str] = set()
     kept = "true"
     if stored is not None and view is not None:
@@ -125,24 +128,25 @@ def view_measures(
                 length_s = grain_s if _is_whole(day, hours, taken.files) else HOUR_S
                 found.append(rolled.rows(stored, path, table.name, length_s))
             elif day in covers and covers[day].n_final:
-                sums = rolled.rows(stored, path, table.name, HOUR_S)
-                found.append(sums.filter(sums["is_final"]))
+                found.append(rolled.rows(stored, path, table.name, HOUR_S).final())
     if found:
         time_range = hours
     files = taken.files.within(time_range)
     read = files.chosen(np.array([path not in gone for path in files.paths], bool))
-    replace(taken, files=read).register(connection, "facts")
-    rows = int(read.rows.sum()) + len(taken.tail)
-    # In memory where there are few, for each measure looks through them, and each question.
-    kind = "TABLE" if rows <= few_rows else "VIEW"
-    connection.execute(
-        f"CREATE TEMP {kind} chosen AS SELECT {', '.join(measured_columns(table))} FROM facts "
-        f"WHERE {about_time(time_range)} AND {kept}"
-    )
-    connection.execute(f"CREATE TEMP VIEW points AS {measured_sql(table, 'chosen')}")
-    sums = pa.concat_tables(found) if found else _no_rollups(table)
-    _register_rollups(connection, table, sums)
-    return Basis(rows, sums, time_range)
+    if rows := int(read.rows.sum()) + len(taken.tail):
+        replace(taken, files=read).register(connection, "facts")
+        # In memory where there are few, for each measure looks through them, and each question.
+        kind = "TABLE" if rows <= few_rows else "VIEW"
+        columns = ", ".join(measured_columns(table))
+        connection.execute(
+            f"CREATE TEMP {kind} chosen AS SELECT {columns} FROM facts "
+            f"WHERE {about_time(time_range)} AND {kept}"
+        )
+        connection.execute(f"CREATE TEMP VIEW points AS {measured_sql(table, 'chosen')}")
+    sums = pa.concat_tables([each.rows for each in found]) if found else _no_rollups(table)
+    if len(sums):
+        _register_rollups(connection, table, sums, time_range)
+    return Basis(rows, sums, [each.histograms for each in found], time_range)
 
 
 def _usable(files: FileList, covers: Mapping[int, Cover]) -> set[int]:
@@ -157,7 +161,9 @@ def _usable(files: FileList, covers: Mapping[int, Cover]) -> set[int]:
     }
 
 
-def _register_rollups(connection: duckdb.DuckDBPyConnection, table: Table, sums: pa.Table) -> None:
+def _register_rollups(
+    connection: duckdb.DuckDBPyConnection, table: Table, sums: pa.Table, time_range: TimeRange
+) -> None:
     columns = ["time", "interval_s", *DIMENSIONS, "labels", "measure"]
     columns += [sql.quoted(column.name) for column in SUMMARY_COLUMNS if column.name not in _LISTS]
     kinds = {column.name: column.kind for column in table.columns}
@@ -167,7 +173,8 @@ def _register_rollups(connection: duckdb.DuckDBPyConnection, table: Table, sums:
     places = from_numpy(np.arange(len(sums)), pa.int64())
     connection.register("rollups_read", sums.append_column("place", places))
     connection.execute(
-        f"CREATE TEMP VIEW intervals AS SELECT place, {', '.join(columns)} FROM rollups_read"
+        f"CREATE TEMP VIEW intervals AS SELECT place, {', '.join(columns)} FROM rollups_read "
+        f"WHERE {about_time(time_range)}"
     )
 
 

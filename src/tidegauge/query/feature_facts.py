@@ -16,12 +16,12 @@ from tidegauge.query import sql
 from tidegauge.query.basis import FEW_ROWS, Basis, view_measures
 from tidegauge.query.engine import Engine
 from tidegauge.query.errors import readable_errors
-from tidegauge.query.rolled_histograms import RolledHistograms
 from tidegauge.query.selection import about_time
 from tidegauge.query.summary import Key, Summary, summarise
 from tidegauge.statistics.histogram import ExponentialHistogram
 from tidegauge.store.measured import SKETCH_VALUES, distinct_count, hash_sql, hashes_of, rolled_of
 from tidegauge.store.rolled import RolledFiles
+from tidegauge.store.rolled_histograms import RolledHistograms
 from tidegauge.store.rolling import DAY_S
 from tidegauge.store.store import Store
 
@@ -154,7 +154,13 @@ class Look:
         if measures is not None:
             where += f" AND measure IN {sql.text_list(measures)}"
         found = summarise(
-            self.connection, where, [*keys, "measure"], quantiles=quantiles, merge=self._merged
+            self.connection,
+            where,
+            [*keys, "measure"],
+            quantiles=quantiles,
+            points=self.basis.rows > 0,
+            intervals=len(self.basis.rollups) > 0,
+            merge=self._merged,
         )
         return {summary.key: summary for summary in found}
 
@@ -168,15 +174,19 @@ class Look:
         """
         chosen = f"{self._where} AND measure = {sql.text(measure)}"
         in_rows = f"FROM points WHERE {column} IS NOT NULL AND {chosen}"
+        if not (self.basis.rows or len(self.basis.rollups)):
+            return 0, 0.0
         if not len(self.basis.rollups):
             found = self.connection.execute(f"SELECT count(DISTINCT {column}) {in_rows}").fetchone()
             assert found is not None
             return int(found[0]), 0.0
         places = self.connection.execute(f"SELECT place FROM intervals WHERE {chosen}").fetchall()
-        hashes = self.connection.execute(
-            f"SELECT DISTINCT {hash_sql(column)} AS hash {in_rows} "
-            f"ORDER BY hash LIMIT {SKETCH_VALUES}"
-        ).fetchall()
+        hashes: list[tuple[int]] = []
+        if self.basis.rows:
+            hashes = self.connection.execute(
+                f"SELECT DISTINCT {hash_sql(column)} AS hash {in_rows} "
+                f"ORDER BY hash LIMIT {SKETCH_VALUES}"
+            ).fetchall()
         is_chosen = np.zeros(len(self.basis.rollups), bool)
         is_chosen[[place for (place,) in places]] = True
         kept = hashes_of(self.basis.rollups[sketch], is_chosen)
@@ -190,7 +200,7 @@ class Look:
         if set(keys).issubset(known[0]):
             return _coarser(known, keys)
         if self._histograms is None:
-            self._histograms = RolledHistograms(self.basis.rollups)
+            self._histograms = RolledHistograms.joined(self.basis.histograms)
         rows = self.connection.execute(
             f"SELECT {', '.join(keys)}, list(place) FROM intervals WHERE {where} GROUP BY ALL"
         ).fetchall()

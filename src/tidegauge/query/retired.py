@@ -44,8 +44,7 @@ def add_retired(
     for path, day in zip(files.paths, files.dates.tolist(), strict=True):
         cover = covers.get((POINTS.name, day))
         if cover is not None and cover.n_final:
-            rows = rolled.rows(stored, path, POINTS.name, HOUR_S)
-            final.append(rows.filter(rows["is_final"]))
+            final.append(rolled.rows(stored, path, POINTS.name, HOUR_S).final().rows)
     if not final:
         return
     connection.register("final_rollups", pa.concat_tables(final))

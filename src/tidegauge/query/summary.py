@@ -75,6 +75,8 @@ def summarise(
     keys: Sequence[str],
     *,
     quantiles: bool = True,
+    points: bool = True,
+    intervals: bool = True,
     merge: Merge | None = None,
 ) -> list[Summary]:
     """Summarise the chosen facts.
@@ -84,23 +86,25 @@ def summarise(
         where: SQL that is true for the facts.
         keys: SQL for what the groups are told apart by.
         quantiles: Whether these are wanted, and `first` and `last` to the order of recording.
+        points: Whether there may be any points.
+        intervals: Whether there may be any intervals.
         merge: Merges the histograms of the chosen intervals by group, where `intervals` does not
             have them.
 
     Returns:
         The groups that have facts, ordered by their keys, unknown ones last.
     """
-    groups = {summary.key: summary for summary in _of_points(connection, where, keys, quantiles)}
+    found = _of_points(connection, where, keys, quantiles) if points else ()
+    groups = {summary.key: summary for summary in found}
     if quantiles and 1 < sum(group.count for group in groups.values()) <= _MOST_FOR_TIES:
         for key, last in _recorded_last(connection, where, keys).items():
             groups[key] = msgspec.structs.replace(groups[key], last=last)
-    intervals = {summary.key: summary for summary in _of_intervals(connection, where, keys)}
+    found = _of_intervals(connection, where, keys) if intervals else ()
+    summed = {summary.key: summary for summary in found}
     histograms = (
-        _histograms(connection, where, keys, intervals, groups, merge)
-        if intervals and quantiles
-        else {}
+        _histograms(connection, where, keys, summed, groups, merge) if summed and quantiles else {}
     )
-    for key, summary in intervals.items():
+    for key, summary in summed.items():
         groups[key] = msgspec.structs.replace(
             _joined(groups[key], summary) if key in groups else summary, from_intervals=True
         )

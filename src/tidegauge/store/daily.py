@@ -264,8 +264,7 @@ def _gone(
         leaving.update(cover.leaving)
         if not cover.n_final:
             continue
-        rows = rolled.rows(stored, path, table.name, HOUR_S)
-        final = rows.filter(rows["is_final"])
+        final = rolled.rows(stored, path, table.name, HOUR_S).final().rows
         times_us = to_numpy(final["time"]).tolist()
         for time_us, row in zip(times_us, final.drop_columns(["time"]).to_pylist(), strict=True):
             if within.start_ns <= time_us * 1000 < within.end_ns:

@@ -160,7 +160,7 @@ def distinct_count(hashes: npt.NDArray[np.int64]) -> tuple[int, float]:
     bound = _LARGEST_HASH // max(1, len(hashes) // (8 * SKETCH_VALUES))
     smallest = np.unique(hashes[hashes <= bound])
     while len(smallest) < SKETCH_VALUES and bound < _LARGEST_HASH:
-        bound = min(bound * 16, _LARGEST_HASH)
+        bound = min(bound * 4, _LARGEST_HASH)
         smallest = np.unique(hashes[hashes <= bound])
     if len(smallest) < SKETCH_VALUES:
         return len(smallest), 0.0

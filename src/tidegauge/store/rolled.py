@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -18,10 +19,11 @@ from tidegauge.model.tables import ROLLUPS, TABLES
 from tidegauge.store.arrays import from_rows, scalar
 from tidegauge.store.files import FileList, read_file
 from tidegauge.store.measured import key_columns
+from tidegauge.store.rolled_histograms import RolledHistograms
 from tidegauge.store.schema import PARTITION, arrow_schema, columns_of
 from tidegauge.store.stored_table import StoredTable
 
-__all__ = ["SOURCES", "Cover", "RolledFiles", "cover_rows", "covers_in"]
+__all__ = ["SOURCES", "Cover", "RolledFiles", "RolledPart", "cover_rows", "covers_in"]
 
 #: The tables that are rolled up.
 SOURCES = tuple(table for table in TABLES.values() if table.rolled is not None)
@@ -49,6 +51,24 @@ class Cover(msgspec.Struct, frozen=True, omit_defaults=True):
     n_final: int = 0
 
 
+class RolledPart(NamedTuple):
+    """The rollups of one table in one file, of hours or of days.
+
+    Attributes:
+        rows: The rows without `date`, and in the place of `keys` a column for each of those that
+            tell series of the table apart, of text.
+        histograms: Their histograms.
+    """
+
+    rows: pa.Table
+    histograms: RolledHistograms
+
+    def final(self) -> RolledPart:
+        """Those of facts that are gone."""
+        rows = self.rows.filter(self.rows["is_final"])
+        return RolledPart(rows, RolledHistograms.of(rows))
+
+
 class RolledFiles:
     """Reads the files of `rollups`, and remembers what was read: they never change.
 
@@ -57,8 +77,8 @@ class RolledFiles:
 
     def __init__(self) -> None:
         self._covers: dict[str, Mapping[str, Cover]] = {}
-        self._rows: dict[tuple[str, str, int], pa.Table] = {}
-        self._rows_bytes = 0
+        self._parts: dict[tuple[str, str, int], RolledPart] = {}
+        self._known_bytes = 0
         self._lock = threading.Lock()
 
     def covers(self, stored: StoredTable, files: FileList) -> dict[tuple[str, int], Cover]:
@@ -84,11 +104,8 @@ class RolledFiles:
                     found[source, day] = cover
         return found
 
-    def rows(self, stored: StoredTable, path: str, source: str, interval_s: int) -> pa.Table:
-        """The rollups of one table in one file, without their `date`.
-
-        In the place of `keys` there is a column for each of those that tell series of the table
-        apart, of text.
+    def rows(self, stored: StoredTable, path: str, source: str, interval_s: int) -> RolledPart:
+        """The rollups of one table in one file.
 
         Args:
             stored: The table `rollups`.
@@ -101,17 +118,18 @@ class RolledFiles:
         """
         key = path, source, interval_s
         with self._lock:
-            if (known := self._rows.get(key)) is not None:
+            if (known := self._parts.get(key)) is not None:
                 return known
         schema = _SCHEMA.remove(_SCHEMA.get_field_index(PARTITION))
         rows = _with_keys(source, _row_groups(stored, path, source, interval_s, schema))
+        part = RolledPart(rows, RolledHistograms.of(rows))
         with self._lock:
-            if self._rows_bytes >= _MOST_BYTES:
-                self._rows.clear()
-                self._rows_bytes = 0
-            self._rows[key] = rows
-            self._rows_bytes += rows.nbytes
-        return rows
+            if self._known_bytes >= _MOST_BYTES:
+                self._parts.clear()
+                self._known_bytes = 0
+            self._parts[key] = part
+            self._known_bytes += rows.nbytes
+        return part
 
 
 def _with_keys(source: str, rows: pa.Table) -> pa.Table:

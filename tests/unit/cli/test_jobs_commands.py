@@ -84,9 +84,6 @@ def test_a_job_that_does_not_exist(filled: Any) -> None:
     assert done.json["error"]["what"] == "the store has no such job"
     names = "accuracy, compact, corrections, daily_aggregates, retention, rollup"
     assert done.json["error"]["allowed"] == names
-        done.json["error"]["allowed"]
-        == "accuracy, compact, corrections, daily_aggregates, retention, rollup"
-    )
 
 
 def test_a_job_that_another_process_keeps_from_running(filled: Any) -> None:
