@@ -73,6 +73,7 @@ INTERVALS = Table(
         Column("interval_s", "f64", "length of the interval in seconds", nullable=False),
         *SUMMARY_COLUMNS,
     ),
+    rolled=Rolled(by=("metric",), measures=(Measure("", "sum"),)),
 )
 
 _ENDPOINT = {"endpoint": "route"}

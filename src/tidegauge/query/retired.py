@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Points that retention has deleted: what their rollups still tell of them."""
+"""Points and intervals that retention has deleted: what their rollups still tell of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def add_retired(
     rolled: RolledFiles,
     time_range: TimeRange,
 ) -> None:
-    """Add to the view `intervals` what is left of points that are gone, an hour in each row.
+    """Add to the view `intervals` what is left of facts that are gone, an hour in each row.
 
     Args:
         connection: With views of `points` and `intervals`.
@@ -42,9 +42,10 @@ def add_retired(
     covers = rolled.covers(stored, files)
     final: list[pa.Table] = []
     for path, day in zip(files.paths, files.dates.tolist(), strict=True):
-        cover = covers.get((POINTS.name, day))
-        if cover is not None and cover.n_final:
-            final.append(rolled.rows(stored, path, POINTS.name, HOUR_S).final().rows)
+        for source in (POINTS.name, INTERVALS.name):
+            cover = covers.get((source, day))
+            if cover is not None and cover.n_final:
+                final.append(rolled.rows(stored, path, source, HOUR_S).final().rows)
     if not final:
         return
     connection.register("final_rollups", pa.concat_tables(final))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 import duckdb
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tidegauge.model.series import DIMENSIONS
-from tidegauge.model.tables import ROLLUPS, Table
+from tidegauge.model.tables import INTERVALS, ROLLUPS, Table
 from tidegauge.store.arrays import from_list, from_numpy, to_numpy
 from tidegauge.store.files import FileList
 from tidegauge.store.grouped import Grouped, summary_columns
@@ -24,7 +25,8 @@ from tidegauge.store.measured import (
     rolled_of,
     sketches_sql,
 )
-from tidegauge.store.schema import PARTITION, arrow_schema
+from tidegauge.store.rolling_intervals import rolled_intervals
+from tidegauge.store.schema import KINDS, PARTITION, arrow_schema
 from tidegauge.store.snapshot import stored_rows
 from tidegauge.store.stored_table import StoredTable
 
@@ -64,22 +66,37 @@ def rolled_rows(
         connection.execute("SET TimeZone = 'UTC'")
         stored_rows(stored.location, table, files).register(connection, "stored")
         connection.execute(f"CREATE TEMP VIEW facts AS SELECT * FROM stored WHERE {where}")
-        groups = connection.sql(_groups_sql(table)).to_arrow_table().combine_chunks()
+        if table is INTERVALS:
+            rows = pa.concat_tables([_intervals(connection, each) for each in (HOUR_S, DAY_S)])
+        else:
+            groups = connection.sql(_groups_sql(table)).to_arrow_table().combine_chunks()
+            rows = _by_hour_and_day(table, groups)
+    column = rows.schema.get_field_index("is_final")
+    marks = from_list([is_final] * len(rows), pa.bool_())
+    return rows.set_column(column, rows.schema.field(column), marks)
+
+
+def _intervals(connection: duckdb.DuckDBPyConnection, length_s: int) -> pa.Table:
+    summed = rolled_intervals(connection, length_s * 10**6)
+    columns = dict(zip(summed.column_names, summed.columns, strict=True))
+    return _rows(INTERVALS, columns, to_numpy(summed["start_us"]), length_s)
+
+
+def _by_hour_and_day(table: Table, groups: pa.Table) -> pa.Table:
     hours = to_numpy(groups["hour"])
     first_of = np.flatnonzero(np.diff(to_numpy(groups["series"]), prepend=-1))
     grouped = Grouped.of(groups["values"], groups["times_us"])
-    by_hour = _rows(table, groups, grouped, hours * _HOUR_US, HOUR_S)
+    columns = dict(zip(groups.column_names, groups.columns, strict=True))
+    by_hour = _rows(table, columns | summary_columns(grouped), hours * _HOUR_US, HOUR_S)
     whole_days = groups.take(from_numpy(first_of, pa.int64()))
     for name in _SKETCHES:
         merged = merged_sketches(_whole(groups[name]), first_of)
         at = whole_days.schema.get_field_index(name)
         whole_days = whole_days.set_column(at, name, merged)
     days_us = hours[first_of] * _HOUR_US // _DAY_US * _DAY_US
-    by_day = _rows(table, whole_days, grouped.joined(first_of), days_us, DAY_S)
-    rows = pa.concat_tables([by_hour, by_day])
-    column = rows.schema.get_field_index("is_final")
-    marks = from_list([is_final] * len(rows), pa.bool_())
-    return rows.set_column(column, rows.schema.field(column), marks)
+    columns = dict(zip(whole_days.column_names, whole_days.columns, strict=True))
+    columns |= summary_columns(grouped.joined(first_of))
+    return pa.concat_tables([by_hour, _rows(table, columns, days_us, DAY_S)])
 
 
 def _groups_sql(table: Table) -> str:
@@ -105,24 +122,32 @@ def _groups_sql(table: Table) -> str:
 
 
 def _rows(
-    table: Table,
-    groups: pa.Table,
-    grouped: Grouped,
-    times_us: npt.NDArray[np.int64],
-    interval_s: float,
+    table: Table, summed: Mapping[str, Any], times_us: npt.NDArray[np.int64], interval_s: float
 ) -> pa.Table:
-    """Rows of `rollups` from as many groups."""
-    n = len(groups)
-    columns: dict[str, Any] = dict(zip(groups.column_names, groups.columns, strict=True))
-    columns |= summary_columns(grouped)
-    columns["time"] = from_numpy(times_us, pa.timestamp("us", "UTC"))
-    columns[PARTITION] = from_numpy((times_us // _DAY_US).astype(np.int32), pa.date32())
-    columns["interval_s"] = from_numpy(np.full(n, float(interval_s)), pa.float64())
-    columns |= {"source": _same(table.name, n), "slot": _same("", n)}
-    columns["is_final"] = from_list([False] * n, pa.bool_())
-    columns["metadata"] = pa.nulls(n, pa.string())
+    """Rows of `rollups`.
+
+    Args:
+        table: What was rolled up.
+        summed: What tells series apart, and the columns of a summary; what is missing is empty.
+        times_us: When each begins, of shape (n_rows,).
+        interval_s: How long they are.
+    """
+    n = len(times_us)
+    columns = {
+        "slot": _same("", n),
+        "labels": from_list([()] * n, KINDS["map"]),
+        "keys": from_list([()] * n, KINDS["map"]),
+        "measure": _same("", n),
+        **summed,
+        "time": from_numpy(times_us, KINDS["time"]),
+        PARTITION: from_numpy((times_us // _DAY_US).astype(np.int32), KINDS["date"]),
+        "interval_s": from_numpy(np.full(n, float(interval_s)), pa.float64()),
+        "source": _same(table.name, n),
+        "is_final": from_list([False] * n, pa.bool_()),
+    }
     schema = arrow_schema(ROLLUPS)
-    return pa.table([columns[name] for name in schema.names], names=schema.names).cast(schema)
+    arrays = [columns.get(field.name, pa.nulls(n, field.type)) for field in schema]
+    return pa.table(arrays, names=schema.names).cast(schema)
 
 
 def _same(text: str, n: int) -> pa.Array:

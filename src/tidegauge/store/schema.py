@@ -10,6 +10,7 @@ from tidegauge.model.series import DIMENSIONS
 
 __all__ = [
     "DICTIONARY",
+    "KINDS",
     "PARTITION",
     "SERIES_COLUMNS",
     "STATISTICS",
@@ -31,7 +32,8 @@ SERIES_COLUMNS = ("slot", "metric", *DIMENSIONS)
 #: How such a column is kept in memory.
 DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 
-_TYPES: dict[ColumnKind, pa.DataType] = {
+#: The Arrow type of each kind of column.
+KINDS: dict[ColumnKind, pa.DataType] = {
     "time": pa.timestamp("us", "UTC"),
     "date": pa.date32(),
     "str": pa.string(),
@@ -65,4 +67,4 @@ def columns_of(table: Table) -> tuple[Column, ...]:
 
 
 def _field(column: Column) -> pa.Field:
-    return pa.field(column.name, _TYPES[column.kind], nullable=column.nullable)
+    return pa.field(column.name, KINDS[column.kind], nullable=column.nullable)
