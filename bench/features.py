@@ -26,8 +26,9 @@ from feature_history import SERIES, fill
 from measure import Case, Limit, Report
 from tidegauge.catalog import builtin_catalog
 from tidegauge.model.feature_tables import FEATURE_TABLES
+from tidegauge.model.zones import zone_of
 from tidegauge.query.query import Query
-from tidegauge.store.daily import aggregate_day, zone_of
+from tidegauge.store.daily import aggregate_day
 from tidegauge.store.measured import measured_sql, rolled_of
 from tidegauge.store.rollup import roll_up
 from tidegauge.store.snapshot import snapshot

@@ -352,7 +352,7 @@ class Parts:
 
     def _aggregate_days(self) -> str | None:
         with loading():
-            from tidegauge.store.daily import zone_of
+            from tidegauge.model.zones import zone_of
             from tidegauge.store.rounds import aggregate_days
 
         return aggregate_days(self.store, zone_of(self.settings.time_zone))
@@ -381,7 +381,8 @@ class Parts:
             StoreError: The store cannot be used.
         """
         with loading():
-            from tidegauge.store.daily import aggregate_day, day_of, zone_of
+            from tidegauge.model.zones import zone_of
+            from tidegauge.store.daily import aggregate_day, day_of
 
         zone = zone_of(self.settings.time_zone)
         return aggregate_day(self.store, day_of(date, zone, self.store.clock), zone)

@@ -173,6 +173,10 @@ def read_settings(given: Mapping[str, Any], environ: Mapping[str, str] = os.envi
     settings = Settings(**values)
     _check_texts(settings)
     _check_ranges(settings)
+    if settings.time_zone != "UTC":
+        from tidegauge.model.zones import zone_of  # for who is elsewhere
+
+        zone_of(settings.time_zone)
     if settings.strict is None:
         return msgspec.structs.replace(settings, strict="PYTEST_VERSION" in environ)
     return settings

@@ -15,14 +15,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import duckdb
 import numpy as np
 
 from tidegauge.model.clock import Clock
 from tidegauge.model.columns import Table
-from tidegauge.model.errors import ConfigError, QueryError
+from tidegauge.model.errors import QueryError
 from tidegauge.model.tables import DAILY_AGGREGATES, ROLLUPS
 from tidegauge.model.times import TimeRange
 from tidegauge.statistics.accumulator import Accumulator
@@ -39,7 +39,7 @@ from tidegauge.store.schema import PARTITION, arrow_schema
 from tidegauge.store.snapshot import snapshot
 from tidegauge.store.store import Store
 
-__all__ = ["aggregate_day", "aggregate_stale_days", "day_of", "zone_of"]
+__all__ = ["aggregate_day", "aggregate_stale_days", "day_of"]
 
 #: The tables of which daily aggregates are made.
 _SOURCES = tuple(table for table in SOURCES if rolled_of(table).kind)
@@ -57,23 +57,6 @@ class _Key(NamedTuple):
     feature: str
     metric_type: str
     metric_name: str
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """The time zone of a name such as `Europe/Amsterdam`.
-
-    Raises:
-        ConfigError: There is none of that name.
-    """
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ConfigError(
-            "there is no such time zone",
-            got=name,
-            allowed="a name of the IANA database, such as Europe/Amsterdam or UTC",
-            fix="Where the system has no time zones, install the package tzdata.",
-        ) from error
 
 
 def day_of(date: str | dt.date | None, zone: ZoneInfo, clock: Clock) -> dt.date:
