@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import time
 from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
@@ -30,6 +31,8 @@ from tidegauge.store.stored_table import StoredTable
 __all__ = ["RolledUp", "finish_leaving", "leaving", "roll_up"]
 
 _GROUP_ROWS = 4096
+#: Seconds after which others may maintain the store, too.
+_PIECE_S = 5.0
 _NAMESPACE = "rollup"
 _LEAVING = "leaving"
 _EPOCH = dt.date(1970, 1, 1)
@@ -48,12 +51,16 @@ class RolledUp(msgspec.Struct, frozen=True):
     facts: int = 0
     rows: int = 0
 
+    def __add__(self, other: RolledUp) -> RolledUp:
+        return RolledUp(self.days + other.days, self.facts + other.facts, self.rows + other.rows)
+
 
 def roll_up(store: Store) -> RolledUp | None:
     """Bring the rollups of a store up to date with its tables.
 
     What is in the journals only is not rolled up yet. At most the facts of one table and day are
-    held in memory, some 16 bytes for each number of a row.
+    held in memory, some 16 bytes for each number of a row. A long history is rolled up in pieces,
+    between which others may maintain the store.
 
     Returns:
         What was done; None if another process is maintaining the store.
@@ -62,12 +69,15 @@ def roll_up(store: Store) -> RolledUp | None:
         StoreError: A table cannot be used.
         Overtaken: Another host maintains the same tables; what was done until then is kept.
     """
-    with store.maintain() as mine:
-        if not mine:
-            return None
-        roller = _Roller(store)
-        roller.finish_leaving()
-        return roller.roll()
+    roller, done, goes_on = _Roller(store), None, True
+    while goes_on:
+        with store.maintain() as mine:
+            if not mine:
+                return done
+            roller.finish_leaving()
+            piece, goes_on = roller.roll(time.monotonic() + _PIECE_S)
+        done = piece if done is None else done + piece
+    return done
 
 
 def finish_leaving(store: Store) -> None:
@@ -123,16 +133,19 @@ class _Roller:
         self._store = store
         self._rolled = RolledFiles()
 
-    def roll(self) -> RolledUp:
+    def roll(self, until_s: float) -> tuple[RolledUp, bool]:
+        """Roll up stale days, one at least, until a time; returns whether there are more."""
         present: dict[str, tuple[StoredTable, FileList]] = {}
         for table in SOURCES:
             stored = self._store.tables.open(table.name)
             if stored is not None:
                 present[table.name] = stored, stored.view().files
-        done = RolledUp()
-        for day, stale in self._stale(present).items():
-            done = self._roll_day(day, {name: present[name] for name in stale}, done)
-        return done
+        done, stale = RolledUp(), self._stale(present)
+        for number, (day, names) in enumerate(stale.items(), start=1):
+            done += self._roll_day(day, {name: present[name] for name in names})
+            if time.monotonic() >= until_s:
+                return done, number < len(stale)
+        return done, False
 
     def _stale(self, present: Mapping[str, tuple[StoredTable, FileList]]) -> dict[int, list[str]]:
         """The tables to be rolled up anew, by day, the oldest day first."""
@@ -152,9 +165,7 @@ class _Roller:
                     stale.setdefault(day, []).append(name)
         return dict(sorted(stale.items()))
 
-    def _roll_day(
-        self, day: int, sources: Mapping[str, tuple[StoredTable, FileList]], done: RolledUp
-    ) -> RolledUp:
+    def _roll_day(self, day: int, sources: Mapping[str, tuple[StoredTable, FileList]]) -> RolledUp:
         rewriting = _Rewriting(self._store, day, sources)
         facts = 0
         for name, (stored, files) in sources.items():
@@ -163,8 +174,7 @@ class _Roller:
             if len(here):
                 rewriting.parts.append(rolled_rows(TABLES[name], stored, here))
                 facts += int(here.rows.sum())
-        rows = rewriting.commit()
-        return RolledUp(done.days + 1, done.facts + facts, done.rows + rows)
+        return RolledUp(days=1, facts=facts, rows=rewriting.commit())
 
     def begin_leaving(self, name: str, day: int, files: FileList, metrics: Collection[str]) -> None:
         """Make the sums of rows of one day final."""
