@@ -25,7 +25,7 @@ from tidegauge.query.selection import about_time
 from tidegauge.store.arrays import from_numpy
 from tidegauge.store.files import FileList
 from tidegauge.store.measured import key_columns, measured_columns, measured_sql, rolled_of
-from tidegauge.store.rolled import Cover, RolledFiles, RolledPart
+from tidegauge.store.rolled import Cover, RolledFiles, RolledPart, final_rows
 from tidegauge.store.rolled_histograms import RolledHistograms
 from tidegauge.store.rolling import DAY_S, HOUR_S
 from tidegauge.store.schema import arrow_schema
@@ -128,7 +128,7 @@ def view_measures(
                 length_s = grain_s if _is_whole(day, hours, taken.files) else HOUR_S
                 found.append(rolled.rows(stored, path, table.name, length_s))
             elif day in covers and covers[day].n_final:
-                found.append(rolled.rows(stored, path, table.name, HOUR_S).final())
+                found.append(_without_lists(final_rows(stored, path, table.name)))
     if found:
         time_range = hours
     files = taken.files.within(time_range)
@@ -176,6 +176,10 @@ def _register_rollups(
         f"CREATE TEMP VIEW intervals AS SELECT place, {', '.join(columns)} FROM rollups_read "
         f"WHERE {about_time(time_range)}"
     )
+
+
+def _without_lists(part: RolledPart) -> RolledPart:
+    return RolledPart(part.rows.drop_columns(list(_LISTS)), part.histograms)
 
 
 def _no_rollups(table: Table) -> pa.Table:

@@ -10,8 +10,7 @@ from tidegauge.model.tables import INTERVALS, POINTS, ROLLUPS
 from tidegauge.model.times import TimeRange
 from tidegauge.query import sql
 from tidegauge.query.basis import whole_days
-from tidegauge.store.rolled import RolledFiles
-from tidegauge.store.rolling import HOUR_S
+from tidegauge.store.rolled import RolledFiles, final_rows
 from tidegauge.store.schema import columns_of
 from tidegauge.store.store import Store
 
@@ -45,7 +44,7 @@ def add_retired(
         for source in (POINTS.name, INTERVALS.name):
             cover = covers.get((source, day))
             if cover is not None and cover.n_final:
-                final.append(rolled.rows(stored, path, source, HOUR_S).final().rows)
+                final.append(final_rows(stored, path, source).rows)
     if not final:
         return
     connection.register("final_rollups", pa.concat_tables(final))

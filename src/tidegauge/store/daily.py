@@ -33,8 +33,7 @@ from tidegauge.store.imported_aggregates import is_imported
 from tidegauge.store.leader import locked
 from tidegauge.store.measured import measured_sql, rolled_of
 from tidegauge.store.rewrite import MAINTENANCE, removals
-from tidegauge.store.rolled import SOURCES, RolledFiles
-from tidegauge.store.rolling import HOUR_S
+from tidegauge.store.rolled import SOURCES, RolledFiles, final_rows
 from tidegauge.store.schema import PARTITION, arrow_schema
 from tidegauge.store.snapshot import snapshot
 from tidegauge.store.store import Store
@@ -247,7 +246,7 @@ def _gone(
         leaving.update(cover.leaving)
         if not cover.n_final:
             continue
-        final = rolled.rows(stored, path, table.name, HOUR_S).final().rows
+        final = final_rows(stored, path, table.name).rows
         times_us = to_numpy(final["time"]).tolist()
         for time_us, row in zip(times_us, final.drop_columns(["time"]).to_pylist(), strict=True):
             if within.start_ns <= time_us * 1000 < within.end_ns:

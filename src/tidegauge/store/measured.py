@@ -138,16 +138,31 @@ def merged_sketches(sketches: pa.ListArray, first_of: npt.NDArray[np.int64]) -> 
 
 
 def hashes_of(sketches: pa.ChunkedArray, chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """The hashes in some of many sketches, in no order.
+    """The hashes in some of many sketches that tell how many there are, in no order.
 
     Args:
         sketches: One for each row; null where nothing was counted.
         chosen: Which rows, of shape (n_rows,).
     """
-    lengths = to_numpy(pc.list_value_length(sketches))
-    parts = [to_numpy(chunk.flatten()) for chunk in sketches.chunks]
-    hashes: npt.NDArray[np.int64] = np.concatenate([np.empty(0, np.int64), *parts])
-    return hashes[np.repeat(chosen, lengths)]
+    found: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
+    start, bound = 0, _LARGEST_HASH
+    parts = []
+    for chunk in sketches.chunks:
+        lengths = to_numpy(pc.list_value_length(chunk))
+        hashes = to_numpy(chunk.flatten())
+        is_chosen = chosen[start : start + len(chunk)]
+        # A full sketch knows nothing of hashes above its last, so that nobody needs those.
+        full = np.flatnonzero(is_chosen & (lengths >= SKETCH_VALUES))
+        if len(full):
+            bound = min(bound, int(hashes[np.cumsum(lengths)[full] - 1].min()))
+        parts.append((hashes, lengths, is_chosen))
+        start += len(chunk)
+    for hashes, lengths, is_chosen in parts:
+        at = np.flatnonzero(hashes <= bound)
+        if not is_chosen.all():
+            at = at[np.repeat(is_chosen, lengths)[at]]
+        found.append(hashes[at])
+    return np.concatenate(found)
 
 
 def distinct_count(hashes: npt.NDArray[np.int64]) -> tuple[int, float]:

@@ -23,14 +23,15 @@ from tidegauge.store.rolled_histograms import RolledHistograms
 from tidegauge.store.schema import PARTITION, arrow_schema, columns_of
 from tidegauge.store.stored_table import StoredTable
 
-__all__ = ["SOURCES", "Cover", "RolledFiles", "RolledPart", "cover_rows", "covers_in"]
+__all__ = ["SOURCES", "Cover", "RolledFiles", "RolledPart", "cover_rows", "covers_in", "final_rows"]
 
 #: The tables that are rolled up.
 SOURCES = tuple(table for table in TABLES.values() if table.rolled is not None)
 
 _MOST_COVERS = 10_000
 #: Rows that are remembered take about so much memory.
-_MOST_BYTES = 64 << 20
+_MOST_BYTES = 256 << 20
+_LISTS = ("positive_counts", "negative_counts")
 _SCHEMA = arrow_schema(ROLLUPS)
 
 
@@ -56,17 +57,12 @@ class RolledPart(NamedTuple):
 
     Attributes:
         rows: The rows without `date`, and in the place of `keys` a column for each of those that
-            tell series of the table apart, of text.
+            tell series of the table apart, of text. They may be without the counts of buckets.
         histograms: Their histograms.
     """
 
     rows: pa.Table
     histograms: RolledHistograms
-
-    def final(self) -> RolledPart:
-        """Those of facts that are gone."""
-        rows = self.rows.filter(self.rows["is_final"])
-        return RolledPart(rows, RolledHistograms.of(rows))
 
 
 class RolledFiles:
@@ -120,16 +116,41 @@ class RolledFiles:
         with self._lock:
             if (known := self._parts.get(key)) is not None:
                 return known
-        schema = _SCHEMA.remove(_SCHEMA.get_field_index(PARTITION))
-        rows = _with_keys(source, _row_groups(stored, path, source, interval_s, schema))
-        part = RolledPart(rows, RolledHistograms.of(rows))
+        part = _part(stored, path, source, interval_s)
+        part = RolledPart(part.rows.drop_columns(list(_LISTS)), part.histograms)
         with self._lock:
-            if self._known_bytes >= _MOST_BYTES:
-                self._parts.clear()
-                self._known_bytes = 0
             self._parts[key] = part
-            self._known_bytes += rows.nbytes
+            self._known_bytes += _size_bytes(part)
+            while self._known_bytes > _MOST_BYTES and len(self._parts) > 1:
+                oldest = next(iter(self._parts))
+                self._known_bytes -= _size_bytes(self._parts.pop(oldest))
         return part
+
+
+def final_rows(stored: StoredTable, path: str, source: str) -> RolledPart:
+    """The rollups by hour of facts of one table that are gone, with all columns.
+
+    Args:
+        stored: The table `rollups`.
+        path: The file.
+        source: Whose rollups.
+
+    Raises:
+        StoreError: The file cannot be read.
+    """
+    rows = _part(stored, path, source, 3600).rows
+    rows = rows.filter(rows["is_final"])
+    return RolledPart(rows, RolledHistograms.of(rows))
+
+
+def _part(stored: StoredTable, path: str, source: str, interval_s: int) -> RolledPart:
+    schema = _SCHEMA.remove(_SCHEMA.get_field_index(PARTITION))
+    rows = _with_keys(source, _row_groups(stored, path, source, interval_s, schema))
+    return RolledPart(rows, RolledHistograms.of(rows))
+
+
+def _size_bytes(part: RolledPart) -> int:
+    return int(part.rows.nbytes) + part.histograms.size_bytes
 
 
 def _with_keys(source: str, rows: pa.Table) -> pa.Table:

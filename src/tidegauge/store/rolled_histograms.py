@@ -34,6 +34,12 @@ class RolledHistograms(NamedTuple):
     positive: _Buckets
     negative: _Buckets
 
+    @property
+    def size_bytes(self) -> int:
+        """How much memory they take."""
+        arrays = (self.scales, self.zero_counts, *self.positive, *self.negative)
+        return sum(array.nbytes for array in arrays)
+
     @classmethod
     def of(cls, rows: pa.Table) -> RolledHistograms:
         """Read them from rows with the columns `SUMMARY_COLUMNS`."""
