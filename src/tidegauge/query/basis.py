@@ -24,11 +24,16 @@ from tidegauge.query import sql
 from tidegauge.query.selection import about_time
 from tidegauge.store.arrays import from_numpy
 from tidegauge.store.files import FileList
-from tidegauge.store.measured import key_columns, measured_columns, measured_sql, rolled_of
+from tidegauge.store.measured import (
+    SKETCHES,
+    key_columns,
+    measured_columns,
+    measured_sql,
+    rolled_of,
+)
 from tidegauge.store.rolled import Cover, RolledFiles, RolledPart, final_rows
-from tidegauge.store.rolled_histograms import RolledHistograms
 from tidegauge.store.rolling import DAY_S, HOUR_S
-from tidegauge.store.schema import arrow_schema
+from tidegauge.store.schema import DICTIONARY, PARTITION, arrow_schema
 from tidegauge.store.snapshot import snapshot
 from tidegauge.store.store import Store
 
@@ -44,6 +49,7 @@ _ROWS_OF_A_FILE = 2_000
 Source = Literal["raw", "rollup", "raw+rollup"]
 
 _LISTS = ("positive_counts", "negative_counts")
+_LEFT_OUT = (PARTITION, "keys", *_LISTS, *SKETCHES)
 _DAY_NS = DAY_S * 10**9
 _HOUR_NS = HOUR_S * 10**9
 
@@ -54,13 +60,13 @@ class Basis(NamedTuple):
     Attributes:
         rows: How many rows of the table, about; none of them if 0.
         rollups: The rollups.
-        histograms: Theirs, in pieces one after the other.
+        parts: The same in pieces, one after the other, with histograms and sketches.
         time_range: The range that the answer is about.
     """
 
     rows: int
     rollups: pa.Table
-    histograms: list[RolledHistograms]
+    parts: list[RolledPart]
     time_range: TimeRange
 
     @property
@@ -128,7 +134,7 @@ def view_measures(
                 length_s = grain_s if _is_whole(day, hours, taken.files) else HOUR_S
                 found.append(rolled.rows(stored, path, table.name, length_s))
             elif day in covers and covers[day].n_final:
-                found.append(_without_lists(final_rows(stored, path, table.name)))
+                found.append(final_rows(stored, path, table.name))
     if found:
         time_range = hours
     files = taken.files.within(time_range)
@@ -143,10 +149,11 @@ def view_measures(
             f"WHERE {about_time(time_range)} AND {kept}"
         )
         connection.execute(f"CREATE TEMP VIEW points AS {measured_sql(table, 'chosen')}")
-    sums = pa.concat_tables([each.rows for each in found]) if found else _no_rollups(table)
+    columns = _no_rollups(table).column_names
+    sums = pa.concat_tables([_no_rollups(table), *(part.rows.select(columns) for part in found)])
     if len(sums):
         _register_rollups(connection, table, sums, time_range)
-    return Basis(rows, sums, [each.histograms for each in found], time_range)
+    return Basis(rows, sums, found, time_range)
 
 
 def _usable(files: FileList, covers: Mapping[int, Cover]) -> set[int]:
@@ -178,14 +185,11 @@ def _register_rollups(
     )
 
 
-def _without_lists(part: RolledPart) -> RolledPart:
-    return RolledPart(part.rows.drop_columns(list(_LISTS)), part.histograms)
-
-
 def _no_rollups(table: Table) -> pa.Table:
     schema = arrow_schema(ROLLUPS)
+    schema = pa.schema([field for field in schema if field.name not in _LEFT_OUT])
     for name in key_columns(table):
-        schema = schema.append(pa.field(name, pa.string()))
+        schema = schema.append(pa.field(name, DICTIONARY))
     return schema.empty_table()
 
 

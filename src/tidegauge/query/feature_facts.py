@@ -19,7 +19,7 @@ from tidegauge.query.errors import readable_errors
 from tidegauge.query.selection import about_time
 from tidegauge.query.summary import Key, Summary, summarise
 from tidegauge.statistics.histogram import ExponentialHistogram
-from tidegauge.store.measured import SKETCH_VALUES, distinct_count, hash_sql, hashes_of, rolled_of
+from tidegauge.store.measured import SKETCH_VALUES, distinct_count, hash_sql, rolled_of
 from tidegauge.store.rolled import RolledFiles
 from tidegauge.store.rolled_histograms import RolledHistograms
 from tidegauge.store.rolling import DAY_S
@@ -189,8 +189,12 @@ class Look:
             ).fetchall()
         is_chosen = np.zeros(len(self.basis.rollups), bool)
         is_chosen[[place for (place,) in places]] = True
-        kept = hashes_of(self.basis.rollups[sketch], is_chosen)
-        return distinct_count(np.concatenate([kept, [value for (value,) in hashes]]))
+        kept, start = [np.array([value for (value,) in hashes], np.int64)], 0
+        for part in self.basis.parts:
+            rows = is_chosen[start : start + len(part.rows)]
+            kept.append(part.sketches[sketch].chosen(rows))
+            start += len(rows)
+        return distinct_count(np.concatenate(kept))
 
     def _merged(
         self, where: str, keys: Sequence[str], groups: Mapping[Key, Summary]
@@ -200,7 +204,9 @@ class Look:
         if set(keys).issubset(known[0]):
             return _coarser(known, keys)
         if self._histograms is None:
-            self._histograms = RolledHistograms.joined(self.basis.histograms)
+            self._histograms = RolledHistograms.joined(
+                [each.histograms for each in self.basis.parts]
+            )
         rows = self.connection.execute(
             f"SELECT {', '.join(keys)}, list(place) FROM intervals WHERE {where} GROUP BY ALL"
         ).fetchall()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,11 @@ from tidegauge.model.series import DIMENSIONS
 from tidegauge.store.arrays import from_numpy, to_numpy
 
 __all__ = [
+    "SKETCHES",
     "SKETCH_VALUES",
+    "Sketches",
     "distinct_count",
     "hash_sql",
-    "hashes_of",
     "key_columns",
     "keys_sql",
     "measured_columns",
@@ -31,6 +33,10 @@ __all__ = [
 #: Hashes that a sketch keeps: below so many distinct values it is exact, above its standard error
 #: is 3.1 % (the k minimum values of Beyer et al. 2007: 1 / sqrt(k - 2)).
 SKETCH_VALUES = 1024
+
+#: The columns of rollups with sketches: of the first column whose distinct values are counted, and
+#: of the second.
+SKETCHES = ("users", "contexts")
 
 _LARGEST_HASH = 2**63 - 1
 
@@ -137,32 +143,36 @@ def merged_sketches(sketches: pa.ListArray, first_of: npt.NDArray[np.int64]) -> 
     return pa.ListArray.from_arrays(from_numpy(places, pa.int32()), from_numpy(flat, pa.int64()))
 
 
-def hashes_of(sketches: pa.ChunkedArray, chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """The hashes in some of many sketches that tell how many there are, in no order.
+class Sketches(NamedTuple):
+    """The sketches of one column of many rollups.
 
-    Args:
-        sketches: One for each row; null where nothing was counted.
-        chosen: Which rows, of shape (n_rows,).
+    Attributes:
+        lengths: How many hashes each has, 0 where nothing was counted; of shape (n_rows,).
+        hashes: Their hashes, one sketch after the other.
+        union: The sketch of all of them together.
     """
-    found: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
-    start, bound = 0, _LARGEST_HASH
-    parts = []
-    for chunk in sketches.chunks:
-        lengths = to_numpy(pc.list_value_length(chunk))
-        hashes = to_numpy(chunk.flatten())
-        is_chosen = chosen[start : start + len(chunk)]
-        # A full sketch knows nothing of hashes above its last, so that nobody needs those.
-        full = np.flatnonzero(is_chosen & (lengths >= SKETCH_VALUES))
-        if len(full):
-            bound = min(bound, int(hashes[np.cumsum(lengths)[full] - 1].min()))
-        parts.append((hashes, lengths, is_chosen))
-        start += len(chunk)
-    for hashes, lengths, is_chosen in parts:
-        at = np.flatnonzero(hashes <= bound)
-        if not is_chosen.all():
-            at = at[np.repeat(is_chosen, lengths)[at]]
-        found.append(hashes[at])
-    return np.concatenate(found)
+
+    lengths: npt.NDArray[np.int64]
+    hashes: npt.NDArray[np.int64]
+    union: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, column: pa.ChunkedArray) -> Sketches:
+        """Read them from a column of lists."""
+        lengths = to_numpy(pc.list_value_length(column)).astype(np.int64)
+        parts = [to_numpy(chunk.flatten()) for chunk in column.chunks]
+        hashes: npt.NDArray[np.int64] = np.concatenate([np.empty(0, np.int64), *parts])
+        return cls(lengths, hashes, np.unique(hashes)[:SKETCH_VALUES])
+
+    def chosen(self, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        """The hashes that tell how many values some rows have seen.
+
+        Args:
+            rows: Which, of shape (n_rows,).
+        """
+        if rows[self.lengths > 0].all():
+            return self.union
+        return self.hashes[np.repeat(rows, self.lengths)]
 
 
 def distinct_count(hashes: npt.NDArray[np.int64]) -> tuple[int, float]:
@@ -171,12 +181,7 @@ def distinct_count(hashes: npt.NDArray[np.int64]) -> tuple[int, float]:
     Args:
         hashes: All their hashes, of shape (n,), in any order.
     """
-    # Of a million hashes only the smallest matter, and sorting few is quick.
-    bound = _LARGEST_HASH // max(1, len(hashes) // (8 * SKETCH_VALUES))
-    smallest = np.unique(hashes[hashes <= bound])
-    while len(smallest) < SKETCH_VALUES and bound < _LARGEST_HASH:
-        bound = min(bound * 4, _LARGEST_HASH)
-        smallest = np.unique(hashes[hashes <= bound])
+    smallest = np.unique(hashes)
     if len(smallest) < SKETCH_VALUES:
         return len(smallest), 0.0
     last = int(smallest[SKETCH_VALUES - 1])

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from tidegauge.model.tables import ROLLUPS, TABLES
 from tidegauge.store.arrays import from_rows, scalar
 from tidegauge.store.files import FileList, read_file
-from tidegauge.store.measured import key_columns
+from tidegauge.store.measured import SKETCHES, Sketches, key_columns
 from tidegauge.store.rolled_histograms import RolledHistograms
 from tidegauge.store.schema import PARTITION, arrow_schema, columns_of
 from tidegauge.store.stored_table import StoredTable
@@ -31,7 +31,7 @@ SOURCES = tuple(table for table in TABLES.values() if table.rolled is not None)
 _MOST_COVERS = 10_000
 #: Rows that are remembered take about so much memory.
 _MOST_BYTES = 256 << 20
-_LISTS = ("positive_counts", "negative_counts")
+_LISTS = ("positive_counts", "negative_counts", *SKETCHES)
 _SCHEMA = arrow_schema(ROLLUPS)
 
 
@@ -57,12 +57,15 @@ class RolledPart(NamedTuple):
 
     Attributes:
         rows: The rows without `date`, and in the place of `keys` a column for each of those that
-            tell series of the table apart, of text. They may be without the counts of buckets.
+            tell series of the table apart, of text; and without what stands below, but for
+            `final_rows`.
         histograms: Their histograms.
+        sketches: Their sketches, by column.
     """
 
     rows: pa.Table
     histograms: RolledHistograms
+    sketches: Mapping[str, Sketches]
 
 
 class RolledFiles:
@@ -117,7 +120,7 @@ class RolledFiles:
             if (known := self._parts.get(key)) is not None:
                 return known
         part = _part(stored, path, source, interval_s)
-        part = RolledPart(part.rows.drop_columns(list(_LISTS)), part.histograms)
+        part = part._replace(rows=part.rows.drop_columns(list(_LISTS)))
         with self._lock:
             self._parts[key] = part
             self._known_bytes += _size_bytes(part)
@@ -139,18 +142,22 @@ def final_rows(stored: StoredTable, path: str, source: str) -> RolledPart:
         StoreError: The file cannot be read.
     """
     rows = _part(stored, path, source, 3600).rows
-    rows = rows.filter(rows["is_final"])
-    return RolledPart(rows, RolledHistograms.of(rows))
+    return _read(rows.filter(rows["is_final"]))
 
 
 def _part(stored: StoredTable, path: str, source: str, interval_s: int) -> RolledPart:
     schema = _SCHEMA.remove(_SCHEMA.get_field_index(PARTITION))
-    rows = _with_keys(source, _row_groups(stored, path, source, interval_s, schema))
-    return RolledPart(rows, RolledHistograms.of(rows))
+    return _read(_with_keys(source, _row_groups(stored, path, source, interval_s, schema)))
+
+
+def _read(rows: pa.Table) -> RolledPart:
+    sketches = {name: Sketches.of(rows[name]) for name in SKETCHES}
+    return RolledPart(rows, RolledHistograms.of(rows), sketches)
 
 
 def _size_bytes(part: RolledPart) -> int:
-    return int(part.rows.nbytes) + part.histograms.size_bytes
+    sketches = sum(each.hashes.nbytes for each in part.sketches.values())
+    return int(part.rows.nbytes) + part.histograms.size_bytes + sketches
 
 
 def _with_keys(source: str, rows: pa.Table) -> pa.Table:

@@ -18,6 +18,7 @@ from tidegauge.store.arrays import from_list, from_numpy, to_numpy
 from tidegauge.store.files import FileList
 from tidegauge.store.grouped import Grouped, summary_columns
 from tidegauge.store.measured import (
+    SKETCHES,
     key_columns,
     keys_sql,
     measured_sql,
@@ -37,7 +38,6 @@ DAY_S = 86_400
 
 _HOUR_US = HOUR_S * 10**6
 _DAY_US = DAY_S * 10**6
-_SKETCHES = ("users", "contexts")
 # The columns of a series that have one of their own in `rollups`.
 _NAMED = ("metric", "feature")
 
@@ -89,7 +89,7 @@ def _by_hour_and_day(table: Table, groups: pa.Table) -> pa.Table:
     columns = dict(zip(groups.column_names, groups.columns, strict=True))
     by_hour = _rows(table, columns | summary_columns(grouped), hours * _HOUR_US, HOUR_S)
     whole_days = groups.take(from_numpy(first_of, pa.int64()))
-    for name in _SKETCHES:
+    for name in SKETCHES:
         merged = merged_sketches(_whole(groups[name]), first_of)
         at = whole_days.schema.get_field_index(name)
         whole_days = whole_days.set_column(at, name, merged)
@@ -108,7 +108,7 @@ def _groups_sql(table: Table) -> str:
     keys = keys_sql(key_columns(table))
     counted = [*sketches_sql(table), "NULL::BIGINT[]", "NULL::BIGINT[]"]
     sketches = ", ".join(
-        f"{column} AS {name}" for name, column in zip(_SKETCHES, counted, strict=False)
+        f"{column} AS {name}" for name, column in zip(SKETCHES, counted, strict=False)
     )
     return f"""
         WITH measured AS ({measured_sql(table, "facts")}), grouped AS (
