@@ -196,11 +196,11 @@ class Features:
             feature: The part of the product.
             every: `hour`, `day` or `week`; days and weeks are of the setting `time_zone`.
             by: Columns of the table, dimensions or labels to tell apart.
-            asked: A range, 30 days if there is none; columns of the table, dimensions and labels.
+            asked: A range, 30 days if it has no beginning, until now if it has no end; columns of
+                the table, dimensions and labels.
         """
         source = measured(what)
-        given = asked if any(name in asked for name in _TIMES) else {**asked, "days": 30}
-        chosen = self._chosen_of(source.table, feature, given)
+        chosen = self._chosen_of(source.table, feature, self._with_both_ends(asked))
         names = [by] if isinstance(by, str) else list(by)
         zone = ZoneInfo(self._time_zone)
         return trend_of(self.facts, source, chosen, every=every, by=names, zone=zone)
@@ -356,6 +356,17 @@ class Features:
             columns={name: each for name, each in columns.items() if each is not None},
             about_labels=self._vocabulary.select(None, labels, TimeRange()).about_labels,
         )
+
+    def _with_both_ends(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """What is asked of a trend: it has no steps before a beginning or after an end."""
+        given = {
+            name: value for name, value in asked.items() if value is not None or name not in _TIMES
+        }
+        if given.keys().isdisjoint(("hours", "days", "start", "time_range")):
+            given["days"] = 30
+        if "start" in given:
+            given.setdefault("end", isoformat((self._clock.wall_ns() // 1000 + 1) * 1000))
+        return given
 
     def _chosen_of(self, table: Table, feature: str | None, asked: Mapping[str, Any]) -> Chosen:
         """What is asked of one table, where columns of it may be among the labels."""
