@@ -31,6 +31,8 @@ Document = dict[str, Any]
 
 _EVERY = ("hour", "day", "week")
 _MOST_PIECES = 10_000
+# Measures of tables with units that are in percent.
+_WITHOUT_UNIT = ("utilization_percent",)
 _DEFAULT = {
     "performance": "",
     "satisfaction": "",
@@ -106,8 +108,22 @@ def trend_of(
         zone: Whose days and weeks.
 
     Raises:
-        QueryError: There is no such length, or facts cannot be grouped by something.
+        QueryError: There is no such length, facts cannot be grouped by something, or they are in
+            several units.
     """
+    if "unit" not in by:
+        _check_unit(facts, what, chosen)
+    return _steps(facts, what, chosen, every, by, zone)
+
+
+def _steps(
+    facts: FeatureFacts,
+    what: Measured,
+    chosen: Chosen,
+    every: Every,
+    by: Sequence[str],
+    zone: ZoneInfo,
+) -> list[Document]:
     if every not in _EVERY:
         raise QueryError("a trend cannot have this step", got=every, allowed=", ".join(_EVERY))
     own = rolled_of(what.table).by
@@ -162,7 +178,11 @@ def difference_of(
         what: What is compared.
         sides: What is compared with, and what is compared; the ranges have both ends.
         zone: Whose days.
+
+    Raises:
+        QueryError: The facts are in several units.
     """
+    _check_unit(facts, what, *sides)
     a, b = (_side(facts, what, chosen, zone) for chosen in sides)
     found: Document = {
         "a": {**_range(sides[0].time_range), **a.numbers, "days": len(a.daily)},
@@ -195,10 +215,28 @@ def difference_of(
 
 
 def _side(facts: FeatureFacts, what: Measured, chosen: Chosen, zone: ZoneInfo) -> _Side:
-    rows = trend_of(facts, what, chosen, every="day", by=(), zone=zone)
+    rows = _steps(facts, what, chosen, "day", (), zone)
     with facts.look(what.table, chosen) as look:
         whole = look.groups(measures=[what.measure]).get((what.measure,))
     return _Side(numbers_of(whole), [row["avg"] for row in rows if row["avg"] is not None])
+
+
+def _check_unit(facts: FeatureFacts, what: Measured, *sides: Chosen) -> None:
+    """Refuse to make one number of milliseconds and megabytes."""
+    if "unit" not in rolled_of(what.table).by or what.measure in _WITHOUT_UNIT:
+        return
+    units: set[str] = set()
+    for chosen in sides:
+        with facts.look(what.table, chosen) as look:
+            groups = look.groups("unit", measures=[what.measure], quantiles=False)
+        units.update(str(unit) for unit, _ in groups if unit is not None)
+    if len(units) > 1:
+        raise QueryError(
+            "the values are in several units",
+            got=", ".join(sorted(units)),
+            allowed="values of one unit",
+            fix="Choose a unit, a category or a metric, or tell them apart by unit.",
+        )
 
 
 def _range(time_range: TimeRange) -> Document:
