@@ -207,7 +207,8 @@ class AdvancedMetrics(FeatureRecords):
     ) -> Document:
         """The last `days` (`b`) against as many before them (`a`): this week against the last.
 
-        `low` and `high` are Welch's interval for the difference, 95 %, of the means of days.
+        Means are compared; of `usage`, `error` and what else counts rows, how many there are in 24
+        hours. `low` and `high` are Welch's interval for the difference, 95 %, of the days.
 
         Args:
             what: As for `get_trend`.

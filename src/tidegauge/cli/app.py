@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from tidegauge.cli import (
     amending,
     exporting,
+    features,
     importing,
     metrics,
     monitoring,
@@ -23,6 +24,7 @@ from tidegauge.cli import (
     reading,
     recording,
     sqlite_files,
+    trends,
     upkeep,
 )
 from tidegauge.cli.command import JsonOption, StoreOption, remember
@@ -81,6 +83,8 @@ for _module in (
     recording,
     reading,
     querying,
+    features,
+    trends,
     overview,
     upkeep,
     amending,

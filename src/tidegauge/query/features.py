@@ -27,6 +27,7 @@ from tidegauge.model.times import TimeRange, isoformat, time_range
 from tidegauge.query import sql
 from tidegauge.query.basis import FEW_ROWS
 from tidegauge.query.calendar import Every
+from tidegauge.query.differences import difference_of
 from tidegauge.query.engine import Engine
 from tidegauge.query.feature_facts import Chosen, FeatureFacts, Look
 from tidegauge.query.feature_records import latest_records
@@ -41,7 +42,7 @@ from tidegauge.query.feature_stats import (
 )
 from tidegauge.query.numbers import numbers_of
 from tidegauge.query.selection import Vocabulary, check_label_name
-from tidegauge.query.trends import difference_of, measured, trend_of
+from tidegauge.query.trends import measured, trend_of
 from tidegauge.store.daily import zone_of
 from tidegauge.store.measured import rolled_of
 from tidegauge.store.store import Store
