@@ -36,8 +36,8 @@ class AdvancedMetrics(FeatureRecords):
     The questions have this in common:
 
     - `feature` is one feature; None is all of them together.
-    - They look at the last `hours`; at everything if it is None. Instead of it, `days`, or `start`
-      and `end`, may be given.
+    - They look at the last `hours`, up to now or to `end`; at everything if it is None. Instead of
+      it, `days` or `start` may be given.
     - Further keyword arguments choose by dimension or label (`environment="production"`,
       `product="search"`).
     - Answers are dictionaries that can be written as JSON. A number that cannot be told is None,
@@ -197,8 +197,8 @@ class AdvancedMetrics(FeatureRecords):
             feature: The part of the product.
             every: `hour`, `day` or `week`; days and weeks are of the setting `time_zone`.
             by: Columns of the table (`action`), dimensions or labels to tell apart.
-            asked: A range, 30 days if there is none; what columns of the table, dimensions and
-                labels must hold.
+            asked: A range, 30 days if it has no beginning; what columns of the table, dimensions
+                and labels must hold.
         """
         return _features().trend(what, feature, every=every, by=by, **asked)
 
@@ -207,7 +207,8 @@ class AdvancedMetrics(FeatureRecords):
     ) -> Document:
         """The last `days` (`b`) against as many before them (`a`): this week against the last.
 
-        `low` and `high` are Welch's interval for the difference, 95 %, of the means of days.
+        Means are compared; of `usage`, `error` and what else counts rows, how many there are in 24
+        hours. `low` and `high` are Welch's interval for the difference, 95 %, of the days.
 
         Args:
             what: As for `get_trend`.
@@ -366,8 +367,8 @@ def _features() -> Features:
 
 
 def _within(hours: float | None, asked: dict[str, Any]) -> dict[str, Any]:
-    """A range given in another way replaces `hours`."""
-    other = any(asked.get(name) is not None for name in ("days", "start", "end"))
+    """A beginning given in another way replaces `hours`, which otherwise go up to `end` or now."""
+    other = any(asked.get(name) is not None for name in ("days", "start"))
     return asked if other else {**asked, "hours": hours}
 
 

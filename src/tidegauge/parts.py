@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -386,6 +387,25 @@ class Parts:
 
         zone = zone_of(self.settings.time_zone)
         return aggregate_day(self.store, day_of(date, zone, self.store.clock), zone)
+
+    def aggregate_days(self) -> int | None:
+        """Store what has been recorded, and aggregate every day whose facts have changed.
+
+        Returns:
+            How many days were aggregated; None if another process is maintaining the store.
+
+        Raises:
+            ConfigError: There is no such time zone.
+            StoreError: The store cannot be used, or another process drains it all the time.
+        """
+        with loading():
+            from tidegauge.amend.amender import WAIT_S
+            from tidegauge.amend.waiting import store_everything
+            from tidegauge.store.daily import aggregate_stale_days, zone_of
+
+        zone = zone_of(self.settings.time_zone)
+        store_everything(self.store, self.drain(), time.monotonic() + WAIT_S)
+        return aggregate_stale_days(self.store, zone)
 
     def mlflow(self) -> MlflowFollower:
         """A follower that delivers to MLflow. From now on the journal waits for it.

@@ -16,16 +16,19 @@ from tidegauge.query.query import Query
 from tidegauge.store.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
-HOW_TO = ROOT / "docs" / "how-to" / "query.md"
+HOW_TOS = [ROOT / "docs" / "how-to" / name for name in ("query.md", "feature-statistics.md")]
 REFERENCE = ROOT / "docs" / "reference" / "sql.md"
 SHOWN = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
 SQL = re.compile(r"^```sql\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 BETWEEN = "----"
 
 
-def test_each_block_prints_what_stands_below_it(run_program: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", HOW_TOS, ids=lambda page: page.stem)
+def test_each_block_prints_what_stands_below_it(
+    page: Path, run_program: Any, tmp_path: Path
+) -> None:
     """The blocks of the page are one program; each may show its output."""
-    blocks = SHOWN.findall(HOW_TO.read_text(encoding="utf-8"))
+    blocks = SHOWN.findall(page.read_text(encoding="utf-8"))
     program = "".join(f"{code}\nprint({BETWEEN!r})\n" for code, _ in blocks)
     done = run_program(program, tmp_path, timeout_s=110)
     assert done.returncode == 0, done.stderr

@@ -13,6 +13,12 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SAID = {
     "asyncio_service.py": ["version 1: 50 requests", "version 2: 50 requests"],
     "basic_logging.py": ["usage:reply_rate: 25 values", "usage:conversion_rate: 24 values"],
+    "feature_tracker.py": [
+        "uses: 60, 100% of them worked",
+        "users: 12",
+        "errors: {'UnreadableBatch': 3}, recovered: 100%",
+        "│ performance  │ throughput.digits_per_s             │    60 │",
+    ],
     "high_frequency.py": ["100000 values, mean 499.5", "percentiles from a histogram"],
     "mlflow_registry.py": ["version 1: 0.", "version 2: 0.", "version 2 is better"],
     "own_catalogue.py": ["allowed: de, en, fr", "search:zero_result_rate 1"],

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from tidegauge.cli import (
     amending,
     exporting,
+    features,
     importing,
     jobs,
     metrics,
@@ -24,6 +25,7 @@ from tidegauge.cli import (
     reading,
     recording,
     sqlite_files,
+    trends,
     upkeep,
 )
 from tidegauge.cli.command import JsonOption, StoreOption, remember
@@ -82,6 +84,8 @@ for _module in (
     recording,
     reading,
     querying,
+    features,
+    trends,
     overview,
     upkeep,
     amending,

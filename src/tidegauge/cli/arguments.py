@@ -22,6 +22,7 @@ __all__ = [
     "StartOption",
     "check_seconds",
     "chosen_range",
+    "complete_measure",
     "complete_metric",
     "parse_pairs",
     "read_time",
@@ -124,6 +125,21 @@ def chosen_range(
         start=read_time(start),
         end=read_time(end),
     )
+
+
+def complete_measure(incomplete: str) -> list[str]:
+    """What has a trend, for the shell: `usage` and the like."""
+    from tidegauge.model.feature_tables import FEATURE_TABLES
+
+    rolled = [table.rolled for table in FEATURE_TABLES if table.rolled is not None]
+    names = [each.kind for each in rolled]
+    names += [
+        f"{each.kind}.{measure.name}"
+        for each in rolled
+        for measure in each.measures
+        if measure.name
+    ]
+    return [name for name in sorted(names) if name.startswith(incomplete)]
 
 
 def complete_metric(incomplete: str) -> list[tuple[str, str]]:

@@ -211,7 +211,7 @@ def number_text(value: float | None) -> str:
     if not 1e-4 <= abs(value) < 1e15:
         return f"{value:.5g}"
     decimals = max(0, 4 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{decimals}f}".rstrip("0") if decimals else f"{value:,.0f}"
+    return f"{value:,.{decimals}f}".rstrip("0").rstrip(".") if decimals else f"{value:,.0f}"
 
 
 def bytes_text(size_bytes: float) -> str:

@@ -16,7 +16,7 @@ from tidegauge.query import sql
 from tidegauge.query.basis import FEW_ROWS, Basis, view_measures
 from tidegauge.query.engine import Engine
 from tidegauge.query.errors import readable_errors
-from tidegauge.query.selection import about_time
+from tidegauge.query.selection import about_time, about_value
 from tidegauge.query.summary import Key, Summary, summarise
 from tidegauge.statistics.histogram import ExponentialHistogram
 from tidegauge.store.measured import SKETCH_VALUES, distinct_count, hash_sql, rolled_of
@@ -33,22 +33,24 @@ class Chosen(msgspec.Struct, frozen=True):
 
     Attributes:
         time_range: When they happened.
-        columns: What columns of the table must hold; None asks for rows without one.
+        columns: What columns of the table must hold: a text, any of several in a list, or None for
+            rows without one.
         about_labels: SQL that is true for facts with the labels asked for.
     """
 
     time_range: TimeRange
-    columns: Mapping[str, str | None] = {}
+    columns: Mapping[str, object] = {}
     about_labels: str = "true"
 
     def where(self, table: Table) -> str:
-        """SQL that is true for the facts."""
+        """SQL that is true for the facts.
+
+        Raises:
+            QueryError: What a column must hold cannot be searched for.
+        """
         by = rolled_of(table).by
-        parts = [self.about_labels]
-        for name, value in self.columns.items():
-            if name in by:
-                parts.append(f"{name} IS NULL" if value is None else f"{name} = {sql.text(value)}")
-        return " AND ".join(parts)
+        about = (about_value(name, name, each) for name, each in self.columns.items() if name in by)
+        return " AND ".join([self.about_labels, *about])
 
 
 class FeatureFacts:

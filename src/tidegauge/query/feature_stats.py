@@ -147,7 +147,13 @@ def learning_of(look: Look) -> Document:
     measures = ("accuracy", "confidence", "improvement_rate", "sample_size")
     found = _by_type(look, "learning_type", measures)
     whole = look.groups()
-    return {**found, **{f"avg_{name}": numbers_of(whole.get((name,)))["avg"] for name in measures}}
+    numbers = {f"avg_{name}": numbers_of(whole.get((name,))) for name in measures}
+    missing = {name: each["reason"] for name, each in numbers.items() if each["avg"] is None}
+    return {
+        **found,
+        **{name: each["avg"] for name, each in numbers.items()},
+        "reason": _reasons(**missing),
+    }
 
 
 def optimization_of(look: Look) -> Document:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -28,6 +27,7 @@ from tidegauge.model.times import TimeRange, isoformat, time_range
 from tidegauge.query import sql
 from tidegauge.query.basis import FEW_ROWS
 from tidegauge.query.calendar import Every
+from tidegauge.query.differences import difference_of
 from tidegauge.query.engine import Engine
 from tidegauge.query.feature_facts import Chosen, FeatureFacts, Look
 from tidegauge.query.feature_records import latest_records
@@ -42,7 +42,8 @@ from tidegauge.query.feature_stats import (
 )
 from tidegauge.query.numbers import numbers_of
 from tidegauge.query.selection import Vocabulary, check_label_name
-from tidegauge.query.trends import difference_of, measured, trend_of
+from tidegauge.query.trends import measured, trend_of
+from tidegauge.store.daily import zone_of
 from tidegauge.store.measured import rolled_of
 from tidegauge.store.store import Store
 
@@ -196,13 +197,13 @@ class Features:
             feature: The part of the product.
             every: `hour`, `day` or `week`; days and weeks are of the setting `time_zone`.
             by: Columns of the table, dimensions or labels to tell apart.
-            asked: A range, 30 days if there is none; columns of the table, dimensions and labels.
+            asked: A range, 30 days if it has no beginning, until now if it has no end; columns of
+                the table, dimensions and labels.
         """
         source = measured(what)
-        given = asked if any(name in asked for name in _TIMES) else {**asked, "days": 30}
-        chosen = self._chosen_of(source.table, feature, given)
+        chosen = self._chosen_of(source.table, feature, self._with_both_ends(asked))
         names = [by] if isinstance(by, str) else list(by)
-        zone = ZoneInfo(self._time_zone)
+        zone = zone_of(self._time_zone)
         return trend_of(self.facts, source, chosen, every=every, by=names, zone=zone)
 
     def compare_periods(
@@ -224,7 +225,7 @@ class Features:
         span_ns = within.end_ns - within.start_ns
         earlier = TimeRange(max(0, within.start_ns - span_ns), within.start_ns)
         before = msgspec.structs.replace(now, time_range=earlier)
-        return difference_of(self.facts, source, (before, now), ZoneInfo(self._time_zone))
+        return difference_of(self.facts, source, (before, now), zone_of(self._time_zone))
 
     def compare_features(
         self, what: str, a: str, b: str, *, days: float = 7, **asked: Any
@@ -242,7 +243,7 @@ class Features:
         sides = tuple(
             self._chosen_of(source.table, feature, {**asked, "days": days}) for feature in (a, b)
         )
-        found = difference_of(self.facts, source, (sides[0], sides[1]), ZoneInfo(self._time_zone))
+        found = difference_of(self.facts, source, (sides[0], sides[1]), zone_of(self._time_zone))
         for side, name in (("a", a), ("b", b)):
             found[side] = {"feature": name, **found[side]}
         return found
@@ -335,7 +336,7 @@ class Features:
         except MetricValidationError:
             return (name,)
 
-    def chosen(self, asked: Mapping[str, Any], **columns: str | None) -> Chosen:
+    def chosen(self, asked: Mapping[str, Any], **columns: object) -> Chosen:
         """Read what a question is about.
 
         Args:
@@ -357,11 +358,25 @@ class Features:
             about_labels=self._vocabulary.select(None, labels, TimeRange()).about_labels,
         )
 
+    def _with_both_ends(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """What is asked of a trend: it has no steps before a beginning or after an end."""
+        given = {
+            name: value for name, value in asked.items() if value is not None or name not in _TIMES
+        }
+        if given.keys().isdisjoint(("hours", "days", "start", "time_range")):
+            given["days"] = 30
+        if "start" in given:
+            given.setdefault("end", isoformat((self._clock.wall_ns() // 1000 + 1) * 1000))
+        return given
+
     def _chosen_of(self, table: Table, feature: str | None, asked: Mapping[str, Any]) -> Chosen:
         """What is asked of one table, where columns of it may be among the labels."""
-        own = [name for name in rolled_of(table).by if name in asked and name != "feature"]
-        others = {name: each for name, each in asked.items() if name not in own}
-        return self.chosen(others, feature=feature, **{name: asked[name] for name in own})
+        times = {name: each for name, each in asked.items() if name in _TIMES}
+        labels = {name: each for name, each in asked.items() if name not in (*_TIMES, "labels")}
+        labels |= asked.get("labels") or {}
+        own = [name for name in rolled_of(table).by if name in labels and name != "feature"]
+        columns = {name: labels.pop(name) for name in own}
+        return self.chosen({**times, "labels": labels}, feature=feature, **columns)
 
     def _answer(self, table: Table, chosen: Chosen, count: Callable[[Look], Document]) -> Document:
         with self.facts.look(table, chosen) as look:

@@ -21,6 +21,7 @@ __all__ = [
     "Selection",
     "Vocabulary",
     "about_time",
+    "about_value",
     "check_label_name",
     "check_limit",
     "label_text",
@@ -171,7 +172,20 @@ def check_label_name(name: str) -> None:
 
 def _about_label(name: str, value: object) -> str:
     check_label_name(name)
-    column = sql.label(name)
+    return about_value(sql.label(name), name, value)
+
+
+def about_value(column: str, name: str, value: object) -> str:
+    """SQL that is true for facts with a value, with any of several in a list, or without one.
+
+    Args:
+        column: SQL for what the facts have.
+        name: What it is called, for the error.
+        value: A text or whole number, a list of these, or None for facts without.
+
+    Raises:
+        QueryError: It is none of these.
+    """
     if value is None:
         return f"{column} IS NULL"
     if isinstance(value, str | int):

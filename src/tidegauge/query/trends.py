@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How numbers of features go on over time, and how two times or two features differ."""
+"""How numbers of features go on over time."""
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -12,25 +10,26 @@ from zoneinfo import ZoneInfo
 from tidegauge.model.columns import Table
 from tidegauge.model.errors import QueryError
 from tidegauge.model.tables import TABLES
-from tidegauge.model.times import TimeRange, isoformat
+from tidegauge.model.times import isoformat
 from tidegauge.query import sql
 from tidegauge.query.calendar import Every, pieces_of, step_sql
 from tidegauge.query.errors import did_you_mean
 from tidegauge.query.feature_facts import Chosen, FeatureFacts
-from tidegauge.query.numbers import CONFIDENCE, Numbers, numbers_of
+from tidegauge.query.numbers import numbers_of
 from tidegauge.query.selection import check_label_name
 from tidegauge.query.summary import Summary
-from tidegauge.statistics.welch import Sample, welch_interval
 from tidegauge.store.measured import rolled_of
 from tidegauge.store.rolling import DAY_S, HOUR_S
 
-__all__ = ["MEASURES", "Measured", "difference_of", "measured", "trend_of"]
+__all__ = ["MEASURES", "Measured", "check_unit", "measured", "steps_of", "trend_of"]
 
 #: A dictionary ready to be written as JSON.
 Document = dict[str, Any]
 
 _EVERY = ("hour", "day", "week")
 _MOST_PIECES = 10_000
+# Measures of tables with units that are in percent.
+_WITHOUT_UNIT = ("utilization_percent",)
 _DEFAULT = {
     "performance": "",
     "satisfaction": "",
@@ -106,8 +105,23 @@ def trend_of(
         zone: Whose days and weeks.
 
     Raises:
-        QueryError: There is no such length, or facts cannot be grouped by something.
+        QueryError: There is no such length, facts cannot be grouped by something, or they are in
+            several units.
     """
+    if "unit" not in by:
+        check_unit(facts, what, chosen)
+    return steps_of(facts, what, chosen, every, by, zone)
+
+
+def steps_of(
+    facts: FeatureFacts,
+    what: Measured,
+    chosen: Chosen,
+    every: Every,
+    by: Sequence[str],
+    zone: ZoneInfo,
+) -> list[Document]:
+    """`trend_of`, where the unit is known to be one."""
     if every not in _EVERY:
         raise QueryError("a trend cannot have this step", got=every, allowed=", ".join(_EVERY))
     own = rolled_of(what.table).by
@@ -142,67 +156,31 @@ def trend_of(
     ]
 
 
-class _Side(NamedTuple):
-    """One side of a comparison: all of it, and the mean of each day."""
-
-    numbers: Numbers
-    daily: list[float]
-
-
-def difference_of(
-    facts: FeatureFacts, what: Measured, sides: tuple[Chosen, Chosen], zone: ZoneInfo
-) -> Document:
-    """How the second side differs from the first, with what chance alone could have done.
-
-    The interval is Welch's, 95 %, of the means of days: the values of one day resemble each other,
-    so that there are as many independent ones as days, and not as facts.
+def check_unit(facts: FeatureFacts, what: Measured, *sides: Chosen) -> None:
+    """Refuse to make one number of milliseconds and megabytes.
 
     Args:
         facts: Looks at the tables.
-        what: What is compared.
-        sides: What is compared with, and what is compared; the ranges have both ends.
-        zone: Whose days.
+        what: What is followed.
+        sides: Which facts.
+
+    Raises:
+        QueryError: They are in several units.
     """
-    a, b = (_side(facts, what, chosen, zone) for chosen in sides)
-    found: Document = {
-        "a": {**_range(sides[0].time_range), **a.numbers, "days": len(a.daily)},
-        "b": {**_range(sides[1].time_range), **b.numbers, "days": len(b.daily)},
-        "difference": None,
-        "relative": None,
-        "low": None,
-        "high": None,
-        "reason": None,
-    }
-    before, after = a.numbers["avg"], b.numbers["avg"]
-    if before is None or after is None:
-        found["reason"] = "one side has no values"
-        return found
-    found["difference"] = after - before
-    found["relative"] = (after - before) / abs(before) if before else None
-    if min(len(a.daily), len(b.daily)) < 2:
-        found["reason"] = "one side has values on less than two days: there is no telling chance"
-        return found
-    samples = (
-        Sample(statistics.fmean(each.daily), statistics.stdev(each.daily), len(each.daily))
-        for each in (a, b)
-    )
-    interval = welch_interval(*samples, confidence=CONFIDENCE)
-    # Around the difference of all values, from which that of the means of days may differ a little.
-    reach = (interval.high - interval.low) / 2
-    if math.isfinite(reach):
-        found["low"], found["high"] = found["difference"] - reach, found["difference"] + reach
-    return found
-
-
-def _side(facts: FeatureFacts, what: Measured, chosen: Chosen, zone: ZoneInfo) -> _Side:
-    rows = trend_of(facts, what, chosen, every="day", by=(), zone=zone)
-    with facts.look(what.table, chosen) as look:
-        whole = look.groups(measures=[what.measure]).get((what.measure,))
-    return _Side(numbers_of(whole), [row["avg"] for row in rows if row["avg"] is not None])
-
-
-def _range(time_range: TimeRange) -> Document:
-    return {"start": _iso(time_range.start_ns), "end": _iso(time_range.end_ns)}
+    if "unit" not in rolled_of(what.table).by or what.measure in _WITHOUT_UNIT:
+        return
+    units: set[str] = set()
+    for chosen in sides:
+        with facts.look(what.table, chosen) as look:
+            groups = look.groups("unit", measures=[what.measure], quantiles=False)
+        units.update(str(unit) for unit, _ in groups if unit is not None)
+    if len(units) > 1:
+        raise QueryError(
+            "the values are in several units",
+            got=", ".join(sorted(units)),
+            allowed="values of one unit",
+            fix="Choose a unit, a category or a metric, or tell them apart by unit.",
+        )
 
 
 def _iso(time_ns: int | None) -> str | None:
