@@ -36,10 +36,12 @@ class AdvancedMetrics(FeatureRecords):
     The questions have this in common:
 
     - `feature` is one feature; None is all of them together.
-    - They look at the last `hours`; at everything if it is None. Instead of it, `days`, or `start`
-      and `end`, may be given.
-    - Further keyword arguments choose by dimension or label (`environment="production"`,
-      `product="search"`).
+    - They look at the last `hours` up to `end`, or now; at everything if it is None. Instead of it,
+      `days`, or `start` and `end`, may be given.
+    - Further keyword arguments choose by a column that tells series of the table apart
+      (`action="search"`), a dimension or a label (`environment="production"`): a text, a list of
+      texts of which any may be, or None for facts without it. What nearly has the name of an
+      argument is an error; labels of such a name go into `labels`.
     - Answers are dictionaries that can be written as JSON. A number that cannot be told is None,
       and `reason` says why: an average of nothing is never 0.
     - They raise `QueryError` for a question that makes no sense, and `StoreError` if the store
@@ -366,9 +368,9 @@ def _features() -> Features:
 
 
 def _within(hours: float | None, asked: dict[str, Any]) -> dict[str, Any]:
-    """A range given in another way replaces `hours`."""
-    other = any(asked.get(name) is not None for name in ("days", "start", "end"))
-    return asked if other else {**asked, "hours": hours}
+    """A range given in another way replaces the usual `hours`, and contradicts others."""
+    other = any(asked.get(name) is not None for name in ("days", "start"))
+    return asked if other and hours in (None, 24) else {**asked, "hours": hours}
 
 
 def _record(name: str, feature: Any, value: Any, metadata: Mapping[str, object] | None) -> None:

@@ -9,7 +9,6 @@ Where rows are gone, their rollups stand for them always.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import duckdb
@@ -22,16 +21,16 @@ from tidegauge.model.tables import ROLLUPS
 from tidegauge.model.times import TimeRange
 from tidegauge.query import sql
 from tidegauge.query.selection import about_time
-from tidegauge.store.arrays import from_numpy
+from tidegauge.query.settled import settled
+from tidegauge.store.arrays import from_list, from_numpy, to_numpy
 from tidegauge.store.files import FileList
 from tidegauge.store.measured import measured_columns, measured_sql, rolled_of
 from tidegauge.store.rolled import Cover, RolledFiles
 from tidegauge.store.rolling import DAY_S, HOUR_S
 from tidegauge.store.schema import arrow_schema
-from tidegauge.store.snapshot import snapshot
 from tidegauge.store.store import Store
 
-__all__ = ["FEW_ROWS", "Basis", "Source", "view_measures", "whole_days"]
+__all__ = ["FEW_ROWS", "Basis", "Source", "view_measures", "whole_hours"]
 
 #: Rows that are read as they are, some 20 ms of work.
 FEW_ROWS = 200_000
@@ -96,48 +95,35 @@ def view_measures(
     Raises:
         StoreError: The store cannot be read.
     """
-    taken = snapshot(store, table.name)
-    stored = store.tables.open(ROLLUPS.name)
-    view = None if stored is None else stored.view()
-    hours = _whole_hours(time_range)
+    hours = whole_hours(time_range)
+    taken_together = settled(store, rolled, table.name, hours)
+    taken, stored, days, covers = taken_together
     found: list[pa.Table] = []
     gone: set[str] = set()
-    kept = "true"
-    if stored is not None and view is not None:
-        days = view.files.within(whole_days(time_range))
-        covers = {
-            day: cover
-            for (name, day), cover in rolled.covers(stored, days).items()
-            if name == table.name
-        }
-        for day, cover in covers.items():
-            if cover.leaving_metrics:
-                kept += f" AND NOT (metric IN {sql.text_list(cover.leaving_metrics)}"
-                kept += f" AND epoch_us(time) // {DAY_S * 10**6} = {day})"
-            else:
-                gone.update(cover.leaving)
+    if stored is not None:
         touched = taken.files.within(hours)
         cost = int(touched.rows.sum()) + len(taken.tail) + _ROWS_OF_A_FILE * len(touched)
         usable = _usable(taken.files, covers) if cost > few_rows else set()
         for path, day in zip(days.paths, days.dates.tolist(), strict=True):
             if day in usable:
                 gone.update(covers[day].files)
-                length_s = grain_s if _is_whole(day, hours, taken.files) else HOUR_S
-                found.append(rolled.rows(stored, path, table.name, length_s))
+                is_whole = _is_whole(day, hours, taken.files, covers[day])
+                length_s = grain_s if is_whole else HOUR_S
+                found.append(_within(rolled.rows(stored, path, table.name, length_s), hours))
             elif day in covers and covers[day].n_final:
-                sums = rolled.rows(stored, path, table.name, HOUR_S)
+                sums = _within(rolled.rows(stored, path, table.name, HOUR_S), hours)
                 found.append(sums.filter(sums["is_final"]))
-    if found:
+    if any(map(len, found)):
         time_range = hours
     files = taken.files.within(time_range)
     read = files.chosen(np.array([path not in gone for path in files.paths], bool))
-    replace(taken, files=read).register(connection, "facts")
+    taken_together.register(connection, "facts", read)
     rows = int(read.rows.sum()) + len(taken.tail)
     # In memory where there are few, for each measure looks through them, and each question.
     kind = "TABLE" if rows <= few_rows else "VIEW"
     connection.execute(
         f"CREATE TEMP {kind} chosen AS SELECT {', '.join(measured_columns(table))} FROM facts "
-        f"WHERE {about_time(time_range)} AND {kept}"
+        f"WHERE {about_time(time_range)}"
     )
     connection.execute(f"CREATE TEMP VIEW points AS {measured_sql(table, 'chosen')}")
     sums = pa.concat_tables(found) if found else arrow_schema(ROLLUPS).empty_table()
@@ -158,7 +144,9 @@ def _usable(files: FileList, covers: Mapping[int, Cover]) -> set[int]:
 
 
 def _register_rollups(connection: duckdb.DuckDBPyConnection, table: Table, sums: pa.Table) -> None:
-    columns = ["time", "interval_s", *DIMENSIONS, "labels", "measure"]
+    # When the last value of a rollup was recorded is not known. As its beginning is taken for that,
+    # single facts of the same hour count as later.
+    columns = ["time", "0.0 AS interval_s", *DIMENSIONS, "labels", "measure"]
     columns += [sql.quoted(column.name) for column in SUMMARY_COLUMNS if column.name not in _LISTS]
     kinds = {column.name: column.kind for column in table.columns}
     for name in rolled_of(table).by:
@@ -175,27 +163,31 @@ def _register_rollups(connection: duckdb.DuckDBPyConnection, table: Table, sums:
     )
 
 
-def _is_whole(day: int, hours: TimeRange, files: FileList) -> bool:
-    """Whether all that is stored of a day is in the range, as it is for today until now."""
+def _is_whole(day: int, hours: TimeRange, files: FileList, cover: Cover) -> bool:
+    """Whether all that is known of a day is in the range, as it is for today until now."""
     start_ns, end_ns = day * _DAY_NS, (day + 1) * _DAY_NS
-    last_ns = int(files.max_us[files.dates == day].max(initial=0)) * 1000
+    if not cover.n_final:  # of rows that are gone nobody knows the last
+        end_ns = min(end_ns, int(files.max_us[files.dates == day].max(initial=0)) * 1000 + 1)
     return (hours.start_ns is None or hours.start_ns <= start_ns) and (
-        hours.end_ns is None or min(end_ns, last_ns + 1) <= hours.end_ns
+        hours.end_ns is None or end_ns <= hours.end_ns
     )
 
 
-def _whole_hours(time_range: TimeRange) -> TimeRange:
-    return _widened(time_range, _HOUR_NS)
-
-
-def whole_days(time_range: TimeRange) -> TimeRange:
-    """The range with the days it touches, for the rollups of a day lie at its beginning."""
-    return _widened(time_range, _DAY_NS)
-
-
-def _widened(time_range: TimeRange, step_ns: int) -> TimeRange:
+def whole_hours(time_range: TimeRange) -> TimeRange:
+    """The range with the hours it touches."""
     start_ns, end_ns = time_range.start_ns, time_range.end_ns
     return TimeRange(
-        None if start_ns is None else start_ns // step_ns * step_ns,
-        None if end_ns is None else -(-end_ns // step_ns) * step_ns,
+        None if start_ns is None else start_ns // _HOUR_NS * _HOUR_NS,
+        None if end_ns is None else -(-end_ns // _HOUR_NS) * _HOUR_NS,
     )
+
+
+def _within(sums: pa.Table, hours: TimeRange) -> pa.Table:
+    """The rollups that begin in a range: a day has those of all its hours."""
+    times_us = to_numpy(sums["time"])
+    chosen = np.ones(len(sums), bool)
+    if hours.start_ns is not None:
+        chosen &= times_us >= hours.start_ns // 1000
+    if hours.end_ns is not None:
+        chosen &= times_us < hours.end_ns // 1000
+    return sums if chosen.all() else sums.filter(from_list(chosen.tolist(), pa.bool_()))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -17,7 +18,7 @@ from tidegauge.query.basis import FEW_ROWS, Basis, view_measures
 from tidegauge.query.engine import Engine
 from tidegauge.query.errors import readable_errors
 from tidegauge.query.rolled_histograms import RolledHistograms
-from tidegauge.query.selection import about_time
+from tidegauge.query.selection import about, about_time
 from tidegauge.query.summary import Key, Summary, summarise
 from tidegauge.statistics.histogram import ExponentialHistogram
 from tidegauge.store.measured import SKETCH_VALUES, distinct_count, hash_sql, hashes_of, rolled_of
@@ -33,21 +34,24 @@ class Chosen(msgspec.Struct, frozen=True):
 
     Attributes:
         time_range: When they happened.
-        columns: What columns of the table must hold; None asks for rows without one.
+        columns: What columns of the table must hold: a text or whole number, a list of texts of
+            which any may be, or None for rows without one. Others than the table's are left out.
         about_labels: SQL that is true for facts with the labels asked for.
     """
 
     time_range: TimeRange
-    columns: Mapping[str, str | None] = {}
+    columns: Mapping[str, object] = {}
     about_labels: str = "true"
 
     def where(self, table: Table) -> str:
-        """SQL that is true for the facts."""
+        """SQL that is true for the facts.
+
+        Raises:
+            QueryError: A value is none that can be searched for.
+        """
         by = rolled_of(table).by
         parts = [self.about_labels]
-        for name, value in self.columns.items():
-            if name in by:
-                parts.append(f"{name} IS NULL" if value is None else f"{name} = {sql.text(value)}")
+        parts += [about(name, name, value) for name, value in self.columns.items() if name in by]
         return " AND ".join(parts)
 
 
@@ -201,7 +205,8 @@ class Look:
         ends = [(groups[key].smallest, groups[key].largest) for key in found]
         merged = dict(zip(found, self._histograms.merged(number_of, ends), strict=True))
         self._merged_before[where] = tuple(keys), merged
-        return merged
+        # Whoever asked adds single values to them.
+        return copy.deepcopy(merged)
 
 
 def _coarser(

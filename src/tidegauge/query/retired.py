@@ -6,28 +6,30 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from tidegauge.model.tables import INTERVALS, POINTS, ROLLUPS
+from tidegauge.model.tables import INTERVALS, POINTS
 from tidegauge.model.times import TimeRange
 from tidegauge.query import sql
-from tidegauge.query.basis import whole_days
+from tidegauge.query.settled import settled
 from tidegauge.store.rolled import RolledFiles
 from tidegauge.store.rolling import HOUR_S
 from tidegauge.store.schema import columns_of
 from tidegauge.store.store import Store
 
-__all__ = ["add_retired"]
+__all__ = ["view_points"]
 
 
-def add_retired(
+def view_points(
     connection: duckdb.DuckDBPyConnection,
     store: Store,
     rolled: RolledFiles,
     time_range: TimeRange,
 ) -> None:
-    """Add to the view `intervals` what is left of points that are gone, an hour in each row.
+    """Give a connection a view `points`, and add what is left of points that are gone.
+
+    That is added to the view `intervals`, an hour in each row.
 
     Args:
-        connection: With views of `points` and `intervals`.
+        connection: With a view of `intervals`.
         store: The store.
         rolled: Reads rollups.
         time_range: Of which time. An hour belongs to it if its beginning does.
@@ -35,16 +37,13 @@ def add_retired(
     Raises:
         StoreError: The store cannot be read.
     """
-    stored = store.tables.open(ROLLUPS.name)
-    if stored is None:
-        return
-    files = stored.view().files.within(whole_days(time_range))
-    covers = rolled.covers(stored, files)
+    found = settled(store, rolled, POINTS.name, time_range, rows_within=time_range)
+    found.register(connection, POINTS.name)
     final: list[pa.Table] = []
-    for path, day in zip(files.paths, files.dates.tolist(), strict=True):
-        cover = covers.get((POINTS.name, day))
-        if cover is not None and cover.n_final:
-            rows = rolled.rows(stored, path, POINTS.name, HOUR_S)
+    for path, day in zip(found.days.paths, found.days.dates.tolist(), strict=True):
+        cover = found.covers.get(day)
+        if found.rollups is not None and cover is not None and cover.n_final:
+            rows = rolled.rows(found.rollups, path, POINTS.name, HOUR_S)
             final.append(rows.filter(rows["is_final"]))
     if not final:
         return

@@ -20,6 +20,7 @@ __all__ = [
     "Names",
     "Selection",
     "Vocabulary",
+    "about",
     "about_time",
     "check_label_name",
     "check_limit",
@@ -171,7 +172,20 @@ def check_label_name(name: str) -> None:
 
 def _about_label(name: str, value: object) -> str:
     check_label_name(name)
-    column = sql.label(name)
+    return about(sql.label(name), name, value)
+
+
+def about(column: str, name: str, value: object) -> str:
+    """SQL that is true for facts in which something holds a value.
+
+    Args:
+        column: SQL for what they hold.
+        name: What it is called.
+        value: A text or whole number, several of them of which any may be, or None for nothing.
+
+    Raises:
+        QueryError: The value is none of these.
+    """
     if value is None:
         return f"{column} IS NULL"
     if isinstance(value, str | int):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -14,7 +15,7 @@ from tidegauge.model.errors import QueryError
 from tidegauge.model.tables import TABLES
 from tidegauge.model.times import TimeRange, isoformat
 from tidegauge.query import sql
-from tidegauge.query.calendar import Every, pieces_of, step_sql
+from tidegauge.query.calendar import Every, Piece, pieces_of, step_sql
 from tidegauge.query.errors import did_you_mean
 from tidegauge.query.feature_facts import Chosen, FeatureFacts
 from tidegauge.query.numbers import CONFIDENCE, Numbers, numbers_of
@@ -30,7 +31,9 @@ __all__ = ["MEASURES", "Measured", "difference_of", "measured", "trend_of"]
 Document = dict[str, Any]
 
 _EVERY = ("hour", "day", "week")
+_ROW = frozenset({"start", "end", "sum", "source", *Numbers.__annotations__})
 _MOST_PIECES = 10_000
+_TOO_LARGE = "it is beyond the largest float"
 _DEFAULT = {
     "performance": "",
     "satisfaction": "",
@@ -114,18 +117,17 @@ def trend_of(
     for name in by:
         if name not in own:
             check_label_name(name)
+        if name in _ROW:
+            raise QueryError("a group would have the name of another key", got=name)
     keys = [name if name in own else sql.label(name) for name in by]
-    pieces = list(pieces_of(every, zone, chosen.time_range))
-    if len(pieces) > _MOST_PIECES:
-        raise QueryError(
-            "the trend has too many steps", got=len(pieces), allowed=f"up to {_MOST_PIECES:,}"
-        )
+    pieces = _pieces(every, zone, chosen.time_range)
     step = step_sql(every, zone, chosen.time_range)
     is_utc = step == step_sql(every, ZoneInfo("UTC"), chosen.time_range)
     grain_s = DAY_S if is_utc and every != "hour" else HOUR_S
     with facts.look(what.table, chosen, grain_s=grain_s) as look:
         groups = look.groups(step, *keys, measures=[what.measure])
-    found: dict[tuple[Any, ...], dict[int, Summary]] = {}
+        source = look.basis.source
+    found: dict[tuple[Any, ...], dict[int, Summary]] = {} if by else {(): {}}
     for (number, *group, _), summary in groups.items():
         found.setdefault(tuple(group), {})[int(number or 0)] = summary
     return [
@@ -135,18 +137,31 @@ def trend_of(
             **dict(zip(by, group, strict=True)),
             **numbers_of(summaries.get(piece.number)),
             "sum": None if (each := summaries.get(piece.number)) is None else each.total,
+            "source": source,
         }
-        for group, summaries in sorted(found.items() or [((), {})], key=lambda item: str(item[0]))
+        for group, summaries in sorted(found.items(), key=lambda item: str(item[0]))
         for piece in pieces
-        if group or not by
     ]
 
 
+def _pieces(every: Every, zone: ZoneInfo, time_range: TimeRange) -> list[Piece]:
+    pieces = list(islice(pieces_of(every, zone, time_range), _MOST_PIECES + 1))
+    if len(pieces) > _MOST_PIECES:
+        raise QueryError(
+            "the trend has too many steps",
+            got=_range(time_range),
+            allowed=f"up to {_MOST_PIECES:,}",
+            fix="Ask for longer steps, or for less time.",
+        )
+    return pieces
+
+
 class _Side(NamedTuple):
-    """One side of a comparison: all of it, and the mean of each day."""
+    """One side of a comparison: all of it, the mean of each day, and what it was read from."""
 
     numbers: Numbers
     daily: list[float]
+    about: Document
 
 
 def difference_of(
@@ -162,11 +177,15 @@ def difference_of(
         what: What is compared.
         sides: What is compared with, and what is compared; the ranges have both ends.
         zone: Whose days.
+
+    Returns:
+        `a` and `b`, their `difference` (b less a), `relative` to the magnitude of a, `low` and
+        `high`; `reason` says by key why one of these is None, that of `low` for both ends.
     """
     a, b = (_side(facts, what, chosen, zone) for chosen in sides)
     found: Document = {
-        "a": {**_range(sides[0].time_range), **a.numbers, "days": len(a.daily)},
-        "b": {**_range(sides[1].time_range), **b.numbers, "days": len(b.daily)},
+        "a": a.about,
+        "b": b.about,
         "difference": None,
         "relative": None,
         "low": None,
@@ -175,30 +194,53 @@ def difference_of(
     }
     before, after = a.numbers["avg"], b.numbers["avg"]
     if before is None or after is None:
-        found["reason"] = "one side has no values"
-        return found
-    found["difference"] = after - before
-    found["relative"] = (after - before) / abs(before) if before else None
-    if min(len(a.daily), len(b.daily)) < 2:
-        found["reason"] = "one side has values on less than two days: there is no telling chance"
-        return found
-    samples = (
-        Sample(statistics.fmean(each.daily), statistics.stdev(each.daily), len(each.daily))
-        for each in (a, b)
-    )
-    interval = welch_interval(*samples, confidence=CONFIDENCE)
-    # Around the difference of all values, from which that of the means of days may differ a little.
-    reach = (interval.high - interval.low) / 2
-    if math.isfinite(reach):
-        found["low"], found["high"] = found["difference"] - reach, found["difference"] + reach
-    return found
+        side = a if before is None else b
+        nothing = "one side has no values" if not side.numbers["count"] else side.numbers["reason"]
+        return {**found, "reason": dict.fromkeys(("difference", "relative", "low"), nothing)}
+    reasons = {}
+    found["difference"] = _finite(after - before)
+    if found["difference"] is None:
+        reasons["difference"] = _TOO_LARGE
+    elif before:
+        found["relative"] = _finite((after - before) / abs(before))
+    if found["relative"] is None:
+        reasons["relative"] = _TOO_LARGE if before else "the first side is 0"
+    reach, reason = _reach(a.daily, b.daily)
+    if reach is not None and found["difference"] is not None:
+        # Around the difference of all values, from which that of the means of days may differ.
+        found["low"] = _finite(found["difference"] - reach)
+        found["high"] = _finite(found["difference"] + reach)
+    if found["low"] is None or found["high"] is None:
+        found["low"] = found["high"] = None
+        reasons["low"] = reason or _TOO_LARGE
+    return {**found, "reason": reasons or None}
+
+
+def _reach(a: list[float], b: list[float]) -> tuple[float | None, str | None]:
+    """How far the interval reaches to each side, or None and why it cannot be told."""
+    if min(len(a), len(b)) < 2:
+        return None, "one side has values on less than two days: there is no telling chance"
+    try:
+        samples = [
+            Sample(statistics.fmean(each), statistics.stdev(each), len(each)) for each in (a, b)
+        ]
+        interval = welch_interval(*samples, confidence=CONFIDENCE)
+    except OverflowError:
+        return None, _TOO_LARGE
+    return _finite((interval.high - interval.low) / 2), None
 
 
 def _side(facts: FeatureFacts, what: Measured, chosen: Chosen, zone: ZoneInfo) -> _Side:
     rows = trend_of(facts, what, chosen, every="day", by=(), zone=zone)
+    daily = [row["avg"] for row in rows if row["avg"] is not None]
     with facts.look(what.table, chosen) as look:
-        whole = look.groups(measures=[what.measure]).get((what.measure,))
-    return _Side(numbers_of(whole), [row["avg"] for row in rows if row["avg"] is not None])
+        numbers = numbers_of(look.groups(measures=[what.measure]).get((what.measure,)))
+        within, source = _range(look.basis.time_range), look.basis.source
+    return _Side(numbers, daily, {**within, **numbers, "days": len(daily), "source": source})
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
 
 
 def _range(time_range: TimeRange) -> Document:
