@@ -65,7 +65,9 @@ def test_sql_and_pieces_agree_with_the_calendar(
     assert all(a.end_ns == b.start_ns for a, b in itertools.pairwise(ranges))
     rows = ", ".join(f"(make_timestamptz({time_us}))" for time_us in times_us)
     step = step_sql(every, zone, asked)
-    found = duckdb.sql(f"SELECT {step} FROM (VALUES {rows}) AS t(time)").fetchall()
+    connection = duckdb.connect()
+    found = connection.execute(f"SELECT {step} FROM (VALUES {rows}) AS t(time)").fetchall()
+    connection.close()
     for time_us, (number,) in zip(times_us, found, strict=True):
         assert number == number_of(every, zone, time_us)
         piece = pieces[number]

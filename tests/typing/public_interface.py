@@ -64,7 +64,7 @@ def asks_the_tracker() -> None:
     assert_type(advanced.get_performance_metrics("search", "latency", hours=None), dict[str, Any])
     assert_type(advanced.get_trend("usage", every="week", by="action"), list[dict[str, Any]])
     advanced.get_trend("usage", every="month")  # type: ignore[arg-type]
-    advanced.get_trend("usage", "search", "week")  # type: ignore[misc]
+    advanced.get_trend("usage", "search", "week")  # type: ignore[call-arg]
     advanced.compare_features("usage", "search")  # type: ignore[call-arg]
     assert_type(advanced.aggregate_daily_metrics("2025-12-14"), int)
 
