@@ -300,7 +300,10 @@ def test_facts_are_chosen_by_column_dimension_and_label(tracked: Tracked) -> Non
         ("z", {"product": "app"}),
     ]:
         tracked.put("feature_usage", action=action, labels=labels)
-    count = lambda **asked: tracked.ask.usage(hours=24, **asked)["total_usage"]  # noqa: E731
+
+    def count(**asked: Any) -> int:
+        return int(tracked.ask.usage(hours=24, **asked)["total_usage"])
+
     assert count(environment="production") == 1
     assert count(product=["web", "app"]) == 2
     assert count(product=None) == 1
@@ -342,7 +345,7 @@ def test_rollups_widen_the_range_to_hours_and_say_so(tracked: Tracked) -> None:
     for hour in (8, 9, 10, 11):
         measured(tracked, float(hour), at=f"2026-01-01T{hour:02}:30:00Z")
     tracked.roll_up()
-    asked = {"start": "2026-01-01T09:10:00Z", "end": "2026-01-01T10:50:00Z"}
+    asked: dict[str, Any] = {"start": "2026-01-01T09:10:00Z", "end": "2026-01-01T10:50:00Z"}
     found = tracked.ask_rollups.performance(**asked)
     assert (found["source"], found["count"]) == ("rollup", 2)
     assert (found["start"], found["end"]) == (
@@ -363,7 +366,7 @@ def test_errors_per_use_are_of_one_range(tracked: Tracked) -> None:
     tracked.put("feature_usage", action="go", at="2026-01-01T09:05:00Z")
     tracked.roll_up()
     tracked.retire("feature_usage")
-    asked = {"start": "2026-01-01T09:10:00Z", "end": "2026-01-01T10:00:00Z"}
+    asked: dict[str, Any] = {"start": "2026-01-01T09:10:00Z", "end": "2026-01-01T10:00:00Z"}
     found = tracked.ask.errors(**asked)
     assert (found["total_errors"], found["total_usage"]) == (1, 1)
     assert found["start"] == "2026-01-01T09:00:00+00:00"
