@@ -200,7 +200,8 @@ class AdvancedMetrics(FeatureRecords):
             every: `hour`, `day` or `week`; days and weeks are of the setting `time_zone`.
             by: Columns of the table (`action`), dimensions or labels to tell apart.
             asked: A range, 30 days if there is none; what columns of the table, dimensions and
-                labels must hold.
+                labels must hold. An open range begins with the first fact and ends now; the first
+                and the last row have only what is in the range.
         """
         return _features().trend(what, feature, every=every, by=by, **asked)
 
@@ -209,7 +210,8 @@ class AdvancedMetrics(FeatureRecords):
     ) -> Document:
         """The last `days` (`b`) against as many before them (`a`): this week against the last.
 
-        `low` and `high` are Welch's interval for the difference, 95 %, of the means of days.
+        `low` and `high` are Welch's interval for the difference, 95 %, of the means of days;
+        `reason` says by key why a number is None.
 
         Args:
             what: As for `get_trend`.

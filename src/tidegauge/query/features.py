@@ -219,6 +219,9 @@ class Features:
     ) -> list[Document]:
         """How a number goes on over time: a row for each hour, day or week, gaps among them.
 
+        Where rollups stand for rows, an hour, UTC, belongs to the day in which it begins: this
+        matters in zones that are not whole hours from UTC.
+
         Args:
             what: `performance`, `satisfaction`, `usage.duration_ms`, `usage.success`, `error`, …;
                 see `tidegauge.query.trends.MEASURES`.
