@@ -36,10 +36,12 @@ class AdvancedMetrics(FeatureRecords):
     The questions have this in common:
 
     - `feature` is one feature; None is all of them together.
-    - They look at the last `hours`, up to now or to `end`; at everything if it is None. Instead of
-      it, `days` or `start` may be given.
-    - Further keyword arguments choose by dimension or label (`environment="production"`,
-      `product="search"`).
+    - They look at the last `hours` up to `end`, or now; at everything if it is None. Instead of it,
+      `days`, or `start` and `end`, may be given.
+    - Further keyword arguments choose by a column that tells series of the table apart
+      (`action="search"`), a dimension or a label (`environment="production"`): a text, a list of
+      texts of which any may be, or None for facts without it. What nearly has the name of an
+      argument is an error; labels of such a name go into `labels`.
     - Answers are dictionaries that can be written as JSON. A number that cannot be told is None,
       and `reason` says why: an average of nothing is never 0.
     - They raise `QueryError` for a question that makes no sense, and `StoreError` if the store
@@ -197,8 +199,9 @@ class AdvancedMetrics(FeatureRecords):
             feature: The part of the product.
             every: `hour`, `day` or `week`; days and weeks are of the setting `time_zone`.
             by: Columns of the table (`action`), dimensions or labels to tell apart.
-            asked: A range, 30 days if it has no beginning; what columns of the table, dimensions
-                and labels must hold.
+            asked: A range, 30 days if there is none; what columns of the table, dimensions and
+                labels must hold. An open range begins with the first fact and ends now; the first
+                and the last row have only what is in the range.
         """
         return _features().trend(what, feature, every=every, by=by, **asked)
 
@@ -208,7 +211,8 @@ class AdvancedMetrics(FeatureRecords):
         """The last `days` (`b`) against as many before them (`a`): this week against the last.
 
         Means are compared; of `usage`, `error` and what else counts rows, how many there are in 24
-        hours. `low` and `high` are Welch's interval for the difference, 95 %, of the days.
+        hours. `low` and `high` are Welch's interval for the difference, 95 %, of the days; `reason`
+        says by key why a number is None.
 
         Args:
             what: As for `get_trend`.
@@ -367,9 +371,9 @@ def _features() -> Features:
 
 
 def _within(hours: float | None, asked: dict[str, Any]) -> dict[str, Any]:
-    """A beginning given in another way replaces `hours`, which otherwise go up to `end` or now."""
+    """A range given in another way replaces the usual `hours`, and contradicts others."""
     other = any(asked.get(name) is not None for name in ("days", "start"))
-    return asked if other else {**asked, "hours": hours}
+    return asked if other and hours in (None, 24) else {**asked, "hours": hours}
 
 
 def _record(name: str, feature: Any, value: Any, metadata: Mapping[str, object] | None) -> None:

@@ -401,7 +401,8 @@ class Parts:
         with loading():
             from tidegauge.amend.amender import WAIT_S
             from tidegauge.amend.waiting import store_everything
-            from tidegauge.store.daily import aggregate_stale_days, zone_of
+            from tidegauge.model.zones import zone_of
+            from tidegauge.store.daily import aggregate_stale_days
 
         zone = zone_of(self.settings.time_zone)
         store_everything(self.store, self.drain(), time.monotonic() + WAIT_S)

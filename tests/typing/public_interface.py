@@ -7,7 +7,7 @@ would be unused, and unused ignores are errors.
 
 from __future__ import annotations
 
-from typing import assert_type
+from typing import Any, assert_type
 
 import tidegauge as tg
 from tidegauge import MetricLogger, MetricSpec
@@ -53,6 +53,29 @@ async def keeps_what_is_awaited() -> None:
     await recognize("")  # type: ignore[arg-type]
     tg.track_feature("learning-engine")  # type: ignore[call-arg]
     tg.track_feature("learning-engine", "a", severity="fatal")  # type: ignore[arg-type]
+
+
+def asks_the_tracker() -> None:
+    advanced = tg.get_advanced_metrics()
+    advanced.record_satisfaction("search", "speed", 4, scale="1-5", user="u1")
+    advanced.record_satisfaction("search", "speed", "4")  # type: ignore[arg-type]
+    dashboard = advanced.get_comprehensive_dashboard(feature="search", hours=24, product="web")
+    assert_type(dashboard, dict[str, Any])
+    assert_type(advanced.get_performance_metrics("search", "latency", hours=None), dict[str, Any])
+    assert_type(advanced.get_trend("usage", every="week", by="action"), list[dict[str, Any]])
+    advanced.get_trend("usage", every="month")  # type: ignore[arg-type]
+    advanced.get_trend("usage", "search", "week")  # type: ignore[call-arg]
+    advanced.compare_features("usage", "search")  # type: ignore[call-arg]
+    assert_type(advanced.aggregate_daily_metrics("2025-12-14"), int)
+
+
+def asks_the_collector() -> None:
+    metrics = tg.get_metrics_collector()
+    metrics.record_learning_metric("search", "accuracy", 0.92, {"training_samples": 1000})
+    metrics.record_learning_metric("search", "accuracy", "0.92")  # type: ignore[arg-type]
+    found = metrics.get_metric_statistics("search", "accuracy", hours=24)
+    assert_type(found, dict[str, Any])
+    metrics.get_metric_statistics("search", "accuracy", hours="24")  # type: ignore[arg-type]
 
 
 def names_are_text(logger: MetricLogger, spec: MetricSpec) -> None:

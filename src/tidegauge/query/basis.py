@@ -9,7 +9,6 @@ Where rows are gone, their rollups stand for them always.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import duckdb
@@ -22,7 +21,8 @@ from tidegauge.model.tables import ROLLUPS
 from tidegauge.model.times import TimeRange
 from tidegauge.query import sql
 from tidegauge.query.selection import about_time
-from tidegauge.store.arrays import from_numpy
+from tidegauge.query.settled import settled
+from tidegauge.store.arrays import from_numpy, to_numpy
 from tidegauge.store.files import FileList
 from tidegauge.store.measured import (
     SKETCHES,
@@ -34,10 +34,9 @@ from tidegauge.store.measured import (
 from tidegauge.store.rolled import Cover, RolledFiles, RolledPart, final_rows
 from tidegauge.store.rolling import DAY_S, HOUR_S
 from tidegauge.store.schema import DICTIONARY, PARTITION, arrow_schema
-from tidegauge.store.snapshot import snapshot
 from tidegauge.store.store import Store
 
-__all__ = ["FEW_ROWS", "Basis", "Source", "view_measures", "whole_days"]
+__all__ = ["FEW_ROWS", "Basis", "Source", "view_measures", "whole_hours"]
 
 #: Rows that are read as they are, some 20 ms of work.
 FEW_ROWS = 200_000
@@ -105,52 +104,42 @@ def view_measures(
     Raises:
         StoreError: The store cannot be read.
     """
-    taken = snapshot(store, table.name)
-    stored = store.tables.open(ROLLUPS.name)
-    view = None if stored is None else stored.view()
-    hours = _whole_hours(time_range)
+    hours = whole_hours(time_range)
+    taken_together = settled(store, rolled, table.name, hours)
+    taken, stored, days, covers = taken_together
     found: list[RolledPart] = []
     gone: set[str] = set()
-    kept = "true"
-    if stored is not None and view is not None:
-        days = view.files.within(whole_days(time_range))
-        covers = {
-            day: cover
-            for (name, day), cover in rolled.covers(stored, days).items()
-            if name == table.name
-        }
-        for day, cover in covers.items():
-            if cover.leaving_metrics:
-                kept += f" AND NOT (metric IN {sql.text_list(cover.leaving_metrics)}"
-                kept += f" AND epoch_us(time) // {DAY_S * 10**6} = {day})"
-            else:
-                gone.update(cover.leaving)
+    if stored is not None:
         touched = taken.files.within(hours)
         cost = int(touched.rows.sum()) + len(taken.tail) + _ROWS_OF_A_FILE * len(touched)
         usable = _usable(taken.files, covers) if cost > few_rows else set()
         for path, day in zip(days.paths, days.dates.tolist(), strict=True):
             if day in usable:
                 gone.update(covers[day].files)
-                length_s = grain_s if _is_whole(day, hours, taken.files) else HOUR_S
+                is_whole = _is_whole(day, hours, taken.files, covers[day])
+                length_s = grain_s if is_whole else HOUR_S
                 found.append(rolled.rows(stored, path, table.name, length_s))
             elif day in covers and covers[day].n_final:
                 found.append(final_rows(stored, path, table.name))
+    found = [part for part in found if _has_any(part.rows, hours)]
     if found:
         time_range = hours
     files = taken.files.within(time_range)
     read = files.chosen(np.array([path not in gone for path in files.paths], bool))
     if rows := int(read.rows.sum()) + len(taken.tail):
-        replace(taken, files=read).register(connection, "facts")
+        taken_together.register(connection, "facts", read)
         # In memory where there are few, for each measure looks through them, and each question.
         kind = "TABLE" if rows <= few_rows else "VIEW"
         columns = ", ".join(measured_columns(table))
         connection.execute(
             f"CREATE TEMP {kind} chosen AS SELECT {columns} FROM facts "
-            f"WHERE {about_time(time_range)} AND {kept}"
+            f"WHERE {about_time(time_range)}"
         )
         connection.execute(f"CREATE TEMP VIEW points AS {measured_sql(table, 'chosen')}")
-    columns = _no_rollups(table).column_names
-    sums = pa.concat_tables([_no_rollups(table), *(part.rows.select(columns) for part in found)])
+    columns_read = _no_rollups(table).column_names
+    sums = pa.concat_tables(
+        [_no_rollups(table), *(part.rows.select(columns_read) for part in found)]
+    )
     if len(sums):
         _register_rollups(connection, table, sums, time_range)
     return Basis(rows, sums, found, time_range)
@@ -171,7 +160,9 @@ def _usable(files: FileList, covers: Mapping[int, Cover]) -> set[int]:
 def _register_rollups(
     connection: duckdb.DuckDBPyConnection, table: Table, sums: pa.Table, time_range: TimeRange
 ) -> None:
-    columns = ["time", "interval_s", *DIMENSIONS, "labels", "measure"]
+    # When the last value of a rollup was recorded is not known. As its beginning is taken for that,
+    # single facts of the same hour count as later.
+    columns = ["time", "0.0 AS interval_s", *DIMENSIONS, "labels", "measure"]
     columns += [sql.quoted(column.name) for column in SUMMARY_COLUMNS if column.name not in _LISTS]
     kinds = {column.name: column.kind for column in table.columns}
     for name in rolled_of(table).by:
@@ -193,27 +184,31 @@ def _no_rollups(table: Table) -> pa.Table:
     return schema.empty_table()
 
 
-def _is_whole(day: int, hours: TimeRange, files: FileList) -> bool:
-    """Whether all that is stored of a day is in the range, as it is for today until now."""
+def _is_whole(day: int, hours: TimeRange, files: FileList, cover: Cover) -> bool:
+    """Whether all that is known of a day is in the range, as it is for today until now."""
     start_ns, end_ns = day * _DAY_NS, (day + 1) * _DAY_NS
-    last_ns = int(files.max_us[files.dates == day].max(initial=0)) * 1000
+    if not cover.n_final:  # of rows that are gone nobody knows the last
+        end_ns = min(end_ns, int(files.max_us[files.dates == day].max(initial=0)) * 1000 + 1)
     return (hours.start_ns is None or hours.start_ns <= start_ns) and (
-        hours.end_ns is None or min(end_ns, last_ns + 1) <= hours.end_ns
+        hours.end_ns is None or end_ns <= hours.end_ns
     )
 
 
-def _whole_hours(time_range: TimeRange) -> TimeRange:
-    return _widened(time_range, _HOUR_NS)
-
-
-def whole_days(time_range: TimeRange) -> TimeRange:
-    """The range with the days it touches, for the rollups of a day lie at its beginning."""
-    return _widened(time_range, _DAY_NS)
-
-
-def _widened(time_range: TimeRange, step_ns: int) -> TimeRange:
+def whole_hours(time_range: TimeRange) -> TimeRange:
+    """The range with the hours it touches."""
     start_ns, end_ns = time_range.start_ns, time_range.end_ns
     return TimeRange(
-        None if start_ns is None else start_ns // step_ns * step_ns,
-        None if end_ns is None else -(-end_ns // step_ns) * step_ns,
+        None if start_ns is None else start_ns // _HOUR_NS * _HOUR_NS,
+        None if end_ns is None else -(-end_ns // _HOUR_NS) * _HOUR_NS,
     )
+
+
+def _has_any(sums: pa.Table, hours: TimeRange) -> bool:
+    """Whether a rollup begins in a range: a day has those of all its hours."""
+    times_us = to_numpy(sums["time"])
+    chosen = np.ones(len(sums), bool)
+    if hours.start_ns is not None:
+        chosen &= times_us >= hours.start_ns // 1000
+    if hours.end_ns is not None:
+        chosen &= times_us < hours.end_ns // 1000
+    return bool(chosen.any())

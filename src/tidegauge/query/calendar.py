@@ -37,7 +37,9 @@ def step_sql(every: Every, zone: ZoneInfo, time_range: TimeRange) -> str:
     """SQL for the number of the hour, day or week, counted from 1970, that a time is in."""
     if every == "hour":
         return f"epoch_us(time) // {_HOUR_S * 10**6}"
-    days = f"(epoch_us(time) + {_offset_sql(zone, time_range)}) // {_DAY_S * 10**6}"
+    # A day more, for 1970 began a day early in the west, and `//` rounds towards zero.
+    local_us = f"epoch_us(time) + {_offset_sql(zone, time_range)} + {_DAY_S * 10**6}"
+    days = f"({local_us}) // {_DAY_S * 10**6} - 1"
     # 1970-01-01 was a Thursday, and weeks begin on Mondays.
     return days if every == "day" else f"({days} + 3) // 7"
 
@@ -63,7 +65,9 @@ def pieces_of(every: Every, zone: ZoneInfo, time_range: TimeRange) -> Iterator[P
     )
     if every == "day":
         for number in range(first, last + 1):
-            yield Piece(number, TimeRange(_start_ns(number, zone), _start_ns(number + 1, zone)))
+            start_ns, end_ns = _start_ns(number, zone), _start_ns(number + 1, zone)
+            if start_ns < end_ns:  # Samoa had no 30 December 2011
+                yield Piece(number, TimeRange(start_ns, end_ns))
         return
     for number in range((first + 3) // 7, (last + 3) // 7 + 1):
         monday = number * 7 - 3

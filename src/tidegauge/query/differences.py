@@ -8,10 +8,10 @@ import statistics
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from tidegauge.model.times import TimeRange, isoformat
-from tidegauge.query.feature_facts import Chosen, FeatureFacts
+from tidegauge.model.times import TimeRange
+from tidegauge.query.feature_facts import Chosen, FeatureFacts, Look
 from tidegauge.query.numbers import CONFIDENCE, Numbers, numbers_of
-from tidegauge.query.trends import Measured, check_unit, steps_of
+from tidegauge.query.trends import Measured, check_unit, range_of, steps_of
 from tidegauge.statistics.welch import Sample, welch_interval
 from tidegauge.store.measured import rolled_of
 from tidegauge.store.rolling import DAY_S
@@ -22,6 +22,7 @@ __all__ = ["difference_of"]
 Document = dict[str, Any]
 
 _DAY_NS = DAY_S * 10**9
+_TOO_LARGE = "it is beyond the largest float"
 
 
 class _Side(NamedTuple):
@@ -33,12 +34,14 @@ class _Side(NamedTuple):
         level: What is compared: the mean of the values, or how many there are in 24 hours; None if
             there are no values.
         daily: The same of each day.
+        about: The range that it is about, and what it was read from.
     """
 
     numbers: Numbers
     per_day: float
     level: float | None
     daily: list[float]
+    about: Document
 
 
 def difference_of(
@@ -56,6 +59,10 @@ def difference_of(
         sides: What is compared with, and what is compared; the ranges have both ends.
         zone: Whose days.
 
+    Returns:
+        `a` and `b`, their `difference` (b less a), `relative` to the magnitude of a, `low` and
+        `high`; `reason` says by key why one of these is None, that of `low` for both ends.
+
     Raises:
         QueryError: The facts are in several units.
     """
@@ -64,32 +71,49 @@ def difference_of(
     a, b = (side_of(facts, what, chosen, zone) for chosen in sides)
     found: Document = {
         name: {
-            **_range(chosen.time_range),
+            **side.about,
             **side.numbers,
             "per_day": side.per_day,
             "days": len(side.daily),
         }
-        for name, chosen, side in zip("ab", sides, (a, b), strict=True)
+        for name, side in (("a", a), ("b", b))
     }
     found |= dict.fromkeys(("difference", "relative", "low", "high", "reason"))
     if a.level is None or b.level is None:
-        found["reason"] = "one side has no values"
-        return found
-    found["difference"] = b.level - a.level
-    found["relative"] = (b.level - a.level) / abs(a.level) if a.level else None
-    if min(len(a.daily), len(b.daily)) < 2:
-        found["reason"] = "one side has values on less than two days: there is no telling chance"
-        return found
-    samples = (
-        Sample(statistics.fmean(each.daily), statistics.stdev(each.daily), len(each.daily))
-        for each in (a, b)
-    )
-    interval = welch_interval(*samples, confidence=CONFIDENCE)
-    # Around the difference of all values, from which that of the means of days may differ a little.
-    reach = (interval.high - interval.low) / 2
-    if math.isfinite(reach):
-        found["low"], found["high"] = found["difference"] - reach, found["difference"] + reach
-    return found
+        side = a if a.level is None else b
+        nothing = "one side has no values" if not side.numbers["count"] else side.numbers["reason"]
+        return {**found, "reason": dict.fromkeys(("difference", "relative", "low"), nothing)}
+    reasons = {}
+    found["difference"] = _finite(b.level - a.level)
+    if found["difference"] is None:
+        reasons["difference"] = _TOO_LARGE
+    elif a.level:
+        found["relative"] = _finite((b.level - a.level) / abs(a.level))
+    if found["relative"] is None:
+        reasons["relative"] = _TOO_LARGE if a.level else "the first side is 0"
+    reach, reason = _reach(a.daily, b.daily)
+    if reach is not None and found["difference"] is not None:
+        # Around the difference of all values, from which that of the means of days may differ.
+        found["low"] = _finite(found["difference"] - reach)
+        found["high"] = _finite(found["difference"] + reach)
+    if found["low"] is None or found["high"] is None:
+        found["low"] = found["high"] = None
+        reasons["low"] = reason or _TOO_LARGE
+    return {**found, "reason": reasons or None}
+
+
+def _reach(a: list[float], b: list[float]) -> tuple[float | None, str | None]:
+    """How far the interval reaches to each side, or None and why it cannot be told."""
+    if min(len(a), len(b)) < 2:
+        return None, "one side has values on less than two days: there is no telling chance"
+    try:
+        samples = [
+            Sample(statistics.fmean(each), statistics.stdev(each), len(each)) for each in (a, b)
+        ]
+        interval = welch_interval(*samples, confidence=CONFIDENCE)
+    except OverflowError:
+        return None, _TOO_LARGE
+    return _finite((interval.high - interval.low) / 2), None
 
 
 def _counts_rows(what: Measured) -> bool:
@@ -101,9 +125,11 @@ def _measured(facts: FeatureFacts, what: Measured, chosen: Chosen, zone: ZoneInf
     rows = steps_of(facts, what, chosen, "day", (), zone)
     with facts.look(what.table, chosen) as look:
         whole = look.groups(measures=[what.measure]).get((what.measure,))
+        about = _about(look)
     numbers = numbers_of(whole)
     daily = [row["avg"] for row in rows if row["avg"] is not None]
-    return _Side(numbers, numbers["count"] / _span_days(chosen.time_range), numbers["avg"], daily)
+    per_day = numbers["count"] / _span_days(chosen.time_range)
+    return _Side(numbers, per_day, numbers["avg"], daily, about)
 
 
 def _counted(facts: FeatureFacts, what: Measured, chosen: Chosen, zone: ZoneInfo) -> _Side:
@@ -114,13 +140,14 @@ def _counted(facts: FeatureFacts, what: Measured, chosen: Chosen, zone: ZoneInfo
     with facts.look(what.table, chosen) as look:
         whole = look.groups(measures=[what.measure]).get((what.measure,))
         groups = look.groups(day, measures=[what.measure], quantiles=False)
+        about = _about(look)
     counts = {number: summary.count for (number, _), summary in groups.items()}
     span_days = _span_days(chosen.time_range)
     numbers = numbers_of(whole)
     per_day = numbers["count"] / span_days
     daily = [float(counts.get(number, 0)) for number in range(round(span_days))]
     # No rows at all is as many as none: it is not that nobody has counted.
-    return _Side(numbers, per_day, per_day, daily)
+    return _Side(numbers, per_day, per_day, daily, about)
 
 
 def _span_days(time_range: TimeRange) -> float:
@@ -130,8 +157,9 @@ def _span_days(time_range: TimeRange) -> float:
     return round((time_range.end_ns - time_range.start_ns) / _DAY_NS, 6)
 
 
-def _range(time_range: TimeRange) -> Document:
-    return {
-        name: None if time_ns is None else isoformat(time_ns)
-        for name, time_ns in (("start", time_range.start_ns), ("end", time_range.end_ns))
-    }
+def _about(look: Look) -> Document:
+    return {**range_of(look.basis.time_range), "source": look.basis.source}
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None

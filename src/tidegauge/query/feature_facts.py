@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -33,8 +34,8 @@ class Chosen(msgspec.Struct, frozen=True):
 
     Attributes:
         time_range: When they happened.
-        columns: What columns of the table must hold: a text, any of several in a list, or None for
-            rows without one.
+        columns: What columns of the table must hold: a text or whole number, a list of texts of
+            which any may be, or None for rows without one. Others than the table's are left out.
         about_labels: SQL that is true for facts with the labels asked for.
     """
 
@@ -219,7 +220,8 @@ class Look:
         ends = [(groups[key].smallest, groups[key].largest) for key in found]
         merged = dict(zip(found, self._histograms.merged(number_of, ends), strict=True))
         self._merged_before[where] = tuple(keys), merged
-        return merged
+        # Whoever asked adds single values to them.
+        return copy.deepcopy(merged)
 
 
 def _coarser(

@@ -147,13 +147,13 @@ def learning_of(look: Look) -> Document:
     measures = ("accuracy", "confidence", "improvement_rate", "sample_size")
     found = _by_type(look, "learning_type", measures)
     whole = look.groups()
-    numbers = {f"avg_{name}": numbers_of(whole.get((name,))) for name in measures}
-    missing = {name: each["reason"] for name, each in numbers.items() if each["avg"] is None}
-    return {
-        **found,
-        **{name: each["avg"] for name, each in numbers.items()},
-        "reason": _reasons(**missing),
-    }
+    for name in measures:
+        nothing = f"no {name} was recorded in this time"
+        numbers = numbers_of(whole.get((name,)), nothing=nothing)
+        found[f"avg_{name}"] = numbers["avg"]
+        if numbers["avg"] is None:
+            found["reason"] = {**(found["reason"] or {}), f"avg_{name}": numbers["reason"]}
+    return found
 
 
 def optimization_of(look: Look) -> Document:
@@ -237,7 +237,8 @@ def _opinions(summary: Summary | None, ratings: dict[Any, Summary]) -> Document:
         "nps": nps,
         "reason": _reasons(
             avg_score=numbers["reason"] if summary is None else None,
-            stddev=numbers["reason"] if summary is not None else None,
+            satisfaction_rate=share["reason"],
+            stddev=numbers["reason"],
             csat=None if stars else "no score on the scale 1-5",
             nps=None if tenths else "no score on the scale 0-10",
         ),
@@ -272,7 +273,11 @@ def _uses(found: Mapping[Any, Summary]) -> Document:
         "p95_duration_ms": numbers["p95"],
         "p99_duration_ms": numbers["p99"],
         "percentile_error": numbers["percentile_error"],
-        "reason": _reasons(success_rate=share["reason"], duration_ms=numbers["reason"]),
+        "reason": _reasons(
+            success_rate=share["reason"],
+            avg_duration_ms=numbers["reason"] if numbers["avg"] is None else None,
+            stddev_duration_ms=numbers["reason"] if numbers["stddev"] is None else None,
+        ),
     }
 
 
@@ -288,7 +293,7 @@ def _by_type(look: Look, column: str, measures: tuple[str, ...]) -> Document:
             }
             for kind in dict.fromkeys(key[0] for key in groups)
         },
-        "reason": None if count else "nothing was recorded in this time",
+        "reason": None,
     }
 
 

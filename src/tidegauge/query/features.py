@@ -23,9 +23,11 @@ from tidegauge.model.tables import (
     SYSTEM_PERFORMANCE,
     USER_SATISFACTION,
 )
-from tidegauge.model.times import TimeRange, isoformat, time_range
+from tidegauge.model.times import TimeRange, isoformat
+from tidegauge.model.zones import zone_of
 from tidegauge.query import sql
-from tidegauge.query.basis import FEW_ROWS
+from tidegauge.query.asked import TIMES, chosen_of, names_of, within
+from tidegauge.query.basis import FEW_ROWS, whole_hours
 from tidegauge.query.calendar import Every
 from tidegauge.query.differences import difference_of
 from tidegauge.query.engine import Engine
@@ -43,15 +45,18 @@ from tidegauge.query.feature_stats import (
 from tidegauge.query.numbers import numbers_of
 from tidegauge.query.selection import Vocabulary, check_label_name
 from tidegauge.query.trends import measured, trend_of
-from tidegauge.store.daily import zone_of
 from tidegauge.store.measured import rolled_of
+from tidegauge.store.rolling import HOUR_S
 from tidegauge.store.store import Store
 
 __all__ = ["Features"]
 
 # Where the basic collector keeps its numbers.
-_TIMES = ("hours", "days", "start", "end", "time_range")
 _CATEGORIES = ("feature", "learning", "optimization")
+# What not every table of the dashboard has.
+_COLUMNS = frozenset(
+    column.name for table in FEATURE_TABLES for column in table.columns if column.name != "feature"
+)
 
 #: A dictionary ready to be written as JSON.
 Document = dict[str, Any]
@@ -108,7 +113,8 @@ class Features:
         **asked: Any,
     ) -> Document:
         """What was measured, by category and metric, and the newest `limit` rows of it."""
-        chosen = self.chosen(asked, feature=feature, metric_category=metric_category)
+        own = {"feature": feature, "metric_category": metric_category}
+        chosen = self._of(SYSTEM_PERFORMANCE, asked, own)
         found = self._answer(SYSTEM_PERFORMANCE, chosen, performance_of)
         if limit:
             found["records"] = latest_records(self.facts, SYSTEM_PERFORMANCE, chosen, limit)
@@ -118,33 +124,46 @@ class Features:
         self, feature: str | None = None, satisfaction_type: str | None = None, **asked: Any
     ) -> Document:
         """What users think."""
-        chosen = self.chosen(asked, feature=feature, satisfaction_type=satisfaction_type)
+        own = {"feature": feature, "satisfaction_type": satisfaction_type}
+        chosen = self._of(USER_SATISFACTION, asked, own)
         return self._answer(USER_SATISFACTION, chosen, satisfaction_of)
 
     def usage(
         self, feature: str | None = None, action: str | None = None, **asked: Any
     ) -> Document:
         """How often a feature was used, for how long, and whether it worked."""
-        chosen = self.chosen(asked, feature=feature, action=action)
+        chosen = self._of(FEATURE_USAGE, asked, {"feature": feature, "action": action})
         return self._answer(FEATURE_USAGE, chosen, usage_of)
 
     def errors(self, feature: str | None = None, **asked: Any) -> Document:
-        """Errors by type and severity, and how many were recovered from."""
-        uses = self.usage(feature, **asked)["total_usage"]
-        return self._errors(uses, self.chosen(asked, feature=feature))
+        """Errors by type and severity, how many were recovered from, and how many per use."""
+        chosen = self._of(ERRORS, asked, {"feature": feature})
+        while True:
+            uses, of_uses = self._uses(chosen)
+            with self.facts.look(ERRORS, chosen) as look:
+                if look.basis.time_range == of_uses:
+                    return {
+                        **_range(of_uses),
+                        **errors_of(look, uses),
+                        "source": look.basis.source,
+                    }
+            # Rollups stand for one of them only: whole hours of both, then.
+            chosen = msgspec.structs.replace(chosen, time_range=whole_hours(chosen.time_range))
 
     def learning(
         self, feature: str | None = None, learning_type: str | None = None, **asked: Any
     ) -> Document:
         """How well things were learned."""
-        chosen = self.chosen(asked, feature=feature, learning_type=learning_type)
+        own = {"feature": feature, "learning_type": learning_type}
+        chosen = self._of(LEARNING_EFFECTIVENESS, asked, own)
         return self._answer(LEARNING_EFFECTIVENESS, chosen, learning_of)
 
     def optimization(
         self, feature: str | None = None, impact_category: str | None = None, **asked: Any
     ) -> Document:
         """What optimizations changed."""
-        chosen = self.chosen(asked, feature=feature, impact_category=impact_category)
+        own = {"feature": feature, "impact_category": impact_category}
+        chosen = self._of(OPTIMIZATION_IMPACT, asked, own)
         return self._answer(OPTIMIZATION_IMPACT, chosen, optimization_of)
 
     def resources(
@@ -155,30 +174,40 @@ class Features:
         **asked: Any,
     ) -> Document:
         """How full or busy resources were."""
-        chosen = self.chosen(
-            asked, feature=feature, resource_type=resource_type, resource_name=resource_name
-        )
+        own = {"feature": feature, "resource_type": resource_type, "resource_name": resource_name}
+        chosen = self._of(RESOURCE_UTILIZATION, asked, own)
         return self._answer(RESOURCE_UTILIZATION, chosen, resources_of)
 
     def dashboard(self, feature: str | None = None, **asked: Any) -> Document:
         """All of it for a feature, or for all features together."""
-        asked = {**asked, "time_range": self.chosen(asked).time_range}
-        usage = self.usage(feature, **asked)
+        for name in asked:
+            if name in _COLUMNS:
+                raise QueryError(
+                    "not all tables of the dashboard have this column",
+                    got=name,
+                    fix=f"Ask for one of its parts, or write labels={{'{name}': ...}} for a label.",
+                )
+        asked = self._of_one_time(asked)
         return {
             "feature": feature,
             **_range(asked["time_range"]),
             "generated_at": isoformat(self._clock.wall_ns()),
             "performance": self.performance(feature, **asked),
             "satisfaction": self.satisfaction(feature, **asked),
-            "usage": usage,
-            "errors": self._errors(usage["total_usage"], self.chosen(asked, feature=feature)),
+            "usage": self.usage(feature, **asked),
+            "errors": self.errors(feature, **asked),
             "learning": self.learning(feature, **asked),
             "optimization": self.optimization(feature, **asked),
             "resources": self.resources(feature=feature, **asked),
         }
 
-    def _errors(self, uses: int, chosen: Chosen) -> Document:
-        return self._answer(ERRORS, chosen, lambda look: errors_of(look, uses))
+    def _uses(self, errors: Chosen) -> tuple[int, TimeRange]:
+        """How often the features of errors were used, and the time of which that is."""
+        columns = {name: each for name, each in errors.columns.items() if name == "feature"}
+        chosen = msgspec.structs.replace(errors, columns=columns)
+        with self.facts.look(FEATURE_USAGE, chosen) as look:
+            uses = look.groups(measures=["uses"], quantiles=False).get(("uses",))
+            return 0 if uses is None else uses.count, look.basis.time_range
 
     def trend(
         self,
@@ -191,20 +220,37 @@ class Features:
     ) -> list[Document]:
         """How a number goes on over time: a row for each hour, day or week, gaps among them.
 
+        Where rollups stand for rows, an hour, UTC, belongs to the day in which it begins: this
+        matters in zones that are not whole hours from UTC.
+
         Args:
             what: `performance`, `satisfaction`, `usage.duration_ms`, `usage.success`, `error`, …;
                 see `tidegauge.query.trends.MEASURES`.
             feature: The part of the product.
             every: `hour`, `day` or `week`; days and weeks are of the setting `time_zone`.
             by: Columns of the table, dimensions or labels to tell apart.
-            asked: A range, 30 days if it has no beginning, until now if it has no end; columns of
-                the table, dimensions and labels.
+            asked: A range, 30 days if there is none; columns of the table, dimensions and labels.
+                An open range begins with the first fact and ends now. The first and the last row
+                have only what is in the range.
         """
         source = measured(what)
-        chosen = self._chosen_of(source.table, feature, self._with_both_ends(asked))
-        names = [by] if isinstance(by, str) else list(by)
+        given = asked if any(name in asked for name in TIMES) else {**asked, "days": 30}
+        chosen = self._of(source.table, given, {"feature": feature})
+        of_time = chosen.time_range
+        if of_time.start_ns is None or of_time.end_ns is None:
+            with self.facts.look(source.table, chosen) as look:
+                found = look.groups(measures=[source.measure], quantiles=False).values()
+            ends_us = [self._clock.wall_ns() // 1000, *(each.end_us for each in found)]
+            starts_us = [each.start_us for each in found]
+            if of_time.start_ns is None and not starts_us:
+                return []
+            of_time = TimeRange(
+                min(starts_us) * 1000 if of_time.start_ns is None else of_time.start_ns,
+                (max(ends_us) + 1) * 1000 if of_time.end_ns is None else of_time.end_ns,
+            )
+            chosen = msgspec.structs.replace(chosen, time_range=of_time)
         zone = zone_of(self._time_zone)
-        return trend_of(self.facts, source, chosen, every=every, by=names, zone=zone)
+        return trend_of(self.facts, source, chosen, every=every, by=names_of(by), zone=zone)
 
     def compare_periods(
         self, what: str, feature: str | None = None, *, days: float = 7, **asked: Any
@@ -218,12 +264,12 @@ class Features:
             asked: Columns of the table, dimensions and labels.
         """
         source = measured(what)
-        now = self._chosen_of(source.table, feature, {**asked, "days": days})
-        within = now.time_range
-        assert within.start_ns is not None
-        assert within.end_ns is not None
-        span_ns = within.end_ns - within.start_ns
-        earlier = TimeRange(max(0, within.start_ns - span_ns), within.start_ns)
+        now = self._of(source.table, {**asked, "days": days}, {"feature": feature})
+        of_time = now.time_range
+        assert of_time.start_ns is not None
+        assert of_time.end_ns is not None
+        span_ns = of_time.end_ns - of_time.start_ns
+        earlier = TimeRange(max(0, of_time.start_ns - span_ns), of_time.start_ns)
         before = msgspec.structs.replace(now, time_range=earlier)
         return difference_of(self.facts, source, (before, now), zone_of(self._time_zone))
 
@@ -241,7 +287,8 @@ class Features:
         """
         source = measured(what)
         sides = tuple(
-            self._chosen_of(source.table, feature, {**asked, "days": days}) for feature in (a, b)
+            self._of(source.table, {**asked, "days": days}, {"feature": feature})
+            for feature in (a, b)
         )
         found = difference_of(self.facts, source, (sides[0], sides[1]), zone_of(self._time_zone))
         for side, name in (("a", a), ("b", b)):
@@ -253,18 +300,25 @@ class Features:
     ) -> list[Document]:
         """The features of which something was recorded, and how much.
 
+        Where rollups stand for rows, `first` and `last` are to the hour or day before.
+
         Args:
             text: Only features whose name has this in it, in whatever case.
             by: Dimensions or labels to tell apart, such as `product`.
             asked: A range, dimensions and labels.
         """
-        names = [by] if isinstance(by, str) else list(by)
+        names = names_of(by)
         for name in names:
             check_label_name(name)
+            if name in ("feature", "first", "last", "records"):
+                raise QueryError("a group would have the name of another key", got=name)
+        if not isinstance(text, str):
+            raise QueryError("what is searched for must be text", got=text)
+        asked = self._of_one_time(asked)
         found: dict[Any, Document] = {}
         for table in FEATURE_TABLES:
             counting = rolled_of(table).measures[0].name
-            with self.facts.look(table, self.chosen(asked)) as look:
+            with self.facts.look(table, self._of(table, asked, {})) as look:
                 keys = ["feature", *map(sql.label, names)]
                 groups = look.groups(*keys, measures=[counting], quantiles=False)
             for (feature, *group, _), summary in groups.items():
@@ -308,7 +362,7 @@ class Features:
         stored = {old: name for name in names for old in self._stored(name)}
         asked = {"hours": hours, "labels": {"feature": feature}}
         metric = sql.renamed(stored)
-        with self.facts.look(POINTS, self.chosen(asked)) as look:
+        with self.facts.look(POINTS, self._of(POINTS, asked, {}), grain_s=HOUR_S) as look:
             about = f"metric IN {sql.text_list(stored)}"
             groups = look.groups(metric, where=about)
             source = look.basis.source
@@ -336,47 +390,13 @@ class Features:
         except MetricValidationError:
             return (name,)
 
-    def chosen(self, asked: Mapping[str, Any], **columns: object) -> Chosen:
-        """Read what a question is about.
+    def _of(self, table: Table, asked: Mapping[str, Any], own: Mapping[str, object]) -> Chosen:
+        return chosen_of(table, asked, own, self._vocabulary, self._clock.wall_ns())
 
-        Args:
-            asked: The range of time, and labels.
-            columns: What columns must hold, as far as not None.
-
-        Raises:
-            QueryError: The range is empty, or a label cannot be one.
-        """
-        given = dict(asked)
-        within: TimeRange | None = given.pop("time_range", None)
-        times: dict[str, Any] = {name: given.pop(name, None) for name in _TIMES[:4]}
-        if within is None:
-            within = time_range(now_ns=self._clock.wall_ns(), **times)
-        labels = {**(given.pop("labels", None) or {}), **given}
-        return Chosen(
-            time_range=within,
-            columns={name: each for name, each in columns.items() if each is not None},
-            about_labels=self._vocabulary.select(None, labels, TimeRange()).about_labels,
-        )
-
-    def _with_both_ends(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """What is asked of a trend: it has no steps before a beginning or after an end."""
-        given = {
-            name: value for name, value in asked.items() if value is not None or name not in _TIMES
-        }
-        if given.keys().isdisjoint(("hours", "days", "start", "time_range")):
-            given["days"] = 30
-        if "start" in given:
-            given.setdefault("end", isoformat((self._clock.wall_ns() // 1000 + 1) * 1000))
-        return given
-
-    def _chosen_of(self, table: Table, feature: str | None, asked: Mapping[str, Any]) -> Chosen:
-        """What is asked of one table, where columns of it may be among the labels."""
-        times = {name: each for name, each in asked.items() if name in _TIMES}
-        labels = {name: each for name, each in asked.items() if name not in (*_TIMES, "labels")}
-        labels |= asked.get("labels") or {}
-        own = [name for name in rolled_of(table).by if name in labels and name != "feature"]
-        columns = {name: labels.pop(name) for name in own}
-        return self.chosen({**times, "labels": labels}, feature=feature, **columns)
+    def _of_one_time(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """The same with the range read, so that several tables are asked about the same."""
+        others = {name: each for name, each in asked.items() if name not in TIMES}
+        return {**others, "time_range": within(asked, self._clock.wall_ns())}
 
     def _answer(self, table: Table, chosen: Chosen, count: Callable[[Look], Document]) -> Document:
         with self.facts.look(table, chosen) as look:

@@ -15,13 +15,14 @@ from tidegauge.model.tables import INTERVALS, POINTS, TABLES
 from tidegauge.model.times import TimeLike, TimeRange, parse_duration_s, time_range
 from tidegauge.query import sql as pieces
 from tidegauge.query.accuracy import Accuracy, accuracies
+from tidegauge.query.basis import FEW_ROWS
 from tidegauge.query.compare import compare_table
 from tidegauge.query.engine import Engine
 from tidegauge.query.errors import did_you_mean, readable_errors
 from tidegauge.query.features import Features
 from tidegauge.query.guard import check_read_only
 from tidegauge.query.history import history_sql
-from tidegauge.query.retired import add_retired
+from tidegauge.query.retired import view_facts
 from tidegauge.query.running import run
 from tidegauge.query.search import Seen, SeenMetrics, metrics_with_label, search_table
 from tidegauge.query.selection import Names, Selection, Vocabulary, check_limit, label_text
@@ -68,6 +69,7 @@ class Query:
         memory_limit: Most memory of all queries together, such as `2GB`; DuckDB's default if None.
         threads: Most threads of all queries together; one per CPU if None.
         time_zone: Whose days trends of features are of.
+        few_rows: Of about so many rows of a table, statistics of features do not use rollups.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Query:
         memory_limit: str | None = None,
         threads: int | None = None,
         time_zone: str = "UTC",
+        few_rows: int = FEW_ROWS,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -89,7 +92,9 @@ class Query:
         self._seen = SeenMetrics()
         self._rolled = RolledFiles()
         #: Statistics of features and their users.
-        self.features = Features(store, self._engine, catalog, clock, time_zone=time_zone)
+        self.features = Features(
+            store, self._engine, catalog, clock, time_zone=time_zone, few_rows=few_rows
+        )
 
     def history(
         self,
@@ -299,8 +304,8 @@ class Query:
         connection = self._engine.connect()
 
         def on_facts() -> _Result:
-            self._engine.view(connection, _FACTS, chosen.time_range)
-            add_retired(connection, self._store, self._rolled, chosen.time_range)
+            with readable_errors(POINTS.name):
+                view_facts(connection, self._store, self._rolled, chosen.time_range)
             return work(connection)
 
         return run(connection, question, on_facts)

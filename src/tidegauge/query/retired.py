@@ -6,27 +6,29 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from tidegauge.model.tables import INTERVALS, POINTS, ROLLUPS
+from tidegauge.model.tables import INTERVALS, POINTS
 from tidegauge.model.times import TimeRange
 from tidegauge.query import sql
-from tidegauge.query.basis import whole_days
+from tidegauge.query.settled import settled
 from tidegauge.store.rolled import RolledFiles, final_rows
 from tidegauge.store.schema import columns_of
 from tidegauge.store.store import Store
 
-__all__ = ["add_retired"]
+__all__ = ["view_facts"]
 
 
-def add_retired(
+def view_facts(
     connection: duckdb.DuckDBPyConnection,
     store: Store,
     rolled: RolledFiles,
     time_range: TimeRange,
 ) -> None:
-    """Add to the view `intervals` what is left of facts that are gone, an hour in each row.
+    """Give a connection views `points` and `intervals`, with what is left of facts that are gone.
+
+    That is in `intervals`, an hour in each row.
 
     Args:
-        connection: With views of `points` and `intervals`.
+        connection: From `Engine.connect`.
         store: The store.
         rolled: Reads rollups.
         time_range: Of which time. An hour belongs to it if its beginning does.
@@ -34,17 +36,14 @@ def add_retired(
     Raises:
         StoreError: The store cannot be read.
     """
-    stored = store.tables.open(ROLLUPS.name)
-    if stored is None:
-        return
-    files = stored.view().files.within(whole_days(time_range))
-    covers = rolled.covers(stored, files)
     final: list[pa.Table] = []
-    for path, day in zip(files.paths, files.dates.tolist(), strict=True):
-        for source in (POINTS.name, INTERVALS.name):
-            cover = covers.get((source, day))
-            if cover is not None and cover.n_final:
-                final.append(final_rows(stored, path, source).rows)
+    for name in (POINTS.name, INTERVALS.name):
+        found = settled(store, rolled, name, time_range, rows_within=time_range)
+        found.register(connection, name)
+        for path, day in zip(found.days.paths, found.days.dates.tolist(), strict=True):
+            cover = found.covers.get(day)
+            if found.rollups is not None and cover is not None and cover.n_final:
+                final.append(final_rows(found.rollups, path, name).rows)
     if not final:
         return
     connection.register("final_rollups", pa.concat_tables(final))

@@ -312,12 +312,14 @@ def _joined_std(one: Summary, other: Summary) -> float | None:
     for part in (one, other):
         if part.mean is None or (part.std is None and part.count > 1):
             return None
-        squares += (part.std or 0.0) ** 2 * (part.count - 1)
+        deviation = part.std or 0.0
+        squares += deviation * deviation * (part.count - 1)
     assert one.mean is not None
     assert other.mean is not None
     count = one.count + other.count
-    squares += (one.mean - other.mean) ** 2 * (one.count * other.count / count)
-    return math.sqrt(squares / (count - 1))
+    apart = one.mean - other.mean
+    squares += apart * apart * (one.count * other.count / count)
+    return math.sqrt(squares / (count - 1)) if math.isfinite(squares) else None
 
 
 def _listed(keys: Sequence[str]) -> str:

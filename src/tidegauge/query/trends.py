@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tidegauge.model.columns import Table
 from tidegauge.model.errors import QueryError
 from tidegauge.model.tables import TABLES
-from tidegauge.model.times import isoformat
+from tidegauge.model.times import TimeRange, isoformat
 from tidegauge.query import sql
-from tidegauge.query.calendar import Every, pieces_of, step_sql
+from tidegauge.query.calendar import Every, Piece, pieces_of, step_sql
 from tidegauge.query.errors import did_you_mean
 from tidegauge.query.feature_facts import Chosen, FeatureFacts
-from tidegauge.query.numbers import numbers_of
+from tidegauge.query.numbers import Numbers, numbers_of
 from tidegauge.query.selection import check_label_name
 from tidegauge.query.summary import Summary
 from tidegauge.store.measured import rolled_of
@@ -27,6 +28,7 @@ __all__ = ["MEASURES", "Measured", "check_unit", "measured", "steps_of", "trend_
 Document = dict[str, Any]
 
 _EVERY = ("hour", "day", "week")
+_ROW = frozenset({"start", "end", "sum", "source", *Numbers.__annotations__})
 _MOST_PIECES = 10_000
 # Measures of tables with units that are in percent.
 _WITHOUT_UNIT = ("utilization_percent",)
@@ -128,18 +130,17 @@ def steps_of(
     for name in by:
         if name not in own:
             check_label_name(name)
+        if name in _ROW:
+            raise QueryError("a group would have the name of another key", got=name)
     keys = [name if name in own else sql.label(name) for name in by]
-    pieces = list(pieces_of(every, zone, chosen.time_range))
-    if len(pieces) > _MOST_PIECES:
-        raise QueryError(
-            "the trend has too many steps", got=len(pieces), allowed=f"up to {_MOST_PIECES:,}"
-        )
+    pieces = _pieces(every, zone, chosen.time_range)
     step = step_sql(every, zone, chosen.time_range)
     is_utc = step == step_sql(every, ZoneInfo("UTC"), chosen.time_range)
     grain_s = DAY_S if is_utc and every != "hour" else HOUR_S
     with facts.look(what.table, chosen, grain_s=grain_s) as look:
         groups = look.groups(step, *keys, measures=[what.measure])
-    found: dict[tuple[Any, ...], dict[int, Summary]] = {}
+        source = look.basis.source
+    found: dict[tuple[Any, ...], dict[int, Summary]] = {} if by else {(): {}}
     for (number, *group, _), summary in groups.items():
         found.setdefault(tuple(group), {})[int(number or 0)] = summary
     return [
@@ -149,10 +150,10 @@ def steps_of(
             **dict(zip(by, group, strict=True)),
             **numbers_of(summaries.get(piece.number)),
             "sum": None if (each := summaries.get(piece.number)) is None else each.total,
+            "source": source,
         }
-        for group, summaries in sorted(found.items() or [((), {})], key=lambda item: str(item[0]))
+        for group, summaries in sorted(found.items(), key=lambda item: str(item[0]))
         for piece in pieces
-        if group or not by
     ]
 
 
@@ -181,6 +182,23 @@ def check_unit(facts: FeatureFacts, what: Measured, *sides: Chosen) -> None:
             allowed="values of one unit",
             fix="Choose a unit, a category or a metric, or tell them apart by unit.",
         )
+
+
+def _pieces(every: Every, zone: ZoneInfo, time_range: TimeRange) -> list[Piece]:
+    pieces = list(islice(pieces_of(every, zone, time_range), _MOST_PIECES + 1))
+    if len(pieces) > _MOST_PIECES:
+        raise QueryError(
+            "the trend has too many steps",
+            got=range_of(time_range),
+            allowed=f"up to {_MOST_PIECES:,}",
+            fix="Ask for longer steps, or for less time.",
+        )
+    return pieces
+
+
+def range_of(time_range: TimeRange) -> Document:
+    """The ends of a range, as texts."""
+    return {"start": _iso(time_range.start_ns), "end": _iso(time_range.end_ns)}
 
 
 def _iso(time_ns: int | None) -> str | None:
