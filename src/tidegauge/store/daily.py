@@ -223,8 +223,8 @@ class _Day(NamedTuple):
     Attributes:
         date: The day.
         rows: Its rows.
-        told: The types of metrics of which there are facts, or rollups that say that there are
-            none. Of the others nothing is known any more.
+        told: The types of metrics of which something is known: there are files or rollups of that
+            time. Of the others everything may be gone.
         cuts_hours: Whether it begins or ends within an hour of the rollups. What facts that are
             gone add to it can be told to the hour only.
     """
@@ -242,10 +242,9 @@ def _day_of(store: Store, date: dt.date, zone: ZoneInfo, rolled: RolledFiles) ->
     for table in _SOURCES:
         kind = rolled_of(table).kind
         gone = _gone(store, table, within, rolled)
-        told.update([kind] if gone.is_covered else [])
+        told.update([kind] if gone.is_covered or _has_files(store, table, within) else [])
         for feature, name, values in _values(store, table, within, gone.leaving):
             key = _Key(feature, kind, name)
-            told.add(kind)
             if key in gone.sums:
                 gone.sums[key].add_many(values.tolist())
             else:
@@ -260,6 +259,13 @@ def _day_of(store: Store, date: dt.date, zone: ZoneInfo, rolled: RolledFiles) ->
     whole = {key: {**common, **key._asdict(), **row} for key, row in sorted(rows.items())}
     cuts_hours = any(bound % HOUR_S for bound in _bounds_s(within))
     return _Day(date, whole, frozenset(told), cuts_hours)
+
+
+def _has_files(store: Store, table: Table, within: TimeRange) -> bool:
+    """Whether a table has files of the days that a range touches."""
+    stored = store.tables.open(table.name)
+    days = list(_utc_days(within))
+    return stored is not None and bool(np.isin(stored.view().files.dates, days).any())
 
 
 def _values(
@@ -409,7 +415,8 @@ def _stays(old: Mapping[str, Any], new: Mapping[str, Any] | None, day: _Day) -> 
     else:
         same = all(old[name] == new[name] for name in ("count", "min_value", "max_value"))
         has_all = same and _is_close(old["sum"], new["sum"], old)
-    return has_all and old["time_zone"] == new["time_zone"]
+    is_same_day: bool = old["time_zone"] == new["time_zone"]
+    return has_all and is_same_day
 
 
 def _is_close(one: float | None, other: float | None, row: Mapping[str, Any]) -> bool:
