@@ -424,4 +424,4 @@ def _is_close(one: float | None, other: float | None, row: Mapping[str, Any]) ->
     if one is None or other is None:
         return one is other
     largest = max(abs(row["min_value"]), abs(row["max_value"]))
-    return abs(one - other) <= 1e-12 * row["count"] * largest
+    return bool(abs(one - other) <= 1e-12 * row["count"] * largest)
