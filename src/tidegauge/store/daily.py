@@ -34,6 +34,7 @@ from tidegauge.store.leader import locked
 from tidegauge.store.measured import measured_sql, rolled_of
 from tidegauge.store.rewrite import MAINTENANCE, removals
 from tidegauge.store.rolled import SOURCES, RolledFiles, final_rows
+from tidegauge.store.rolling import DAY_S, HOUR_S
 from tidegauge.store.schema import PARTITION, arrow_schema
 from tidegauge.store.snapshot import snapshot
 from tidegauge.store.store import Store
@@ -45,6 +46,7 @@ _SOURCES = tuple(table for table in SOURCES if rolled_of(table).kind)
 
 _SHARES = (0.5, 0.95, 0.99)
 _NAMESPACE = "daily_aggregates"
+_NO_FACTS = ""
 _WAIT_S = 60.0
 _EPOCH = dt.date(1970, 1, 1)
 _MIDNIGHT = dt.time()
@@ -98,9 +100,9 @@ def aggregate_day(store: Store, date: dt.date, zone: ZoneInfo) -> int:
         StoreError: A table cannot be used, or another process has maintained the store for a
             minute.
     """
-    rows = _rows_of(store, date, zone, RolledFiles())
+    # Read while nobody else may write, or older rows could come after newer ones.
     with locked(store.maintain, "maintaining", time.monotonic() + _WAIT_S):
-        return _replace_day(store, date, rows)
+        return _replace_day(store, _day_of(store, date, zone, RolledFiles()))
 
 
 def aggregate_stale_days(store: Store, zone: ZoneInfo) -> int | None:
@@ -116,42 +118,41 @@ def aggregate_stale_days(store: Store, zone: ZoneInfo) -> int | None:
         if not mine:
             return None
         rolled, done = RolledFiles(), 0
-        for date, mark in _marks(store, zone).items():
-            key = date.isoformat()
-            if store.state.value(_NAMESPACE, key) == mark:
+        known = store.state.values(_NAMESPACE)
+        # A day without facts is looked at once more: they were retired, or taken back.
+        marks = dict.fromkeys(known, _NO_FACTS) | _marks(store, zone)
+        for key in sorted(marks):
+            if known.get(key) == marks[key]:
                 continue
-            _replace_day(store, date, _rows_of(store, date, zone, rolled))
+            _replace_day(store, _day_of(store, dt.date.fromisoformat(key), zone, rolled))
             with store.state.transaction() as transaction:
-                transaction.set_value(_NAMESPACE, key, mark)
+                transaction.set_value(_NAMESPACE, key, marks[key])
             done += 1
         return done
 
 
-def _marks(store: Store, zone: ZoneInfo) -> dict[dt.date, str]:
-    """For each day of which there are facts, what changes when these do."""
+def _marks(store: Store, zone: ZoneInfo) -> dict[str, str]:
+    """For each day of which there are facts, by its ISO 8601 text, what changes when these do."""
     paths: dict[int, list[str]] = {}
-    for table in (*_SOURCES, ROLLUPS):
+    for table in _SOURCES:
         stored = store.tables.open(table.name)
         if stored is None:
             continue
         files = stored.view().files
         for path, day in zip(files.paths, files.dates.tolist(), strict=True):
-            if table is not ROLLUPS:
-                paths.setdefault(day, []).append(f"{table.name}/{path}")
-    marks: dict[dt.date, str] = {}
+            paths.setdefault(day, []).append(f"{table.name}/{path}")
+    marks: dict[str, str] = {}
     dates = {
         date
         for day in paths
-        for date in (_local(day * 86_400, zone), _local((day + 1) * 86_400 - 1, zone))
+        for date in (_local(day * DAY_S, zone), _local((day + 1) * DAY_S - 1, zone))
     }
     for date in sorted(dates):
-        within = _range(date, zone)
-        assert within.start_ns is not None
-        assert within.end_ns is not None
-        days = range(within.start_ns // 10**9 // 86_400, (within.end_ns // 10**9 - 1) // 86_400 + 1)
-        listed = sorted(path for day in days for path in paths.get(day, ()))
-        text = "\n".join([zone.key, *listed])
-        marks[date] = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        days = _utc_days(_range(date, zone))
+        if listed := sorted(path for day in days for path in paths.get(day, ())):
+            text = "\n".join([zone.key, *listed])
+            mark = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+            marks[date.isoformat()] = mark
     return marks
 
 
@@ -168,29 +169,68 @@ def _range(date: dt.date, zone: ZoneInfo) -> TimeRange:
     return TimeRange(start, end)
 
 
-def _rows_of(
-    store: Store, date: dt.date, zone: ZoneInfo, rolled: RolledFiles
-) -> dict[_Key, dict[str, Any]]:
-    """The rows of a day."""
+def _bounds_s(within: TimeRange) -> tuple[int, int]:
+    """Start and end of a day, seconds since 1970."""
+    assert within.start_ns is not None
+    assert within.end_ns is not None
+    return within.start_ns // 10**9, within.end_ns // 10**9
+
+
+def _utc_days(within: TimeRange) -> range:
+    """The days, UTC, that a range touches; since 1970."""
+    start_s, end_s = _bounds_s(within)
+    return range(start_s // DAY_S, (end_s - 1) // DAY_S + 1)
+
+
+class _Day(NamedTuple):
+    """What is known of a day.
+
+    Attributes:
+        date: The day.
+        rows: Its rows.
+        told: The types of metrics of which something is known: there are files or rollups of that
+            time. Of the others everything may be gone.
+        cuts_hours: Whether it begins or ends within an hour of the rollups. What facts that are
+            gone add to it can be told to the hour only.
+    """
+
+    date: dt.date
+    rows: dict[_Key, dict[str, Any]]
+    told: frozenset[str]
+    cuts_hours: bool
+
+
+def _day_of(store: Store, date: dt.date, zone: ZoneInfo, rolled: RolledFiles) -> _Day:
     within = _range(date, zone)
     rows: dict[_Key, dict[str, Any]] = {}
+    told: set[str] = set()
     for table in _SOURCES:
         kind = rolled_of(table).kind
-        gone, leaving = _gone(store, table, within, rolled)
-        for feature, name, values in _values(store, table, within, leaving):
+        gone = _gone(store, table, within, rolled)
+        told.update([kind] if gone.is_covered or _has_files(store, table, within) else [])
+        for feature, name, values in _values(store, table, within, gone.leaving):
             key = _Key(feature, kind, name)
-            if key in gone:
-                gone[key].add_many(values.tolist())
+            if key in gone.sums:
+                gone.sums[key].add_many(values.tolist())
             else:
                 rows[key] = _exact(values)
-        rows |= {key: _approximate(each) for key, each in gone.items()}
+        rows |= {key: _approximate(each) for key, each in gone.sums.items()}
     common = {
         "time": (date - _EPOCH).days * 86_400 * 10**6,
         "slot": "",
         "labels": [],
         "time_zone": zone.key,
     }
-    return {key: {**common, **key._asdict(), **row} for key, row in sorted(rows.items())}
+    whole = {key: {**common, **key._asdict(), **row} for key, row in sorted(rows.items())}
+    cuts_hours = any(bound % HOUR_S for bound in _bounds_s(within))
+    return _Day(date, whole, frozenset(told), cuts_hours)
+
+
+def _has_files(store: Store, table: Table, within: TimeRange) -> bool:
+    """Whether a table has files of the days that a range touches."""
+    stored = store.tables.open(table.name)
+    days = list(_utc_days(within))
+    return stored is not None and bool(np.isin(stored.view().files.dates, days).any())
 
 
 def _values(
@@ -200,8 +240,7 @@ def _values(
     rolled = rolled_of(table)
     taken = snapshot(store, table.name, within)
     kept = np.array([path not in leaving for path in taken.files.paths], bool)
-    assert within.start_ns is not None
-    assert within.end_ns is not None
+    start_s, end_s = _bounds_s(within)
     names = ", ".join([*rolled.name, "nullif(measure, '')"])
     feature = "coalesce(feature, '')"
     with contextlib.closing(duckdb.connect()) as connection:
@@ -209,8 +248,8 @@ def _values(
         replace(taken, files=taken.files.chosen(kept)).register(connection, "facts")
         groups = connection.sql(f"""
             WITH chosen AS (
-                SELECT * FROM facts WHERE epoch_us(time) >= {within.start_ns // 1000}
-                AND epoch_us(time) < {within.end_ns // 1000})
+                SELECT * FROM facts WHERE epoch_us(time) >= {start_s * 10**6}
+                AND epoch_us(time) < {end_s * 10**6})
             SELECT {feature} AS feature, concat_ws('.', {names}) AS metric_name,
                    list(value) AS "values"
             FROM ({measured_sql(table, "chosen")}) GROUP BY ALL
@@ -218,27 +257,36 @@ def _values(
     for batch in groups.to_batches():
         features, titles = batch["feature"].to_pylist(), batch["metric_name"].to_pylist()
         offsets = to_numpy(batch["values"].offsets).tolist()
-        flat = to_numpy(batch["values"].values).view(np.float64).copy()
+        flat = to_numpy(batch["values"].values).view(np.float64) + 0.0
         for at, (name, title) in enumerate(zip(features, titles, strict=True)):
             yield name, title, flat[offsets[at] : offsets[at + 1]]
 
 
-def _gone(
-    store: Store, table: Table, within: TimeRange, rolled: RolledFiles
-) -> tuple[dict[_Key, Accumulator], frozenset[str]]:
-    """Sums of facts that are gone, and files of which nothing may be read any more."""
+class _Gone(NamedTuple):
+    """What the rollups of a table say of a day.
+
+    Attributes:
+        sums: The sums of facts that are gone.
+        leaving: Files of which nothing may be read any more.
+        is_covered: Whether they say anything of it.
+    """
+
+    sums: dict[_Key, Accumulator]
+    leaving: frozenset[str]
+    is_covered: bool
+
+
+def _gone(store: Store, table: Table, within: TimeRange, rolled: RolledFiles) -> _Gone:
     stored = store.tables.open(ROLLUPS.name)
-    sums: dict[_Key, Accumulator] = {}
-    leaving: set[str] = set()
     if stored is None:
-        return sums, frozenset()
-    assert within.start_ns is not None
-    assert within.end_ns is not None
+        return _Gone({}, frozenset(), is_covered=False)
     names = rolled_of(table).name
     files = stored.view().files
-    days = range(within.start_ns // 10**9 // 86_400, (within.end_ns // 10**9 - 1) // 86_400 + 1)
-    files = files.chosen(np.isin(files.dates, list(days)))
+    files = files.chosen(np.isin(files.dates, list(_utc_days(within))))
     covers = rolled.covers(stored, files)
+    sums: dict[_Key, Accumulator] = {}
+    leaving: set[str] = set()
+    start_s, end_s = _bounds_s(within)
     for path, day in zip(files.paths, files.dates.tolist(), strict=True):
         cover = covers.get((table.name, day))
         if cover is None:
@@ -249,12 +297,12 @@ def _gone(
         final = final_rows(stored, path, table.name).rows
         times_us = to_numpy(final["time"]).tolist()
         for time_us, row in zip(times_us, final.drop_columns(["time"]).to_pylist(), strict=True):
-            if within.start_ns <= time_us * 1000 < within.end_ns:
+            if start_s <= time_us // 10**6 < end_s:
                 parts = [row[name] for name in names if row[name] is not None]
                 name = ".".join([*parts, *filter(None, [row["measure"]])])
                 key = _Key(row["feature"] or "", rolled_of(table).kind, name)
                 sums.setdefault(key, Accumulator()).merge(Accumulator.from_columns(row))
-    return sums, frozenset(leaving)
+    return _Gone(sums, frozenset(leaving), any(name == table.name for name, _ in covers))
 
 
 def _exact(values: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
@@ -292,8 +340,9 @@ def _row(
     }
 
 
-def _replace_day(store: Store, date: dt.date, rows: dict[_Key, dict[str, Any]]) -> int:
+def _replace_day(store: Store, day: _Day) -> int:
     """Put rows in the place of those that the day has, unless they are the same."""
+    date, rows = day.date, dict(day.rows)
     stored = store.tables.ensure(DAILY_AGGREGATES)
     view = stored.view((MAINTENANCE,))
     before = view.files.chosen(view.files.dates == (date - _EPOCH).days)
@@ -307,12 +356,7 @@ def _replace_day(store: Store, date: dt.date, rows: dict[_Key, dict[str, Any]]) 
         for path in before.paths
         for row in read_file(stored.location, path, without_time).to_pylist()
     }
-    for key, old in present.items():
-        is_missing = key not in rows
-        # What others told of a day stays; and facts may be gone since, so that what was told of
-        # them when they were there is better.
-        if (is_missing and is_imported(old)) or (not is_missing and _is_better(old, rows[key])):
-            rows[key] = old
+    rows |= {key: old for key, old in present.items() if _stays(old, rows.get(key), day)}
     new = from_rows([rows[key] for key in sorted(rows)], schema)
     old_rows = from_rows(list(present.values()), schema)
     if new.equals(old_rows) and len(before) <= 1:
@@ -326,7 +370,26 @@ def _replace_day(store: Store, date: dt.date, rows: dict[_Key, dict[str, Any]]) 
     return len(new)
 
 
-def _is_better(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    was_exact: bool = old["percentile_error"] == 0.0 < new["percentile_error"]
-    has_all: bool = old["count"] == new["count"]
-    return was_exact and has_all
+def _stays(old: Mapping[str, Any], new: Mapping[str, Any] | None, day: _Day) -> bool:
+    """Whether a row that is there says more than what can be computed now, if anything."""
+    if new is None:
+        return is_imported(old) or old["metric_type"] not in day.told
+    # Of facts that are gone since, what was computed when they were there is better, if it was of
+    # the same facts.
+    if not old["percentile_error"] == 0.0 < new["percentile_error"]:
+        return False
+    if day.cuts_hours:
+        has_all: bool = old["count"] >= new["count"]
+    else:
+        same = all(old[name] == new[name] for name in ("count", "min_value", "max_value"))
+        has_all = same and _is_close(old["sum"], new["sum"], old)
+    is_same_day: bool = old["time_zone"] == new["time_zone"]
+    return has_all and is_same_day
+
+
+def _is_close(one: float | None, other: float | None, row: Mapping[str, Any]) -> bool:
+    """Whether two sums differ by rounding only."""
+    if one is None or other is None:
+        return one is other
+    largest = max(abs(row["min_value"]), abs(row["max_value"]))
+    return bool(abs(one - other) <= 1e-12 * row["count"] * largest)

@@ -7,9 +7,11 @@ same bits however they were spread over files, and in whichever process.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +45,8 @@ class Grouped:
         """From two columns of lists, a group in each row; the lists are as long as each other."""
         lengths = np.concatenate([np.empty(0, np.int64), *map(_lengths, values.chunks)])
         ends = np.cumsum(lengths)
-        return cls(_flat(values).view(np.float64).copy(), _flat(times_us), ends - lengths)
+        # Adding zero copies, and makes -0.0 the zero that it is equal to.
+        return cls(_flat(values).view(np.float64) + 0.0, _flat(times_us), ends - lengths)
 
     def joined(self, first_of: Ints) -> Grouped:
         """The same values in larger groups.
@@ -55,8 +58,7 @@ class Grouped:
 
     def slices(self) -> Iterator[slice]:
         """The places of each group."""
-        ends = np.append(self.starts[1:], len(self.values))
-        for start, end in zip(self.starts.tolist(), ends.tolist(), strict=True):
+        for start, end in itertools.pairwise([*self.starts.tolist(), len(self.values)]):
             yield slice(start, end)
 
 
@@ -75,18 +77,13 @@ def exact_statistics(values: Floats, shares: tuple[float, ...]) -> tuple[float |
     mean = None if total is None else total / len(values)
     deviation = None
     if mean is not None and len(values) > 1:
-        with np.errstate(over="ignore"):
-            squares = exact_sum((values - mean) ** 2)
-        deviation = None if squares is None else math.sqrt(squares / (len(values) - 1))
+        deviation = _deviation(values, mean)
     return (total, mean, deviation, *(_quantile(values, share) for share in shares))
 
 
 def exact_sum(values: Floats) -> float | None:
     """The sum, rounded once; None if it is beyond the largest float."""
-    try:
-        total = math.fsum(values.tolist())
-    except OverflowError:
-        return None
+    total = _total(values.tolist())
     return total if math.isfinite(total) else None
 
 
@@ -120,11 +117,42 @@ def _sums(grouped: Grouped, numbers: Floats) -> Floats:
     listed = numbers.tolist()
     sums = np.empty(len(grouped.starts), np.float64)
     for at, place in enumerate(grouped.slices()):
-        try:
-            sums[at] = math.fsum(listed[place])
-        except OverflowError:
-            sums[at] = sum(listed[place])
+        sums[at] = _total(listed[place])
     return sums
+
+
+def _total(numbers: Sequence[float]) -> float:
+    """The sum, rounded once, in whatever order; infinite beyond the largest float.
+
+    Args:
+        numbers: No NaN; those that are infinite have the same sign.
+    """
+    try:
+        return math.fsum(numbers)
+    except OverflowError:  # somewhere on the way, which depends on the order
+        if not all(map(math.isfinite, numbers)):
+            return sum(numbers)
+    total = sum(map(Fraction, numbers))
+    try:
+        return float(total)
+    except OverflowError:
+        return math.inf if total > 0 else -math.inf
+
+
+def _deviation(values: Floats, mean: float) -> float | None:
+    """Sample standard deviation; None if a square is beyond the largest float.
+
+    The mean was rounded, which matters when values differ in their last digits only; what the
+    differences add up to says by how much (Chan, Golub and LeVeque 1983).
+    """
+    n = len(values)
+    with np.errstate(over="ignore"):
+        differences = values - mean
+        squares = exact_sum(differences * differences)
+    if squares is None:
+        return None
+    residue = math.fsum(differences.tolist())
+    return math.sqrt(max(0.0, squares - residue * (residue / n)) / (n - 1))
 
 
 def _histograms(values: Floats, groups: Ints, n_groups: int) -> dict[str, pa.Array]:

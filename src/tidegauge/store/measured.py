@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -133,10 +134,9 @@ def merged_sketches(sketches: pa.ListArray, first_of: npt.NDArray[np.int64]) -> 
     """
     offsets = to_numpy(sketches.offsets).astype(np.int64)
     hashes = to_numpy(sketches.flatten())
-    ends = np.append(first_of[1:], len(sketches))
     merged = [
         np.unique(hashes[offsets[start] : offsets[end]])[:SKETCH_VALUES]
-        for start, end in zip(first_of.tolist(), ends.tolist(), strict=True)
+        for start, end in itertools.pairwise([*first_of.tolist(), len(sketches)])
     ]
     places = np.cumsum([0, *map(len, merged)]).astype(np.int32)
     flat = np.concatenate([np.empty(0, np.int64), *merged])

@@ -15,6 +15,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tidegauge.model.errors import StoreError
 from tidegauge.model.tables import ROLLUPS, TABLES
 from tidegauge.store.arrays import from_rows, scalar
 from tidegauge.store.files import FileList, read_file
@@ -23,7 +24,16 @@ from tidegauge.store.rolled_histograms import RolledHistograms
 from tidegauge.store.schema import PARTITION, arrow_schema, columns_of
 from tidegauge.store.stored_table import StoredTable
 
-__all__ = ["SOURCES", "Cover", "RolledFiles", "RolledPart", "cover_rows", "covers_in", "final_rows"]
+__all__ = [
+    "SOURCES",
+    "Cover",
+    "RolledFiles",
+    "RolledPart",
+    "cover_rows",
+    "covers_in",
+    "final_rows",
+    "read_rollups",
+]
 
 #: The tables that are rolled up.
 SOURCES = tuple(table for table in TABLES.values() if table.rolled is not None)
@@ -182,11 +192,34 @@ def _row_groups(
         schema: Which columns.
     """
     wanted = {"interval_s": float(interval_s)} | ({"source": source} if source else {})
-    rows = read_file(stored.location, path, schema, wanted=wanted)
+    rows = read_rollups(stored, path, schema, wanted=wanted)
     chosen = pc.equal(rows["interval_s"], scalar(float(interval_s), pa.float64()))
     if source:
         chosen = pc.and_(chosen, pc.equal(rows["source"], scalar(source, pa.string())))
     return rows.filter(chosen).combine_chunks()
+
+
+def read_rollups(
+    stored: StoredTable,
+    path: str,
+    schema: pa.Schema,
+    *,
+    wanted: Mapping[str, float | str] | None = None,
+) -> pa.Table:
+    """Read a file of rollups; see `read_file`.
+
+    Raises:
+        StoreError: It is missing or damaged.
+    """
+    try:
+        return read_file(stored.location, path, schema, wanted=wanted)
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(
+            f"a file of the table {stored.name!r} cannot be read ({type(error).__name__})",
+            got=stored.location.address(path),
+            fix="Restore it from a backup. If there is none, `tidegauge doctor --repair "
+            "--drop-missing` takes it out: rollups of facts that are still there are made anew.",
+        ) from error
 
 
 def covers_in(rows: pa.Table) -> dict[str, Cover]:

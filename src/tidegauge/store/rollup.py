@@ -20,9 +20,9 @@ import pyarrow.compute as pc
 
 from tidegauge.model.tables import ROLLUPS, TABLES
 from tidegauge.store.arrays import from_list, scalar
-from tidegauge.store.files import NO_FILES, FileList, read_file, write_file
+from tidegauge.store.files import NO_FILES, FileList, write_file
 from tidegauge.store.rewrite import MAINTENANCE, RETIRED, drop_files, removals, rewrite_files
-from tidegauge.store.rolled import SOURCES, Cover, RolledFiles, cover_rows, covers_in
+from tidegauge.store.rolled import SOURCES, Cover, RolledFiles, cover_rows, covers_in, read_rollups
 from tidegauge.store.rolling import rolled_rows
 from tidegauge.store.schema import PARTITION, arrow_schema
 from tidegauge.store.store import Store
@@ -293,7 +293,7 @@ def _kept(
     covers: dict[str, Cover] = {}
     for path in replaced.paths:
         schema = arrow_schema(ROLLUPS)
-        rows = read_file(rollups.location, path, schema.remove(schema.get_field_index(PARTITION)))
+        rows = read_rollups(rollups, path, schema.remove(schema.get_field_index(PARTITION)))
         dates = pc.cast(rows["time"], pa.date32())
         rows = rows.add_column(schema.get_field_index(PARTITION), schema.field(PARTITION), dates)
         covers |= {name: each for name, each in covers_in(rows).items() if name not in sources}

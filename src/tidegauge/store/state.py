@@ -205,6 +205,11 @@ class State:
         )
         return rows[0][0] if rows else None
 
+    def values(self, namespace: str) -> dict[str, str]:
+        """All texts kept by `StateTransaction.set_value` in a namespace, by key."""
+        rows = self._read("select key, value from settings where namespace = ?", (namespace,))
+        return dict(rows)
+
     def caught_up_ns(self, follower: str) -> int:
         """When everything recorded so far had arrived at a follower last; 0 if it never had."""
         return int(self.value(follower, _CAUGHT_UP) or 0)

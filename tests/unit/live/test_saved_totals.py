@@ -16,6 +16,9 @@ from tidegauge.catalog import Catalog, builtin_catalog
 from tidegauge.live import live as live_module
 from tidegauge.live.state_file import HEAD, MAGIC
 from tidegauge.model.spec import Kind, MetricSpec
+from tidegauge.model.zones import zone_of
+from tidegauge.store.daily import aggregate_stale_days
+from tidegauge.store.rollup import roll_up
 from tidegauge.store.store import Store
 
 Show = Callable[..., Any]
@@ -270,6 +273,19 @@ def test_tables_and_tails_make_the_same_totals(bench: Any, show: Show) -> None:
             bench.drain()
         file_of(bench).unlink()
         assert show(bench.reader()).everything() == expected
+
+
+def test_what_was_computed_from_rows_is_not_counted(bench: Any, show: Show) -> None:
+    """Rollups and daily aggregates are of facts that the tables have already."""
+    fill(bench, 5)
+    row = {"feature": "find", "action": "run", "duration_ms": 2.0}
+    bench.record_event("feature_usage", row)
+    expected = show(bench.reader()).everything()
+    bench.drain()
+    assert roll_up(bench.store).facts > 5
+    assert aggregate_stale_days(bench.store, zone_of("UTC")) == 1
+    file_of(bench).unlink(missing_ok=True)
+    assert show(bench.reader()).everything() == expected
 
 
 def test_gauges_of_living_processes_after_a_recount(bench: Any, show: Show) -> None:

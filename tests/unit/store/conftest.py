@@ -65,6 +65,11 @@ class Bench:
         key = SeriesKey.of(metric, {})
         self.writer.put_event(table, key, parse_time_ns(at), columns)
 
+    def record_row(self, table: str, at: TimeLike, /, **columns: Any) -> None:
+        """Write one row of a typed table; `labels` holds its labels and dimensions."""
+        key = SeriesKey.of("", columns.pop("labels", {}))
+        self.writer.put_event(table, key, parse_time_ns(at), columns)
+
     def record_interval(self, *, count: int) -> None:
         """Write one event of the table of intervals."""
         self.record_event("intervals", **INTERVAL | {"count": count})
