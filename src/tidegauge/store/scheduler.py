@@ -92,7 +92,7 @@ class Scheduler:
         return True
 
     def run(self, name: str, *, timeout_s: float = 60.0) -> JobState:
-        """Run a job now, due or not.
+        """Run a job now, due or not; before it those it needs, as far as they have not succeeded.
 
         Args:
             name: The job's.
@@ -102,13 +102,16 @@ class Scheduler:
             What is known of it afterwards, a failure included.
 
         Raises:
-            StoreError: There is no such job, another process kept running one, or the last run of
-                one that it needs has not succeeded.
+            StoreError: There is no such job, another process kept running one, or one that it
+                needs did not succeed.
         """
         job = next((each for each in self._jobs if each.name == name), None)
         if job is None:
             raise _unknown(name, [each.name for each in self._jobs])
         with self._alone(timeout_s):
+            states = self._settled(self._clock.wall_ns())
+            for needed in _missing(job, states):
+                self._run(next(each for each in self._jobs if each.name == needed), states[needed])
             states = self._settled(self._clock.wall_ns())
             if missing := _missing(job, states):
                 raise _not_yet(name, missing)
