@@ -22,9 +22,9 @@ from tidegauge.model.tables import (
 )
 from tidegauge.store.measured import (
     SKETCH_VALUES,
+    Sketches,
     distinct_count,
     hash_sql,
-    hashes_of,
     keys_sql,
     measured_columns,
     measured_sql,
@@ -192,4 +192,4 @@ def test_hashes_of_chosen_rows() -> None:
         expected = [
             n for each, chosen in zip(whole, mask, strict=True) if chosen for n in each or []
         ]
-        assert hashes_of(sketches, np.array(mask)).tolist() == expected
+        assert Sketches.of(sketches).chosen(np.array(mask)).tolist() == expected
