@@ -18,7 +18,7 @@ from tidegauge.query.basis import FEW_ROWS, Basis, view_measures
 from tidegauge.query.engine import Engine
 from tidegauge.query.errors import readable_errors
 from tidegauge.query.selection import about_time, about_value
-from tidegauge.query.summary import Key, Summary, summarise
+from tidegauge.query.summary import PERCENTILES, Key, Summary, joined, summarise
 from tidegauge.statistics.histogram import ExponentialHistogram
 from tidegauge.store.measured import SKETCH_VALUES, distinct_count, hash_sql, rolled_of
 from tidegauge.store.rolled import RolledFiles
@@ -135,7 +135,8 @@ class Look:
         self._table = table
         self._where = where
         self._histograms: RolledHistograms | None = None
-        # By condition: what was merged first, for fewer keys follow from more.
+        # By condition: what was summed up first, and what was merged; fewer keys follow from more.
+        self._summed_before: dict[str, tuple[tuple[str, ...], dict[Key, Summary]]] = {}
         self._merged_before: dict[str, tuple[tuple[str, ...], dict[Key, ExponentialHistogram]]] = {}
 
     def groups(
@@ -156,16 +157,47 @@ class Look:
         where = f"{self._where} AND {where}"
         if measures is not None:
             where += f" AND measure IN {sql.text_list(measures)}"
+        names = (*keys, "measure")
+        if (derived := self._derived(where, names, quantiles=quantiles)) is not None:
+            return derived
         found = summarise(
             self.connection,
             where,
-            [*keys, "measure"],
+            names,
             quantiles=quantiles,
             points=self.basis.rows > 0,
             intervals=len(self.basis.rollups) > 0,
             merge=self._merged,
         )
-        return {summary.key: summary for summary in found}
+        groups = {summary.key: summary for summary in found}
+        if not self.basis.rows and quantiles:
+            self._summed_before.setdefault(where, (names, groups))
+        return groups
+
+    def _derived(
+        self, where: str, names: tuple[str, ...], *, quantiles: bool
+    ) -> dict[Key, Summary] | None:
+        """Groups that are made of finer ones; None if those are not known, or not enough.
+
+        Single values must be looked at again for exact percentiles; rollups must not.
+        """
+        finer, groups = self._summed_before.get(where, ((), {}))
+        if not set(names).issubset(finer):
+            return None
+        places = [finer.index(name) for name in names]
+        found: dict[Key, Summary] = {}
+        for key, summary in groups.items():
+            coarse = tuple(key[place] for place in places)
+            both = joined(found[coarse], summary) if coarse in found else summary
+            found[coarse] = msgspec.structs.replace(both, key=coarse)
+        merged = _coarser(self._merged_before[where], names) if quantiles and groups else {}
+        for key, histogram in merged.items():
+            shares = tuple(histogram.quantiles(PERCENTILES))
+            error = histogram.error_bound
+            found[key] = msgspec.structs.replace(
+                found[key], quantiles=shares, percentile_error=error
+            )
+        return found
 
     def distinct(self, column: str, sketch: str, measure: str) -> tuple[int, float]:
         """How many distinct values a column has, and the relative standard error of that.
@@ -220,8 +252,8 @@ class Look:
         ends = [(groups[key].smallest, groups[key].largest) for key in found]
         merged = dict(zip(found, self._histograms.merged(number_of, ends), strict=True))
         self._merged_before[where] = tuple(keys), merged
-        # Whoever asked adds single values to them.
-        return copy.deepcopy(merged)
+        # Whoever asked adds single values to them, where there are any.
+        return copy.deepcopy(merged) if self.basis.rows else merged
 
 
 def _coarser(

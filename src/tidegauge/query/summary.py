@@ -17,7 +17,7 @@ import msgspec
 from tidegauge.statistics.accumulator import std_from_sums
 from tidegauge.statistics.histogram import START_SCALE, ExponentialHistogram
 
-__all__ = ["PERCENTILES", "Key", "Merge", "Summary", "summarise"]
+__all__ = ["PERCENTILES", "Key", "Merge", "Summary", "joined", "summarise"]
 
 #: Values of the keys of a group, in the order of the keys.
 Key = tuple[Any, ...]
@@ -106,7 +106,7 @@ def summarise(
     )
     for key, summary in summed.items():
         groups[key] = msgspec.structs.replace(
-            _joined(groups[key], summary) if key in groups else summary, from_intervals=True
+            joined(groups[key], summary) if key in groups else summary, from_intervals=True
         )
         if (histogram := histograms.get(key)) is not None:
             groups[key] = msgspec.structs.replace(
@@ -285,7 +285,7 @@ def _read_buckets(
     }
 
 
-def _joined(points: Summary, intervals: Summary) -> Summary:
+def joined(points: Summary, intervals: Summary) -> Summary:
     """Both together; the quantiles are still missing."""
     total = None
     if points.total is not None and intervals.total is not None:
