@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tidegauge.journal.writer import JournalWriter
@@ -25,7 +25,7 @@ from tidegauge.store.snapshot import snapshot
 from tidegauge.store.store import Store
 from tidegauge.testing import FakeClock
 
-SLOW = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=(Phase.explicit, Phase.reuse, Phase.generate))
 
 DAY_S = 86_400
 FIRST_DAY = 20_000

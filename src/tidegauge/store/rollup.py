@@ -181,9 +181,10 @@ class _Roller:
         stored = self._store.tables.open(name)
         assert stored is not None
         present = stored.view().files
-        rest = present.chosen(
-            (present.dates == day) & ~np.isin(np.array(present.paths), files.paths)
-        )
+        leaves = np.isin(np.array(present.paths), files.paths)
+        rest, files = present.chosen((present.dates == day) & ~leaves), present.chosen(leaves)
+        if not len(files):  # they have left with a block that was ended early
+            return
         about = f"metric IN ({', '.join(map(_text, metrics))})" if metrics else "true"
         rewriting = _Rewriting(self._store, day, [name])
         table = TABLES[name]
