@@ -25,7 +25,18 @@ from tidegauge.store.snapshot import snapshot
 from tidegauge.store.store import Store
 from tidegauge.testing import FakeClock
 
-SLOW = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=(Phase.explicit, Phase.reuse, Phase.generate))
+# Without shrinking: a history that fails is short, and each try makes a store.
+SLOW = settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
 
 DAY_S = 86_400
 FIRST_DAY = 20_000

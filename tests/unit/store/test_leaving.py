@@ -190,9 +190,9 @@ def test_retention_leaves_sums(bench: Any) -> None:
 
 def test_a_table_of_which_nothing_is_rolled_up(bench: Any) -> None:
     """Leaves nothing behind, and nothing is looked at."""
-    bench.record_interval(count=3)
+    bench.record_row("ground_truths", f"{DAY}T12:00:00Z", prediction_id="a", truth=1.0)
     bench.drain()
-    with leaving(bench.store, "intervals", view(bench, "intervals").files):
+    with leaving(bench.store, "ground_truths", view(bench, "ground_truths").files):
         pass
     assert bench.store.tables.open("rollups") is None
 
