@@ -46,7 +46,11 @@ def cell(column: Column) -> st.SearchStrategy[Any]:
     least = -1e300 if column.least is None else column.least
     most = 1e300 if column.most is None else column.most
     kinds: dict[str, st.SearchStrategy[Any]] = {
-        "str": st.sampled_from(column.values) if column.values else TEXT,
+        "str": st.sampled_from(column.values)
+        if column.values
+        else TEXT
+        if column.nullable
+        else TEXT.filter(bool),
         "bool": st.booleans(),
         "f64": st.floats(least, most),
         "i64": st.integers(int(max(least, -(2**63))), int(min(most, 2**63 - 1))),

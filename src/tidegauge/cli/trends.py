@@ -77,13 +77,15 @@ def trend(
     Looks at the last 30 days if no range is given. Days and weeks are of the setting time_zone.
     Exit code 1 if there are no values.
     """
+    from tidegauge.query.trends import chosen_by
+
     parts = session.existing
     rows = parts.query.features.trend(
         what,
         feature,
         every=every,  # type: ignore[arg-type]  # what is none is refused there
         by=by or (),
-        labels=parse_pairs(where or (), option="--where"),
+        **chosen_by(what, parse_pairs(where or (), option="--where")),
         hours=hours,
         days=days,
         start=read_time(start),
@@ -121,15 +123,17 @@ def change(
     resemble each other. If it covers zero, chance could have done it. Exit code 1 if one side has
     no values.
     """
+    from tidegauge.query.trends import chosen_by
+
     asked = session.existing.query.features
-    labels = parse_pairs(where or (), option="--where")
+    chosen = chosen_by(what, parse_pairs(where or (), option="--where"))
     if against is None:
-        found = asked.compare_periods(what, feature, days=days, labels=labels)
+        found = asked.compare_periods(what, feature, days=days, **chosen)
         names = ("before", "now")
     elif feature is None:
         raise typer.BadParameter("--against wants a --feature to compare", param_hint="--against")
     else:
-        found = asked.compare_features(what, against, feature, days=days, labels=labels)
+        found = asked.compare_features(what, against, feature, days=days, **chosen)
         names = (against, feature)
     session.output.show(found, *_change_blocks(found, what, names))
     return ExitCode.PROBLEM if found["difference"] is None else ExitCode.OK
@@ -235,13 +239,13 @@ def _change_blocks(found: dict[str, Any], what: str, names: tuple[str, str]) -> 
         title=what,
     )
     if found["difference"] is None:
-        yield Lines(f"[dim]{escape(found['reason'])}[/]")
+        yield Lines(f"[dim]{escape(_reason(found))}[/]")
         return
     text = f"{'per day' if _is_count(what) else 'mean'} {found['difference']:+.4g}"
     if found["relative"] is not None:
         text += f" ({found['relative'] * 100:+.3g} %)"
     if found["low"] is None:
-        yield Lines(f"{text}\n[dim]{escape(found['reason'] or 'no interval')}[/]")
+        yield Lines(f"{text}\n[dim]{escape(_reason(found))}[/]")
         return
     text += f", 95 %: {found['low']:+.4g} … {found['high']:+.4g}"
     if found["low"] <= 0 <= found["high"]:
@@ -260,3 +264,8 @@ def _span(side: dict[str, Any]) -> str:
 
 def _local(time: str, zone: str) -> dt.datetime:
     return dt.datetime.fromisoformat(time).astimezone(ZoneInfo(zone))
+
+
+def _reason(found: dict[str, Any]) -> str:
+    """Why something cannot be told, each reason once."""
+    return "; ".join(dict.fromkeys((found["reason"] or {}).values())) or "no interval"

@@ -234,7 +234,8 @@ class Features:
                 have only what is in the range.
         """
         source = measured(what)
-        given = asked if any(name in asked for name in TIMES) else {**asked, "days": 30}
+        is_told = any(asked.get(name) is not None for name in TIMES)
+        given = asked if is_told else {**asked, "days": 30}
         chosen = self._of(source.table, given, {"feature": feature})
         of_time = chosen.time_range
         if of_time.start_ns is None or of_time.end_ns is None:
@@ -249,6 +250,9 @@ class Features:
                 (max(ends_us) + 1) * 1000 if of_time.end_ns is None else of_time.end_ns,
             )
             chosen = msgspec.structs.replace(chosen, time_range=of_time)
+            if (of_time.start_ns or 0) >= (of_time.end_ns or 0):
+                got, allowed = asked.get("start"), "start before end, or now"
+                raise QueryError("time range is empty", got=got, allowed=allowed)
         zone = zone_of(self._time_zone)
         return trend_of(self.facts, source, chosen, every=every, by=names_of(by), zone=zone)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -22,7 +22,7 @@ from tidegauge.query.summary import Summary
 from tidegauge.store.measured import rolled_of
 from tidegauge.store.rolling import DAY_S, HOUR_S
 
-__all__ = ["MEASURES", "Measured", "check_unit", "measured", "steps_of", "trend_of"]
+__all__ = ["MEASURES", "Measured", "check_unit", "chosen_by", "measured", "steps_of", "trend_of"]
 
 #: A dictionary ready to be written as JSON.
 Document = dict[str, Any]
@@ -85,6 +85,17 @@ def measured(what: str) -> Measured:
             fix=did_you_mean(str(what), MEASURES),
         )
     return MEASURES[what]
+
+
+def chosen_by(what: str, given: Mapping[str, str]) -> dict[str, Any]:
+    """Pairs of texts as arguments: columns of the table by themselves, the others as labels.
+
+    Raises:
+        QueryError: There is no trend of this.
+    """
+    own = {*rolled_of(measured(what).table).by} - {"feature"}
+    columns: dict[str, Any] = {name: text for name, text in given.items() if name in own}
+    return {**columns, "labels": {name: text for name, text in given.items() if name not in own}}
 
 
 def trend_of(

@@ -236,7 +236,7 @@ def test_a_dashboard_of_rollups_says_so(filled: Any, monkeypatch: pytest.MonkeyP
         """Uses rollups of any number of rows."""
 
         def __init__(self, *given: Any, **named: Any) -> None:
-            super().__init__(*given, **named, few_rows=0)
+            super().__init__(*given, **{**named, "few_rows": 0})
 
     monkeypatch.setattr(query_module, "Features", Rolled)
     done = filled("dashboard", "search", *DAY)

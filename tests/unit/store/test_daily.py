@@ -435,8 +435,8 @@ def test_one_maintains_at_a_time(bench: Any, monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(StoreError) as caught:
             aggregate_day(bench.store, DATE, UTC)
     assert str(caught.value) == (
-        "another process has been maintaining the store all the time; got '0 seconds'. "
-        "Try again, or see with `tidegauge status` what it is doing."
+        "another process was maintaining the store all the time, and nothing was changed. "
+        "Wait for it to finish, then try again."
     )
 
 
