@@ -80,16 +80,14 @@ def trend(
     from tidegauge.query.trends import chosen_by
 
     parts = session.existing
+    within = {"hours": hours, "days": days, "start": read_time(start), "end": read_time(end)}
     rows = parts.query.features.trend(
         what,
         feature,
         every=every,  # type: ignore[arg-type]  # what is none is refused there
         by=by or (),
         **chosen_by(what, parse_pairs(where or (), option="--where")),
-        hours=hours,
-        days=days,
-        start=read_time(start),
-        end=read_time(end),
+        **{name: value for name, value in within.items() if value is not None},
     )
     zone = parts.settings.time_zone
     session.output.show(rows, _trend_table(rows, what, feature, every, by or (), zone))

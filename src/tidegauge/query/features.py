@@ -234,8 +234,7 @@ class Features:
                 have only what is in the range.
         """
         source = measured(what)
-        is_told = any(asked.get(name) is not None for name in TIMES)
-        given = asked if is_told else {**asked, "days": 30}
+        given = asked if any(name in asked for name in TIMES) else {**asked, "days": 30}
         chosen = self._of(source.table, given, {"feature": feature})
         of_time = chosen.time_range
         if of_time.start_ns is None or of_time.end_ns is None:

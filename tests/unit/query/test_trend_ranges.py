@@ -12,11 +12,6 @@ from tidegauge.model.errors import QueryError
 # The clock of `facts` says noon of 2026-01-01.
 ASKED: dict[str, tuple[dict[str, Any], str, str]] = {
     "nothing": ({}, "2025-12-02", "2026-01-01"),
-    "nothing, said": (
-        {"hours": None, "days": None, "start": None, "end": None},
-        "2025-12-02",
-        "2026-01-01",
-    ),
     "a beginning": ({"start": "2025-12-30T05:00:00Z"}, "2025-12-30", "2026-01-01"),
     "both": ({"start": "2025-12-01", "end": "2025-12-03"}, "2025-12-01", "2025-12-02"),
     "hours": ({"hours": 13}, "2025-12-31", "2026-01-01"),
