@@ -136,10 +136,8 @@ def view_measures(
             f"WHERE {about_time(time_range)}"
         )
         connection.execute(f"CREATE TEMP VIEW points AS {measured_sql(table, 'chosen')}")
-    columns_read = _no_rollups(table).column_names
-    sums = pa.concat_tables(
-        [_no_rollups(table), *(part.rows.select(columns_read) for part in found)]
-    )
+    none = _no_rollups(table)
+    sums = pa.concat_tables([none, *(part.rows.select(none.column_names) for part in found)])
     if len(sums):
         _register_rollups(connection, table, sums, time_range)
     return Basis(rows, sums, found, time_range)

@@ -251,7 +251,8 @@ class Look:
             number_of[places] = number
         ends = [(groups[key].smallest, groups[key].largest) for key in found]
         merged = dict(zip(found, self._histograms.merged(number_of, ends), strict=True))
-        self._merged_before[where] = tuple(keys), merged
+        # The first, as of the sums: what is made of both has to have the same keys.
+        self._merged_before.setdefault(where, (tuple(keys), merged))
         # Whoever asked adds single values to them, where there are any.
         return copy.deepcopy(merged) if self.basis.rows else merged
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -116,14 +116,15 @@ def leaving(
     if TABLES[name].rolled is None or not len(files):
         yield
         return
-    roller = _Roller(store)
-    roller.finish_leaving()
+    finish_leaving(store)
+    roller, days = _Roller(store), np.unique(files.dates).tolist()
+    roller.finish_leaving(days)
     with store.state.transaction() as transaction:
         transaction.set_value(_NAMESPACE, _LEAVING, name)
-    for day in np.unique(files.dates).tolist():
+    for day in days:
         roller.begin_leaving(name, day, files.chosen(files.dates == day), metrics)
     yield
-    roller.finish_leaving()
+    roller.finish_leaving(days)
 
 
 class _Roller:
@@ -195,13 +196,20 @@ class _Roller:
         rewriting.cover(name, Cover(paths, leaving=gone, leaving_metrics=tuple(sorted(metrics))))
         rewriting.commit()
 
-    def finish_leaving(self) -> None:
-        """Remove what is still there of rows whose sums are final, and note that it is done."""
+    def finish_leaving(self, days: Sequence[int] | None = None) -> None:
+        """Remove what is still there of rows whose sums are final, and note that it is done.
+
+        Args:
+            days: Only of these days, since 1970; of all if None.
+        """
         state = self._store.state
         rollups = self._store.tables.open(ROLLUPS.name)
         if rollups is None:
             return
-        for (name, day), cover in self._rolled.covers(rollups, rollups.view().files).items():
+        files = rollups.view().files
+        if days is not None:
+            files = files.chosen(np.isin(files.dates, days))
+        for (name, day), cover in self._rolled.covers(rollups, files).items():
             if not cover.leaving:
                 continue
             self._remove(name, cover)
