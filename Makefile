@@ -21,6 +21,8 @@ TIDEGAUGE_REPEAT ?= 50
 ARGS ?=
 
 export UV_PYTHON_DOWNLOADS := never
+# Tests start hundreds of interpreters. Each would compile every library it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help:  ## List the targets

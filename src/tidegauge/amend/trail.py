@@ -13,6 +13,7 @@ import logging
 from typing import Literal
 
 import msgspec
+import pyarrow as pa
 
 from tidegauge.journal.permissions import create_directory
 from tidegauge.journal.slot import journal_id
@@ -146,7 +147,7 @@ class Trail:
         trail = snapshot(self._store, CORRECTIONS.name)
         columns = ["correction_id", "target"]
         schema = trail.tail.schema
-        wanted = schema.empty_table().select(columns).schema
+        wanted = pa.schema([schema.field(name) for name in columns])
         parts = [trail.tail.select(columns)]
         parts += [read_file(trail.location, path, wanted) for path in trail.files.paths]
         return any(

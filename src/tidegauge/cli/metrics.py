@@ -103,11 +103,13 @@ def search(
 
     Exit code 1 if there is none.
     """
+    from tidegauge.store.arrays import to_rows
+
     vocabulary = _catalog(session, catalog)
     # A mistyped path must not look like a store in which nothing was recorded.
     parts = session.existing if recorded else session.parts
     found = parts.query.search(text, prefix=prefix, category=category or "", label=label)
-    rows = [row for row in found.to_pylist() if row["count"] or not recorded]
+    rows = [row for row in to_rows(found) if row["count"] or not recorded]
     if not rows:
         _check_category(vocabulary, category)
     columns = [

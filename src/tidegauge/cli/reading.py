@@ -86,17 +86,16 @@ def stats(
     Percentiles are exact, except over metrics recorded per interval. Exit code 1 if there is no
     fact.
     """
-    rows = session.existing.query.stats(
+    from tidegauge.store.arrays import to_rows
+
+    found = session.existing.query.stats(
         name,
         by=by or (),
         labels=parse_pairs(where or (), option="--where"),
         **_range(hours, days, start, end),
-    ).to_pylist()
-    session.output.show(
-        rows,
-        statistics(rows),
-        *_notes_on(rows),
     )
+    rows = to_rows(found)
+    session.output.show(rows, statistics(rows), *_notes_on(rows))
     return ExitCode.OK if any(row["count"] for row in rows) else ExitCode.PROBLEM
 
 

@@ -19,13 +19,15 @@ _CHUNK_ROWS = 10_000
 
 def rows_of(relation: duckdb.DuckDBPyRelation) -> Iterator[dict[str, Any]]:
     """The rows, maps as dicts and lengths of time as DuckDB writes them."""
+    from tidegauge.store.arrays import to_rows
+
     kinds = dict(zip(relation.columns, map(str, relation.types), strict=True))
     if "INTERVAL" in kinds.values():
         # Arrow has months, days and nanoseconds apart, which nobody reads.
         relation = relation.project(", ".join(_selected(*item) for item in kinds.items()))
     maps = [name for name, kind in kinds.items() if kind.startswith("MAP(") and kind[-1] == ")"]
     for batch in relation.to_arrow_reader(_CHUNK_ROWS):
-        for row in batch.to_pylist():
+        for row in to_rows(batch):
             for name in maps:
                 if row[name] is not None:
                     row[name] = dict(row[name])

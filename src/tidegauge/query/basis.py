@@ -22,7 +22,7 @@ from tidegauge.model.times import TimeRange
 from tidegauge.query import sql
 from tidegauge.query.selection import about_time
 from tidegauge.query.settled import settled
-from tidegauge.store.arrays import from_numpy, to_numpy
+from tidegauge.store.arrays import from_numpy, from_rows, to_numpy
 from tidegauge.store.files import FileList
 from tidegauge.store.measured import (
     SKETCHES,
@@ -179,7 +179,7 @@ def _no_rollups(table: Table) -> pa.Table:
     schema = pa.schema([field for field in schema if field.name not in _LEFT_OUT])
     for name in key_columns(table):
         schema = schema.append(pa.field(name, DICTIONARY))
-    return schema.empty_table()
+    return from_rows([], schema)
 
 
 def _is_whole(day: int, hours: TimeRange, files: FileList, cover: Cover) -> bool:

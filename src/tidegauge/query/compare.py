@@ -21,6 +21,7 @@ from tidegauge.query import sql
 from tidegauge.query.selection import Selection, Vocabulary
 from tidegauge.query.summary import Summary, summarise
 from tidegauge.statistics.welch import Sample, independent_count, welch_interval
+from tidegauge.store.arrays import from_rows
 
 __all__ = ["CONFIDENCE", "compare_table"]
 
@@ -105,9 +106,7 @@ def compare_table(
         for name, pair in means.items():
             _sample(name, pair, correlations)
     looks = sum(1 for pair in means.values() if pair.reason is None)
-    return pa.Table.from_pylist(
-        [_row(name, pairs[name], a, b, looks) for name in sorted(pairs)], schema=_SCHEMA
-    )
+    return from_rows([_row(name, pairs[name], a, b, looks) for name in sorted(pairs)], _SCHEMA)
 
 
 def _correlations(

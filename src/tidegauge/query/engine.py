@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-import threading
-import weakref
 from collections.abc import Collection, Iterable
+from functools import partial
 
 import duckdb
 import pyarrow as pa
@@ -17,6 +14,8 @@ from tidegauge.model.times import TimeRange
 from tidegauge.query.computed import computed_sql
 from tidegauge.query.errors import readable_errors
 from tidegauge.query.sql import text
+from tidegauge.store.arrays import from_rows
+from tidegauge.store.instance import Instance
 from tidegauge.store.schema import arrow_schema
 from tidegauge.store.snapshot import snapshot
 from tidegauge.store.store import Store
@@ -29,8 +28,6 @@ _STORED = "stored_{}"
 
 class Engine:
     """Opens connections that see the store. Safe to share between threads.
-
-    After a fork the child opens an instance of its own, and leaves the parent's alone.
 
     Each connection has views of its own over a snapshot of its own, so a relation that is read
     later still reads the facts of the moment it was made, whatever was asked in between.
@@ -52,18 +49,13 @@ class Engine:
         threads: int | None = None,
     ) -> None:
         self._store = store
-        self._metrics = metrics
-        self._settings = {"memory_limit": memory_limit, "threads": threads}
-        self._lock = threading.Lock()
-        self._root: duckdb.DuckDBPyConnection | None = None
-        _engines.add(self)
+        limits = {"memory_limit": memory_limit, "threads": threads}
+        set_ones = {name: value for name, value in limits.items() if value is not None}
+        self._instance = Instance(set_ones, partial(_prepare, store, metrics))
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """A new connection with the table `metrics` and no views."""
-        with self._lock:
-            if self._root is None:
-                self._root = self._instance()
-            return self._root.cursor()
+        return self._instance.connect()
 
     def view(
         self,
@@ -105,66 +97,28 @@ class Engine:
     def outline(self, connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> None:
         """Give a connection empty tables with the columns of the store's, to be described."""
         for name in tables:
-            empty = arrow_schema(TABLES[name]).empty_table()
-            connection.register("outline", empty)
+            connection.register("outline", from_rows([], arrow_schema(TABLES[name])))
             connection.execute(f"CREATE TEMPORARY TABLE {name} AS FROM outline")
             connection.unregister("outline")
 
     def close(self) -> None:
         """Give memory back. Relations made before stay usable; the next use opens it again."""
-        with self._lock:
-            self._root = None
+        self._instance.close()
 
-    def leave_to_parent(self) -> None:
-        """In a forked child: forget the parent's instance without ending it.
 
-        Its threads are not here, and DuckDB crashes when it waits for them: at the latest when the
-        child exits. So the instance gets a reference that is never given up.
-        """
-        self._lock = threading.Lock()
-        root, self._root = self._root, None
-        if root is not None:
-            import ctypes
-
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(root))
-
-    def _instance(self) -> duckdb.DuckDBPyConnection:
-        connection = duckdb.connect(
-            ":memory:",
-            config={
-                # SQL must not see the variables of the program around it.
-                "python_enable_replacements": False,
-                "autoinstall_known_extensions": False,
-                # Results larger than the memory go where temporary files belong, and not to the
-                # working directory.
-                "temp_directory": f"{tempfile.gettempdir()}/tidegauge-{os.getpid()}",
-                **{name: value for name, value in self._settings.items() if value is not None},
-            },
-        )
-        connection.register("vocabulary", self._metrics)
-        connection.execute("CREATE TABLE metrics AS SELECT * FROM vocabulary")
-        connection.unregister("vocabulary")
-        directory = self._store.tables.location.directory
-        readable = [] if directory is None else [f"{directory}/"]
+def _prepare(store: Store, metrics: pa.Table, connection: duckdb.DuckDBPyConnection) -> None:
+    """Give a new instance the table `metrics`, then let it read the store and nothing else."""
+    connection.register("vocabulary", metrics)
+    connection.execute("CREATE TABLE metrics AS SELECT * FROM vocabulary")
+    connection.unregister("vocabulary")
+    directory = store.tables.location.directory
+    readable = [] if directory is None else [f"{directory}/"]
+    for setting in (
+        # Files of a table never change, so their footers are read once.
+        "parquet_metadata_cache = true",
+        f"allowed_directories = [{', '.join(map(text, readable))}]",
+        "enable_external_access = false",
+        "lock_configuration = true",
+    ):
         # Without GLOBAL a setting would not reach the connections made from this one.
-        for setting in (
-            "TimeZone = 'UTC'",
-            # Files of a table never change, so their footers are read once.
-            "parquet_metadata_cache = true",
-            f"allowed_directories = [{', '.join(map(text, readable))}]",
-            "enable_external_access = false",
-            "lock_configuration = true",
-        ):
-            connection.execute(f"SET GLOBAL {setting}")
-        return connection
-
-
-_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for engine in list(_engines):
-        engine.leave_to_parent()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
+        connection.execute(f"SET GLOBAL {setting}")

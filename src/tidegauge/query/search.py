@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,6 +16,7 @@ from tidegauge.catalog.search import search_metrics
 from tidegauge.model.tables import INTERVALS, POINTS
 from tidegauge.query import sql
 from tidegauge.query.selection import Vocabulary
+from tidegauge.store.arrays import from_rows
 from tidegauge.store.snapshot import Snapshot
 
 __all__ = ["Seen", "SeenMetrics", "metrics_with_label", "search_table"]
@@ -151,12 +151,12 @@ def search_table(
                 "direction": str(spec.direction),
                 "in_catalogue": spec.name in catalog.metrics,
                 "count": stored.count if stored else 0,
-                "first_seen": _time(stored.first_us) if stored else None,
-                "last_seen": _time(stored.last_us) if stored else None,
+                "first_seen": stored.first_us if stored else None,
+                "last_seen": stored.last_us if stored else None,
                 "models": sorted(stored.models) if stored else [],
             }
         )
-    return pa.Table.from_pylist(rows, schema=_SCHEMA)
+    return from_rows(rows, _SCHEMA)
 
 
 def metrics_with_label(connection: duckdb.DuckDBPyConnection, label: str) -> frozenset[str]:
@@ -195,7 +195,3 @@ def _read(connection: duckdb.DuckDBPyConnection, taken: Snapshot) -> dict[int, d
 def _add(total: dict[str, Seen], more: Mapping[str, Seen]) -> None:
     for name, seen in more.items():
         total[name] = total[name].joined(seen) if name in total else seen
-
-
-def _time(time_us: int) -> dt.datetime:
-    return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=time_us)

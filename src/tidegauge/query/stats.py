@@ -17,6 +17,7 @@ from tidegauge.model.times import TimeRange
 from tidegauge.query import sql
 from tidegauge.query.selection import Selection, Vocabulary
 from tidegauge.query.summary import Summary, summarise
+from tidegauge.store.arrays import from_rows
 
 __all__ = ["group_keys", "stats_table"]
 
@@ -80,7 +81,7 @@ def stats_table(
         found = {row["metric"]: row for row in rows}
         rows = [found.pop(name, _nothing(name)) for name in selection.metrics]
         rows.extend(found.values())
-    return pa.Table.from_pylist(rows, schema=pa.schema([*map(_field, keys), *_COLUMNS]))
+    return from_rows(rows, pa.schema([*map(_field, keys), *_COLUMNS]))
 
 
 def _row(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from tidegauge.catalog import Catalog
+from tidegauge.store.arrays import from_rows
 
 __all__ = ["METRICS_COLUMNS", "metrics_table"]
 
@@ -49,6 +50,4 @@ def metrics_table(catalog: Catalog) -> pa.Table:
         }
         for spec in catalog.metrics.values()
     ]
-    return pa.Table.from_pylist(
-        rows, schema=pa.schema([(name, kind) for name, kind, _ in METRICS_COLUMNS])
-    )
+    return from_rows(rows, pa.schema([(name, kind) for name, kind, _ in METRICS_COLUMNS]))

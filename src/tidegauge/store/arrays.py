@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrow arrays from NumPy arrays, without a copy, and from lists of Python values.
+"""Arrow arrays from NumPy arrays, without a copy, and from and to Python values.
 
-`pyarrow.array` does the same, but imports pandas, if it is installed, to see whether it was given
-something of it: half a second and 40 MB in somebody's program.
+pyarrow itself does the same, but imports pandas, if it is installed, to see whether it was given
+or should make something of it: half a second and 40 MB in somebody's program.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["from_list", "from_numpy", "from_rows", "scalar", "to_numpy"]
+__all__ = ["from_list", "from_numpy", "from_rows", "scalar", "to_numpy", "to_rows"]
 
 
 def from_numpy(
@@ -108,7 +109,8 @@ def from_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     """A table of rows; as `from_list` for each column, with None for what a row lacks.
 
     Args:
-        rows: By column; a time is in microseconds, a date in days, since 1970.
+        rows: By column; a time is a datetime or in microseconds, a date one or in days, since
+            1970.
         schema: The columns.
 
     Raises:
@@ -119,11 +121,39 @@ def from_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     for field in schema:
         values = [row.get(field.name) for row in rows]
         if pa.types.is_temporal(field.type):
-            whole = np.array(values, np.dtype(f"i{field.type.bit_width // 8}"))
-            columns.append(from_numpy(whole, field.type))
+            absent = np.array([value is None for value in values], bool)
+            whole = [_since_1970(value) for value in values]
+            numbers = np.array(whole, f"i{field.type.bit_width // 8}")
+            columns.append(from_numpy(numbers, field.type, absent=absent))
         else:
             columns.append(from_list(values, field.type))
     return pa.table(columns, schema=schema)
+
+
+def to_rows(batch: pa.RecordBatch | pa.Table) -> list[dict[str, Any]]:
+    """The rows, by column; what `to_pylist` gives."""
+    times = [
+        (place, field.name)
+        for place, field in enumerate(batch.schema)
+        if field.type == pa.timestamp("us", "UTC")
+    ]
+    for place, name in times:
+        batch = batch.set_column(place, name, batch.column(place).cast(pa.timestamp("us")))
+    rows: list[dict[str, Any]] = batch.to_pylist()
+    for _, name in times:
+        for row in rows:
+            if row[name] is not None:
+                row[name] = row[name].replace(tzinfo=dt.UTC)
+    return rows
+
+
+def _since_1970(value: dt.datetime | dt.date | int | None) -> int:
+    """Microseconds of a time, days of a date; 0 for None."""
+    if isinstance(value, dt.datetime):
+        return (value - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1)
+    if isinstance(value, dt.date):
+        return (value - dt.date(1970, 1, 1)).days
+    return value or 0
 
 
 def _texts(values: Sequence[str | None]) -> pa.Array:

@@ -8,7 +8,6 @@ rollups are used. Memory is bounded by one table and day: some 16 bytes for each
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import hashlib
 import time
@@ -17,7 +16,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-import duckdb
 import numpy as np
 
 from tidegauge.model.clock import Clock
@@ -30,6 +28,7 @@ from tidegauge.store.arrays import from_rows, to_numpy
 from tidegauge.store.files import read_file, write_file
 from tidegauge.store.grouped import exact_statistics
 from tidegauge.store.imported_aggregates import is_imported
+from tidegauge.store.instance import working
 from tidegauge.store.leader import locked
 from tidegauge.store.measured import measured_sql, rolled_of
 from tidegauge.store.rewrite import MAINTENANCE, removals
@@ -239,12 +238,13 @@ def _values(
     """Feature, name and values of each number that was measured."""
     rolled = rolled_of(table)
     taken = snapshot(store, table.name, within)
+    if not len(taken.files) and not len(taken.tail):
+        return
     kept = np.array([path not in leaving for path in taken.files.paths], bool)
     start_s, end_s = _bounds_s(within)
     names = ", ".join([*rolled.name, "nullif(measure, '')"])
     feature = "coalesce(feature, '')"
-    with contextlib.closing(duckdb.connect()) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with working() as connection:
         replace(taken, files=taken.files.chosen(kept)).register(connection, "facts")
         groups = connection.sql(f"""
             WITH chosen AS (

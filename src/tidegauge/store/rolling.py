@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from tidegauge.model.tables import INTERVALS, ROLLUPS, Table
 from tidegauge.store.arrays import from_list, from_numpy, to_numpy
 from tidegauge.store.files import FileList
 from tidegauge.store.grouped import Grouped, summary_columns
+from tidegauge.store.instance import working
 from tidegauge.store.measured import (
     SKETCHES,
     key_columns,
@@ -62,8 +62,7 @@ def rolled_rows(
     Returns:
         Rows of `rollups`.
     """
-    with contextlib.closing(duckdb.connect()) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with working() as connection:
         stored_rows(stored.location, table, files).register(connection, "stored")
         connection.execute(f"CREATE TEMP VIEW facts AS SELECT * FROM stored WHERE {where}")
         if table is INTERVALS:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -18,6 +17,7 @@ from tidegauge.model.tables import POINTS, TABLES
 from tidegauge.store.arrays import to_numpy
 from tidegauge.store.cursors import SlotCursor, read_cursors, transaction_names
 from tidegauge.store.files import read_file
+from tidegauge.store.instance import working
 from tidegauge.store.schema import PARTITION, dictionary_schema
 from tidegauge.store.store import Store
 from tidegauge.store.stored_table import NO_TABLE, StoredTable, TableView
@@ -119,13 +119,10 @@ class StoredFacts:
         """The table `points`, about one file at a time."""
         schema = pa.schema([dictionary_schema(POINTS).field(name) for name in _POINT_COLUMNS])
         for rows in self._files(POINTS.name, schema):
-            connection = duckdb.connect()
-            try:
+            with working() as connection:
                 connection.register("rows", rows)
                 grouped = connection.sql(_GROUPED, params=[self._journals])
                 yield _series_of(grouped.to_arrow_table())
-            finally:
-                connection.close()
 
     def rows(self, table: str) -> Iterator[StoredRow]:
         """Another table, row by row."""
