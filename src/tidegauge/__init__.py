@@ -19,6 +19,7 @@ from tidegauge.catalog import (
 )
 from tidegauge.config import configure, flush, shutdown
 from tidegauge.model.errors import MetricValidationError, TidegaugeError
+from tidegauge.model.loading import loading
 from tidegauge.model.spec import MetricSpec
 from tidegauge.query.front import compare, history, search, sql, stats
 from tidegauge.record.context import context
@@ -117,5 +118,8 @@ _LATE = {
 def __getattr__(name: str) -> Any:
     """Load what is not needed by everybody."""
     if name in _LATE:
-        return getattr(importlib.import_module(_LATE[name]), name)
+        # The background thread may be loading the same; packages cannot bear two at once.
+        with loading():
+            module = importlib.import_module(_LATE[name])
+        return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -82,6 +82,7 @@ sql = "SELECT count(*), count(user_id), count(feedback) FROM user_satisfaction"
 print(*tg.sql(sql).fetchall()[0])
 """
     done = run_program(program, tmp_path)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "{'errors': 4, 'feature_usage': 4, 'user_satisfaction': 6} ()",
         "6 0 0",

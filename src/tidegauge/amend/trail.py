@@ -13,8 +13,6 @@ import logging
 from typing import Literal
 
 import msgspec
-import pyarrow as pa
-
 from tidegauge.journal.permissions import create_directory
 from tidegauge.journal.slot import journal_id
 from tidegauge.model.errors import MetricValidationError, StoreError
@@ -146,13 +144,11 @@ class Trail:
     def _is_recorded(self, entry: Entry) -> bool:
         trail = snapshot(self._store, CORRECTIONS.name)
         columns = ["correction_id", "target"]
-        schema = trail.tail.schema
-        wanted = pa.schema([schema.field(name) for name in columns])
-        parts = [trail.tail.select(columns)]
-        parts += [read_file(trail.location, path, wanted) for path in trail.files.paths]
+        tail = trail.tail.select(columns)
+        stored = (read_file(trail.location, path, tail.schema) for path in trail.files.paths)
         return any(
             row == {"correction_id": entry.correction_id, "target": entry.target}
-            for part in parts
+            for part in (tail, *stored)
             for row in part.to_pylist()
         )
 

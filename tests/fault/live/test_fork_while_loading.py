@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A fork while another thread loads what live metrics need leaves the child with all of it."""
+"""What one thread is loading, neither a fork nor another thread gets hold of by half."""
 
 from __future__ import annotations
 
@@ -44,3 +44,31 @@ def test_a_fork_waits_for_what_is_being_loaded(
     """Half an import in the parent is no import in the child; both show the same total."""
     done = run_program(PROGRAM.format(module=module), tmp_path, production=True)
     assert done.stdout.splitlines() == ["child 1.0", "parent 1.0 0"], done.stderr
+
+
+TWO_THREADS = """
+import sys, threading
+import tidegauge as tg
+from tidegauge.model.loading import loading
+
+asked = threading.Event()
+def ask():
+    asked.set()
+    tg.correct
+
+with loading():
+    thread = threading.Thread(target=ask)
+    thread.start()
+    asked.wait()
+    thread.join(0.3)
+    print("tidegauge.amending" in sys.modules)
+thread.join()
+print("tidegauge.amending" in sys.modules)
+"""
+
+
+@pytest.mark.system
+def test_one_thread_at_a_time_loads(run_program: Any, tmp_path: Path) -> None:
+    """The interpreter resolves a deadlock of two imports by handing out half a module."""
+    done = run_program(TWO_THREADS, tmp_path)
+    assert done.stdout.split() == ["False", "True"], done.stderr
