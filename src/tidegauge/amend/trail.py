@@ -13,6 +13,7 @@ import logging
 from typing import Literal
 
 import msgspec
+
 from tidegauge.journal.permissions import create_directory
 from tidegauge.journal.slot import journal_id
 from tidegauge.model.errors import MetricValidationError, StoreError
