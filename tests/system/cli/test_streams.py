@@ -158,6 +158,31 @@ def test_help_loads_nothing_heavy() -> None:
     assert set(done.stdout.split()) & HEAVY == set()
 
 
+ASK = """
+import sys
+from typer.testing import CliRunner
+from tidegauge.cli.app import app
+
+for words in (
+    "log f1 0.5", "metrics search latency", "history latency_ms", "stats latency_ms --by hour",
+    "compare a b", "sql select(1)", "features", "dashboard", "trend latency_ms", "jobs", "status",
+    "drain", "aggregate", "export out.csv", "import out.csv", "export sqlite out.db",
+    "import sqlite out.db", "compact", "doctor",
+):
+    done = CliRunner().invoke(app, words.split())
+    if "pandas" in sys.modules or not isinstance(done.exception, (SystemExit, type(None))):
+        sys.exit(f"{words}: {done.output}")
+"""
+
+
+def test_no_command_loads_pandas(program: Any) -> None:
+    """Nothing that people look at is worth the half second that it takes."""
+    program.fill(10)
+    subprocess.run(
+        [sys.executable, "-c", ASK], cwd=program.directory, env=program.environ, check=True
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "completed"),
     [
