@@ -17,6 +17,8 @@ LOWEST_STAMP := $(LOWEST_VENV)/.stamp
 LOWEST_TESTS := $(filter-out tests/repo/ tests/typing/,$(wildcard tests/*/))
 # How often `make test-slow` repeats each test that is marked `repeat`.
 TIDEGAUGE_REPEAT ?= 50
+# One worker per CPU. Each takes whole files, whose tests share servers.
+AT_ONCE := --numprocesses auto --dist loadfile
 # Extra arguments for pytest: make test ARGS="tests/unit -k grammar"
 ARGS ?=
 
@@ -46,15 +48,15 @@ demo: $(STAMP)  ## Train, serve, kill, and show that nothing was lost
 
 .PHONY: test
 test: $(STAMP) system  ## Every test but the slow ones
-	$(VENV)/bin/pytest -m "not slow" $(ARGS)
+	$(VENV)/bin/pytest -m "not slow" $(AT_ONCE) $(ARGS)
 
 .PHONY: test-slow
-test-slow: $(STAMP) system  ## The slow tests, and kill tests and damage table TIDEGAUGE_REPEAT times
+test-slow: $(STAMP) system  ## The slow tests, and what kills, damages or draws TIDEGAUGE_REPEAT times
 	TIDEGAUGE_REPEAT=$(TIDEGAUGE_REPEAT) $(VENV)/bin/pytest -m "slow or repeat" $(ARGS)
 
 .PHONY: test-lowest
 test-lowest: $(LOWEST_STAMP)  ## The quick tests with the lower end of every version range
-	$(LOWEST_VENV)/bin/pytest -m "not slow" -W default $(LOWEST_TESTS) $(ARGS)
+	$(LOWEST_VENV)/bin/pytest -m "not slow" -W default $(AT_ONCE) $(LOWEST_TESTS) $(ARGS)
 
 .PHONY: lint
 lint: $(STAMP)  ## ruff, mypy --strict, import-linter

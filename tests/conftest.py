@@ -59,8 +59,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skip into a failure when CI is set: there, what a test needs must be there."""
+    """Turn a skip into a failure when CI is set: there, what a test needs must be there.
+
+    And make what was printed text that can be sent: workers report in UTF-8.
+    """
     report = yield
+    report.sections = [
+        (title, text.encode("utf-8", "backslashreplace").decode())
+        for title, text in report.sections
+    ]
     if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail"):
         reason = call.excinfo.value if call.excinfo else "no reason given"
         report.outcome = "failed"

@@ -36,7 +36,7 @@ from tidegauge.store.rollup import roll_up
 from tidegauge.store.store import Store
 
 # Shrinking takes minutes, for an example takes seconds.
-SLOW = settings(max_examples=3, deadline=None, phases=[Phase.reuse, Phase.generate])
+SLOW = settings(max_examples=4, deadline=None, phases=[Phase.reuse, Phase.generate])
 START_NS = parse_time_ns("2026-01-01T00:00:00Z")
 HOUR_NS = 3600 * 10**9
 HOURS = 60
@@ -193,6 +193,7 @@ class Kept:
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.repeat
 @SLOW
 @given(facts=FACTS, more=FACTS, first=st.integers(0, HOURS - 1), length=st.integers(1, HOURS))
 def test_statistics_are_those_of_the_facts(

@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -56,6 +57,7 @@ class Crash(Exception):
     """Stands for the end of a process."""
 
 
+@pytest.mark.repeat
 @SLOW
 @given(st.lists(STEP, min_size=2, max_size=12))
 def test_every_fact_counts_once(steps: list[tuple[str, Any]]) -> None:

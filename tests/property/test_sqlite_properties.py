@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -88,7 +89,8 @@ def contents(path: Path) -> list[list[tuple[Any, ...]]]:
     return [sorted((row[1:] for row in rows), key=repr) for rows in tables]
 
 
-@settings(max_examples=25, deadline=None)
+@pytest.mark.repeat
+@settings(max_examples=12, deadline=None)
 @given(rows=st.lists(st.tuples(facts(), TIME_US, LABELS, METADATA), max_size=8))
 def test_a_round_trip_changes_nothing(rows: list[Any]) -> None:
     """Exported, imported into an empty store and exported again; and nothing comes twice."""

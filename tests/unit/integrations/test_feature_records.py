@@ -29,6 +29,9 @@ class Scalar:
     def __init__(self, value: object) -> None:
         self._value = value
 
+    def __repr__(self) -> str:
+        return f"Scalar({self._value})"
+
     def item(self) -> object:
         """The Python value."""
         return self._value
