@@ -17,7 +17,10 @@ from pathlib import Path
 from tidegauge.journal.permissions import create_directory, create_file
 from tidegauge.model.errors import StoreError
 
-__all__ = ["exclusive", "holder", "locked"]
+__all__ = ["PIECE_S", "exclusive", "holder", "locked"]
+
+#: Seconds after which whoever has much to do gives way to others.
+PIECE_S = 5.0
 
 # flock belongs to the open file, which a fork shares: without the hooks below, a child would keep
 # the lock for as long as it lives. The guard makes opening and noting one step as a fork sees it.

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from tidegauge.model.tables import ROLLUPS, TABLES
 from tidegauge.store.arrays import from_list, scalar
 from tidegauge.store.files import NO_FILES, FileList, write_file
+from tidegauge.store.leader import PIECE_S
 from tidegauge.store.rewrite import MAINTENANCE, RETIRED, drop_files, removals, rewrite_files
 from tidegauge.store.rolled import SOURCES, Cover, RolledFiles, cover_rows, covers_in, read_rollups
 from tidegauge.store.rolling import rolled_rows
@@ -31,8 +32,6 @@ from tidegauge.store.stored_table import StoredTable
 __all__ = ["RolledUp", "finish_leaving", "leaving", "roll_up"]
 
 _GROUP_ROWS = 4096
-#: Seconds after which others may maintain the store, too.
-_PIECE_S = 5.0
 _NAMESPACE = "rollup"
 _LEAVING = "leaving"
 _EPOCH = dt.date(1970, 1, 1)
@@ -75,7 +74,7 @@ def roll_up(store: Store) -> RolledUp | None:
             if not mine:
                 return done
             roller.finish_leaving()
-            piece, goes_on = roller.roll(time.monotonic() + _PIECE_S)
+            piece, goes_on = roller.roll(time.monotonic() + PIECE_S)
         done = piece if done is None else done + piece
     return done
 

@@ -19,7 +19,7 @@ from tidegauge.model.errors import ConfigError, QueryError, StoreError
 from tidegauge.model.times import TimeRange
 from tidegauge.model.zones import zone_of
 from tidegauge.record.recorder import Recorder
-from tidegauge.store import daily
+from tidegauge.store import daily, rollup
 from tidegauge.store.daily import aggregate_day, aggregate_stale_days, day_of
 from tidegauge.store.drain import DrainFollower
 from tidegauge.store.imported_aggregates import keep_aggregates
@@ -438,6 +438,34 @@ def test_one_maintains_at_a_time(bench: Any, monkeypatch: pytest.MonkeyPatch) ->
         "another process was maintaining the store all the time, and nothing was changed. "
         "Wait for it to finish, then try again."
     )
+
+
+def test_others_get_a_turn(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Much is rolled up and aggregated in pieces, and comes to the same."""
+    days = ["2025-12-29", "2025-12-30", "2025-12-31"]
+    for day in days:
+        use(bench, f"{day}T10:00:00Z", 100.0)
+    bench.drain()
+    turns = []
+    maintain = Store.maintain
+
+    def counted(store: Store) -> Any:
+        turns.append(store)
+        return maintain(store)
+
+    monkeypatch.setattr(Store, "maintain", counted)
+    for module, work, expected in (
+        (rollup, lambda: roll_up(bench.store).days, 3),
+        (daily, lambda: aggregate_stale_days(bench.store, UTC), 3),
+    ):
+        monkeypatch.setattr(module, "PIECE_S", 0.0)
+        turns.clear()
+        assert work() == expected
+        assert len(turns) == 3
+        assert work() == 0
+        assert len(turns) == 4
+    assert sorted({row["date"] for row in rows(bench)}) == days
+    assert {row["count"] for row in rows(bench)} == {1}
 
 
 def test_days_as_people_write_them(bench: Any) -> None:
