@@ -20,7 +20,11 @@ RESULTS = BENCH / "results"
 BENCHMARKS = ("record", "imports", "ingest", "query", "live", "features", "peers")
 
 #: What a published run must have measured at least.
-FULL_SIZES = {"ingest": {"points": 20_000_000}, "query": {"points": 20_000_000}, "features": {"facts": 5_000_000}}
+FULL_SIZES = {
+    "ingest": {"points": 20_000_000},
+    "query": {"points": 20_000_000},
+    "features": {"facts": 5_000_000},
+}
 
 HEAD = """\
 <!-- Written by: python bench/publish.py, from the reports in bench/recorded. -->

@@ -7,6 +7,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction
@@ -241,7 +242,8 @@ class StoredTable:
 
     def _load(self, begin: Callable[[], DeltaLog | PlainLog]) -> bool:
         if self._log is not None and self._is_there(self._log):
-            self._log.update()
+            if self._may_have_moved(self._log):
+                self._log.update()
             return True
         self._log = self._view = self._known = None
         try:
@@ -270,9 +272,18 @@ class StoredTable:
 
     def _is_there(self, log: DeltaLog | PlainLog) -> bool:
         """Whether the table still is the one that was loaded, and not deleted or begun anew."""
-        if self.location.directory is None:
-            return True
-        return (self.location.directory / LOG / f"{log.version:020d}.json").exists()
+        path = self._path_of(log.version)
+        return path is None or path.exists()
+
+    def _may_have_moved(self, log: DeltaLog | PlainLog) -> bool:
+        """Whether there may be a version after the one that was loaded. The next one has a file."""
+        path = self._path_of(log.version + 1)
+        return path is None or path.exists()
+
+    def _path_of(self, version: int) -> Path | None:
+        """The file of a version; None if that takes more than a look at the disk to see."""
+        directory = self.location.directory
+        return None if directory is None else directory / LOG / f"{version:020d}.json"
 
     def _has_files(self) -> bool:
         """Whether there is data. Without a log, a new table in its place would hide it."""
