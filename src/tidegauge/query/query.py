@@ -26,12 +26,12 @@ from tidegauge.query.retired import view_facts
 from tidegauge.query.running import run
 from tidegauge.query.search import Seen, SeenMetrics, metrics_with_label, search_table
 from tidegauge.query.selection import Names, Selection, Vocabulary, check_limit, label_text
+from tidegauge.query.settled import settled
 from tidegauge.query.stats import group_keys, stats_table
 from tidegauge.query.summary import summarise
 from tidegauge.query.unknown import refuse_unknown
 from tidegauge.query.vocabulary import metrics_table
 from tidegauge.store.rolled import RolledFiles
-from tidegauge.store.snapshot import snapshot
 from tidegauge.store.store import Store
 
 if TYPE_CHECKING:
@@ -167,12 +167,11 @@ class Query:
         connection = self._engine.connect()
 
         def look() -> tuple[dict[str, Seen], frozenset[str]]:
-            taken = [snapshot(self._store, name) for name in _FACTS]
-            seen = self._seen.look(connection, taken)
+            found = [settled(self._store, self._rolled, name, _ALWAYS) for name in _FACTS]
+            seen = self._seen.look(connection, found)
             if not label:
                 return seen, frozenset()
-            for each in taken:
-                each.register(connection, each.table.name)
+            view_facts(connection, self._store, self._rolled, _ALWAYS)
             return seen, metrics_with_label(connection, label)
 
         seen, with_label = run(connection, "search", look)
@@ -335,12 +334,12 @@ class Query:
 
     def _refuse_unknown(self, chosen: Selection, labels: Sequence[str]) -> None:
         connection = self._engine.connect()
-        self._engine.view(connection, _FACTS)
+        view_facts(connection, self._store, self._rolled, _ALWAYS)
         refuse_unknown(connection, self._vocabulary, chosen, labels)
 
     def _no_such_side(self, by: str, name: str) -> QueryError:
         connection = self._engine.connect()
-        self._engine.view(connection, _FACTS)
+        view_facts(connection, self._store, self._rolled, _ALWAYS)
         column = pieces.label(by)
         rows = connection.execute(
             f"SELECT DISTINCT {column} FROM points UNION SELECT DISTINCT {column} FROM intervals"

@@ -10,7 +10,7 @@ from tidegauge.model.tables import INTERVALS, POINTS
 from tidegauge.model.times import TimeRange
 from tidegauge.query import sql
 from tidegauge.query.settled import settled
-from tidegauge.store.rolled import RolledFiles, final_rows
+from tidegauge.store.rolled import RolledFiles
 from tidegauge.store.schema import columns_of
 from tidegauge.store.store import Store
 
@@ -40,10 +40,7 @@ def view_facts(
     for name in (POINTS.name, INTERVALS.name):
         found = settled(store, rolled, name, time_range, rows_within=time_range)
         found.register(connection, name)
-        for path, day in zip(found.days.paths, found.days.dates.tolist(), strict=True):
-            cover = found.covers.get(day)
-            if found.rollups is not None and cover is not None and cover.n_final:
-                final.append(final_rows(found.rollups, path, name).rows)
+        final.extend(map(found.final, found.final_paths))
     if not final:
         return
     connection.register("final_rollups", pa.concat_tables(final))

@@ -13,9 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from tidegauge.catalog.search import search_metrics
+from tidegauge.model.columns import Table
 from tidegauge.model.tables import INTERVALS, POINTS
 from tidegauge.query import sql
 from tidegauge.query.selection import Vocabulary
+from tidegauge.query.settled import Settled
 from tidegauge.store.arrays import from_rows
 from tidegauge.store.snapshot import Snapshot
 
@@ -66,24 +68,30 @@ class SeenMetrics:
     """What the store holds of each metric, remembered by day, so that only new files are read.
 
     The first look reads three columns of every file, the next ones what was written since; a day
-    that was compacted is read again. Safe to share between threads.
+    that was compacted is read again. What was retired is known to the hour. Safe to share between
+    threads.
     """
 
     def __init__(self) -> None:
         self._days: dict[tuple[str, int], tuple[frozenset[str], dict[str, Seen]]] = {}
+        self._retired: dict[tuple[str, str], dict[str, Seen]] = {}
         self._lock = threading.Lock()
 
-    def look(
-        self, connection: duckdb.DuckDBPyConnection, snapshots: list[Snapshot]
-    ) -> dict[str, Seen]:
-        """What the snapshots hold, by stored name."""
+    def look(self, connection: duckdb.DuckDBPyConnection, tables: list[Settled]) -> dict[str, Seen]:
+        """What is stored or was retired, by stored name.
+
+        Args:
+            connection: From `Engine.connect`.
+            tables: `points` and `intervals`, of all time.
+        """
         with self._lock:
-            for taken in snapshots:
-                self._learn(connection, taken)
-            known = [seen for _, seen in self._days.values()]
-        for taken in snapshots:
-            newest = replace(taken, files=taken.files.chosen(np.zeros(len(taken.files), bool)))
-            known.extend(_read(connection, newest).values())
+            for table in tables:
+                self._learn(connection, table.staying)
+            self._learn_retired(connection, tables)
+            known = [*(seen for _, seen in self._days.values()), *self._retired.values()]
+        for table in tables:
+            table.register(connection, "seen", table.leaving)  # and what is in journals only
+            known.extend(_seen(connection, table.taken.table).values())
         total: dict[str, Seen] = {}
         for seen in known:
             _add(total, seen)
@@ -102,11 +110,26 @@ class SeenMetrics:
         }
         new = np.array([path not in read for path in files.paths], dtype=bool)
         if new.any():
-            found = _read(connection, replace(taken, files=files.chosen(new), tail=taken.tail[:0]))
+            unread = replace(taken, files=files.chosen(new), tail=taken.tail[:0])
+            unread.register(connection, "seen")
+            found = _seen(connection, taken.table)
             for day, paths in present.items():
                 _, seen = self._days.setdefault((table, day), (frozenset(), {}))
                 _add(seen, found.get(day, {}))
                 self._days[table, day] = frozenset(paths), seen
+
+    def _learn_retired(self, connection: duckdb.DuckDBPyConnection, tables: list[Settled]) -> None:
+        before, self._retired = self._retired, {}
+        for table in tables:
+            for path in table.final_paths:
+                key = table.taken.table.name, path
+                if key in before:
+                    self._retired[key] = before[key]
+                    continue
+                connection.register("seen", table.final(path))
+                self._retired[key] = {}
+                for seen in _seen(connection, INTERVALS).values():
+                    _add(self._retired[key], seen)
 
 
 def search_table(
@@ -175,15 +198,12 @@ def metrics_with_label(connection: duckdb.DuckDBPyConnection, label: str) -> fro
     return frozenset(name for (name,) in rows)
 
 
-def _read(connection: duckdb.DuckDBPyConnection, taken: Snapshot) -> dict[int, dict[str, Seen]]:
-    """By day since 1970 and by stored name."""
-    if not len(taken.files) and not len(taken.tail):
-        return {}
-    taken.register(connection, "seen")
-    count = 'sum("count")::BIGINT' if taken.table is INTERVALS else "count(*)"
+def _seen(connection: duckdb.DuckDBPyConnection, table: Table) -> dict[int, dict[str, Seen]]:
+    """What the view `seen` has, by day since 1970 and by stored name."""
+    count = 'sum("count")::BIGINT' if table is INTERVALS else "count(*)"
     rows = connection.execute(
-        f"SELECT date - DATE '1970-01-01', metric, model, {count}, epoch_us(min(time)), "
-        "epoch_us(max(time)) FROM seen GROUP BY ALL"
+        f"SELECT CAST(time AS DATE) - DATE '1970-01-01', metric, model, {count}, "
+        "epoch_us(min(time)), epoch_us(max(time)) FROM seen GROUP BY ALL"
     ).fetchall()
     found: dict[int, dict[str, Seen]] = {}
     for day, metric, model, number, first_us, last_us in rows:

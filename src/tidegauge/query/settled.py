@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 from tidegauge.model.errors import StoreError
 from tidegauge.model.tables import ROLLUPS
 from tidegauge.model.times import TimeRange
 from tidegauge.query import sql
 from tidegauge.store.files import NO_FILES, FileList
-from tidegauge.store.rolled import Cover, RolledFiles
+from tidegauge.store.rolled import Cover, RolledFiles, final_rows
 from tidegauge.store.snapshot import Snapshot, snapshot
 from tidegauge.store.store import Store
 from tidegauge.store.stored_table import StoredTable
@@ -39,6 +40,31 @@ class Settled(NamedTuple):
     rollups: StoredTable | None
     days: FileList
     covers: dict[int, Cover]
+
+    @property
+    def final_paths(self) -> list[str]:
+        """The files of rollups with sums of rows that are gone."""
+        pairs = zip(self.days.paths, self.days.dates.tolist(), strict=True)
+        return [path for path, day in pairs if day in self.covers and self.covers[day].n_final]
+
+    def final(self, path: str) -> pa.Table:
+        """The sums by hour, in one of these files, of rows that are gone."""
+        assert self.rollups is not None
+        return final_rows(self.rollups, path, self.taken.table.name).rows
+
+    @property
+    def leaving(self) -> FileList:
+        """The files of which rows are about to be removed, whose sums are final."""
+        return self.taken.files.chosen(self._is_leaving())
+
+    @property
+    def staying(self) -> Snapshot:
+        """The table without these."""
+        return replace(self.taken, files=self.taken.files.chosen(~self._is_leaving()))
+
+    def _is_leaving(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        paths = {path for cover in self.covers.values() for path in cover.leaving}
+        return np.array([path in paths for path in self.taken.files.paths], bool)
 
     def register(
         self, connection: duckdb.DuckDBPyConnection, name: str, files: FileList | None = None

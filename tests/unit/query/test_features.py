@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -410,6 +411,14 @@ def test_points_that_are_gone_still_count(tracked: Tracked) -> None:
     assert query.latest(feature="b") == {"feature:seconds": 8.0}
     assert tracked.ask.metric_statistics("a", "seconds", hours=None)["count"] == 3
     assert len(query.history("feature:seconds").fetchall()) == 1
+    for _ in range(2):  # the second time nothing is read again
+        (found,) = query.search("seconds", prefix="feature:").to_pylist()
+        assert (found["metric"], found["count"]) == ("feature:seconds", 4)
+        assert found["first_seen"] == dt.datetime(2025, 12, 31, 10, tzinfo=dt.UTC)
+    (found,) = query.search("seconds", label="feature").to_pylist()
+    assert found["count"] == 4
+    with pytest.raises(QueryError, match="Ask for another time or other labels"):
+        query.compare("a", "b", by="feature", start="2026-01-01")
 
 
 def test_rows_on_their_way_out_count_once(tracked: Tracked) -> None:
@@ -427,6 +436,7 @@ def test_rows_on_their_way_out_count_once(tracked: Tracked) -> None:
     ):
         for name in ("feature:seconds", "learning:accuracy"):
             assert query.stats(name)["count"].to_pylist() == [2]
+            assert query.search(prefix=name)["count"].to_pylist() == [2]
             assert tracked.ask.metric_statistics("a", name, hours=None)["count"] == 2
         tracked.point("feature:seconds", 5.0, "2025-12-31T11:00:00Z")
         assert query.stats("feature:seconds")["count"].to_pylist() == [3]
