@@ -159,7 +159,8 @@ def search(text: str = "", *, prefix: str = "", category: str = "", label: str =
 
     Returns:
         An Arrow table, best match first: `metric`, `kind`, `unit`, `description`, `direction`,
-        `in_catalogue`, `count` (values stored), `first_seen`, `last_seen`, `models`.
+        `in_catalogue`, `count` (values recorded), `first_seen`, `last_seen`, `models`. Values that
+        were retired count as well; their times are known to the hour.
 
     Example:
         >>> import tidegauge as tg
