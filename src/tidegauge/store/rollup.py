@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rolling up: one row per series and hour, and per series and day, for longer than facts are kept.
 
-A day is rolled up anew, as a whole and in one commit, whenever its data files have changed: facts
+A day is rolled up anew, as a whole, whenever its data files have changed: facts
 came late, were corrected, or the files were merged. What was made of rows that are gone since is
 final and stays: see `leaving`.
 """
@@ -9,32 +9,26 @@ final and stays: see `leaving`.
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from tidegauge.model.tables import ROLLUPS, TABLES
-from tidegauge.store.arrays import from_list, scalar
-from tidegauge.store.files import NO_FILES, FileList, write_file
+from tidegauge.store.files import NO_FILES, FileList
 from tidegauge.store.leader import PIECE_S
-from tidegauge.store.rewrite import MAINTENANCE, RETIRED, drop_files, removals, rewrite_files
-from tidegauge.store.rolled import SOURCES, Cover, RolledFiles, cover_rows, covers_in, read_rollups
+from tidegauge.store.rewrite import MAINTENANCE, RETIRED, drop_files, rewrite_files
+from tidegauge.store.rolled import SOURCES, Cover, RolledFiles
+from tidegauge.store.rolled_days import RolledDay, replace_days
 from tidegauge.store.rolling import rolled_rows
-from tidegauge.store.schema import PARTITION, arrow_schema
 from tidegauge.store.store import Store
 from tidegauge.store.stored_table import StoredTable
 
 __all__ = ["RolledUp", "finish_leaving", "leaving", "roll_up"]
 
-_GROUP_ROWS = 4096
 _NAMESPACE = "rollup"
 _LEAVING = "leaving"
-_EPOCH = dt.date(1970, 1, 1)
 
 
 class RolledUp(msgspec.Struct, frozen=True):
@@ -120,8 +114,7 @@ def leaving(
     roller.finish_leaving(days)
     with store.state.transaction() as transaction:
         transaction.set_value(_NAMESPACE, _LEAVING, name)
-    for day in days:
-        roller.begin_leaving(name, day, files.chosen(files.dates == day), metrics)
+    roller.begin_leaving(name, files, metrics)
     yield
     roller.finish_leaving(days)
 
@@ -140,12 +133,22 @@ class _Roller:
             stored = self._store.tables.open(table.name)
             if stored is not None:
                 present[table.name] = stored, stored.view().files
-        done, stale = RolledUp(), self._stale(present)
-        for number, (day, names) in enumerate(stale.items(), start=1):
-            done += self._roll_day(day, {name: present[name] for name in names})
-            if time.monotonic() >= until_s:
-                return done, number < len(stale)
-        return done, False
+        stale = self._stale(present)
+        days = facts = 0
+
+        def rolled() -> Iterator[RolledDay]:
+            nonlocal days, facts
+            for day, names in stale.items():
+                sources = {name: present[name] for name in names}
+                days += 1
+                for _, files in sources.values():
+                    facts += int(files.rows[files.dates == day].sum())
+                yield self._rolled_anew(day, sources)
+                if time.monotonic() >= until_s:
+                    return
+
+        rows = replace_days(self._store, rolled())
+        return RolledUp(days, facts, rows), days < len(stale)
 
     def _stale(self, present: Mapping[str, tuple[StoredTable, FileList]]) -> dict[int, list[str]]:
         """The tables to be rolled up anew, by day, the oldest day first."""
@@ -165,35 +168,60 @@ class _Roller:
                     stale.setdefault(day, []).append(name)
         return dict(sorted(stale.items()))
 
-    def _roll_day(self, day: int, sources: Mapping[str, tuple[StoredTable, FileList]]) -> RolledUp:
-        rewriting = _Rewriting(self._store, day, sources)
-        facts = 0
+    def _rolled_anew(
+        self, day: int, sources: Mapping[str, tuple[StoredTable, FileList]]
+    ) -> RolledDay:
+        """A day on which what some tables have of it is rolled up anew."""
+        rolled = RolledDay(self._store, day, sources)
         for name, (stored, files) in sources.items():
             here = files.chosen(files.dates == day)
-            rewriting.cover(name, Cover(tuple(sorted(here.paths))))
+            rolled.covers[name] = Cover(tuple(sorted(here.paths)))
             if len(here):
-                rewriting.parts.append(rolled_rows(TABLES[name], stored, here))
-                facts += int(here.rows.sum())
-        return RolledUp(days=1, facts=facts, rows=rewriting.commit())
+                rolled.parts.append(rolled_rows(TABLES[name], stored, here))
+        return rolled
 
-    def begin_leaving(self, name: str, day: int, files: FileList, metrics: Collection[str]) -> None:
-        """Make the sums of rows of one day final."""
+    def begin_leaving(self, name: str, files: FileList, metrics: Collection[str]) -> None:
+        """Make the sums of rows final."""
         stored = self._store.tables.open(name)
         assert stored is not None
         present = stored.view().files
         leaves = np.isin(np.array(present.paths), files.paths)
-        rest, files = present.chosen((present.dates == day) & ~leaves), present.chosen(leaves)
-        if not len(files):  # they have left with a block that was ended early
-            return
+        # Others have left with a block that was ended early.
+        files, rest = present.chosen(leaves), present.chosen(~leaves)
+        replace_days(
+            self._store,
+            (
+                self._final(
+                    stored,
+                    day,
+                    files.chosen(files.dates == day),
+                    rest.chosen(rest.dates == day),
+                    metrics,
+                )
+                for day in np.unique(files.dates).tolist()
+            ),
+        )
+
+    def _final(
+        self,
+        stored: StoredTable,
+        day: int,
+        files: FileList,
+        rest: FileList,
+        metrics: Collection[str],
+    ) -> RolledDay:
+        """A day on which some files leave, and the rest stays."""
+        table = TABLES[stored.name]
         about = f"metric IN ({', '.join(map(_text, metrics))})" if metrics else "true"
-        rewriting = _Rewriting(self._store, day, [name])
-        table = TABLES[name]
-        rewriting.parts.append(rolled_rows(table, stored, files, where=about, is_final=True))
+        rolled = RolledDay(self._store, day, [table.name])
+        rolled.parts.append(rolled_rows(table, stored, files, where=about, is_final=True))
         if len(rest):
-            rewriting.parts.append(rolled_rows(table, stored, rest))
-        paths, gone = tuple(sorted(rest.paths)), tuple(sorted(files.paths))
-        rewriting.cover(name, Cover(paths, leaving=gone, leaving_metrics=tuple(sorted(metrics))))
-        rewriting.commit()
+            rolled.parts.append(rolled_rows(table, stored, rest))
+        gone = tuple(sorted(files.paths))
+        rolled.covers[table.name] = Cover(
+            tuple(sorted(rest.paths)), leaving=gone, leaving_metrics=tuple(sorted(metrics))
+        )
+        return rolled
 
     def finish_leaving(self, days: Sequence[int] | None = None) -> None:
         """Remove what is still there of rows whose sums are final, and note that it is done.
@@ -208,113 +236,47 @@ class _Roller:
         files = rollups.view().files
         if days is not None:
             files = files.chosen(np.isin(files.dates, days))
+        unsettled: dict[int, dict[str, Cover]] = {}
         for (name, day), cover in self._rolled.covers(rollups, files).items():
-            if not cover.leaving:
-                continue
-            self._remove(name, cover)
-            rewriting = _Rewriting(self._store, day, ())
-            settled = msgspec.structs.replace(cover, leaving=(), leaving_metrics=())
-            rewriting.cover(name, settled)
-            rewriting.commit()
+            if cover.leaving:
+                unsettled.setdefault(day, {})[name] = cover
+        for name in {name for covers in unsettled.values() for name in covers}:
+            self._remove(name, [each[name] for each in unsettled.values() if name in each])
+        replace_days(self._store, (self._settled(*each) for each in unsettled.items()))
         if state.value(_NAMESPACE, _LEAVING):
             with state.transaction() as transaction:
                 transaction.set_value(_NAMESPACE, _LEAVING, "")
 
-    def _remove(self, name: str, cover: Cover) -> None:
+    def _settled(self, day: int, covers: Mapping[str, Cover]) -> RolledDay:
+        """A day on which nothing leaves any more."""
+        rolled = RolledDay(self._store, day, ())
+        for name, cover in covers.items():
+            rolled.covers[name] = msgspec.structs.replace(cover, leaving=(), leaving_metrics=())
+        return rolled
+
+    def _remove(self, name: str, covers: Sequence[Cover]) -> None:
+        """Remove what is still there of rows whose sums are final."""
         stored = self._store.tables.open(name)
         if stored is None:
             return
         names = (MAINTENANCE, RETIRED)
-        files = stored.view(names).files
-        left = files.chosen(np.isin(np.array(files.paths), cover.leaving))
-        if not cover.leaving_metrics and len(left):
-            drop_files(stored, stored.view(names), left)
-        elif cover.leaving_metrics:
+        whole = [path for each in covers if not each.leaving_metrics for path in each.leaving]
+        view = stored.view(names)
+        if len(left := view.files.chosen(np.isin(np.array(view.files.paths), whole))):
+            drop_files(stored, view, left)
+        for cover in covers:
+            if not cover.leaving_metrics:
+                continue
+            files = stored.view(names).files
+            left = files.chosen(np.isin(np.array(files.paths), cover.leaving))
             for at in range(len(left)):
-                one = left.chosen(np.arange(len(left)) == at)
                 rewrite_files(
                     stored,
                     TABLES[name],
                     stored.view(names),
-                    one,
+                    left.chosen(np.arange(len(left)) == at),
                     without_metrics=cover.leaving_metrics,
                 )
-
-
-class _Rewriting:
-    """The rollups of a day on their way from one file to the next.
-
-    Args:
-        store: The store.
-        day: Days since 1970.
-        sources: The tables whose rollups are made anew, but for those that are final.
-
-    Attributes:
-        parts: The rows of the next file; those that stay are there already.
-    """
-
-    def __init__(self, store: Store, day: int, sources: Collection[str]) -> None:
-        self._rollups = store.tables.ensure(ROLLUPS)
-        self._view = self._rollups.view((MAINTENANCE,))
-        self._replaced = self._view.files.chosen(self._view.files.dates == day)
-        self._day = day
-        self.parts, self._covers = _kept(self._rollups, self._replaced, sources)
-
-    def cover(self, name: str, cover: Cover) -> None:
-        """Say what the rollups of a table stand for."""
-        self._covers[name] = cover
-
-    def commit(self) -> int:
-        """Write the next file in the place of the last; returns how many rollups it has."""
-        covers = {
-            name: msgspec.structs.replace(
-                cover, n_final=sum(_n_final(part, name) for part in self.parts)
-            )
-            for name, cover in self._covers.items()
-        }
-        parts = [*self.parts, cover_rows(covers, self._day)]
-        rows = pa.concat_tables(parts).drop_columns([PARTITION]).combine_chunks()
-        # Whoever wants the days of one table reads a few row groups, and not the hours of all.
-        rows = rows.sort_by([("interval_s", "descending"), ("source", "ascending")])
-        written = write_file(
-            self._rollups.location,
-            rows,
-            _EPOCH + dt.timedelta(days=self._day),
-            group_rows=_GROUP_ROWS,
-            indexed=("time", "source", "interval_s"),
-        )
-        replaced = self._replaced
-        self._rollups.commit(
-            [written],
-            removed=removals(replaced),
-            transactions={MAINTENANCE: self._view.transactions.get(MAINTENANCE, 0) + 1},
-            base=self._view.transactions,
-        )
-        return len(rows) - len(covers)
-
-
-def _kept(
-    rollups: StoredTable, replaced: FileList, sources: Collection[str]
-) -> tuple[list[pa.Table], dict[str, Cover]]:
-    """The rows of a day that are not made anew, and the covers of the other tables."""
-    parts: list[pa.Table] = []
-    covers: dict[str, Cover] = {}
-    for path in replaced.paths:
-        schema = arrow_schema(ROLLUPS)
-        rows = read_rollups(rollups, path, schema.remove(schema.get_field_index(PARTITION)))
-        dates = pc.cast(rows["time"], pa.date32())
-        rows = rows.add_column(schema.get_field_index(PARTITION), schema.field(PARTITION), dates)
-        covers |= {name: each for name, each in covers_in(rows).items() if name not in sources}
-        is_sum = pc.greater(rows["interval_s"], scalar(0.0, pa.float64()))
-        is_other = pc.invert(pc.is_in(rows["source"], from_list(list(sources), pa.string())))
-        parts.append(rows.filter(pc.and_(is_sum, pc.or_(rows["is_final"], is_other))))
-    return parts, covers
-
-
-def _n_final(rows: pa.Table, source: str) -> int:
-    """How many final rollups of a table there are."""
-    final = pc.and_(rows["is_final"], pc.equal(rows["source"], scalar(source, pa.string())))
-    return int(pc.sum(final).as_py() or 0)
 
 
 def _text(metric: str) -> str:

@@ -94,6 +94,7 @@ class StoredTable:
         self._log: DeltaLog | PlainLog | None = None
         self._view: TableView | None = None
         self._known: tuple[int, dict[str, int | None]] | None = None
+        self._is_log_shared = False
         self._lock = threading.RLock()
 
     def load(self) -> bool:
@@ -211,6 +212,7 @@ class StoredTable:
             alter.add_columns(Schema.from_arrow(pa.schema(fields)).fields)
             self.load()
             self._secure_log()
+            self.share_log()  # there were two commits
             return True
 
     def delta(self) -> DeltaTable:
@@ -224,6 +226,7 @@ class StoredTable:
     def share_log(self) -> None:
         """Give the log's files the rights of their directory."""
         self.location.share(LOG)
+        self._is_log_shared = True
 
     @property
     def _loaded(self) -> DeltaLog | PlainLog:
@@ -317,7 +320,8 @@ class StoredTable:
         for path in (self.location.directory / LOG).iterdir():
             if path.name.startswith((version, _LAST_CHECKPOINT)):
                 self.location.secure(f"{LOG}/{path.name}")
-        self.share_log()
+        if not self._is_log_shared:  # what a process left that was killed before it came to that
+            self.share_log()
 
 
 def _check_format(name: str, log: DeltaLog | PlainLog) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tidegauge.store import maintenance, rollup
+from tidegauge.store import maintenance, rolled_days
 from tidegauge.store.maintenance import Retention, retire
 from tidegauge.store.store import Store
 from tidegauge.store.stored_table import StoredTable
@@ -31,7 +31,7 @@ def then_die(function: Callable[..., Any], *, calls: int = 1) -> Callable[..., A
 
 
 MOMENTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
-    "sums written": (rollup, "write_file", then_die(rollup.write_file)),
+    "sums written": (rolled_days, "write_file", then_die(rolled_days.write_file)),
     "sums of one day final": (StoredTable, "commit", then_die(StoredTable.commit)),
     "sums of all days final": (StoredTable, "commit", then_die(StoredTable.commit, calls=2)),
     "rows gone": (maintenance, "drop_files", then_die(maintenance.drop_files)),
@@ -44,6 +44,7 @@ def main() -> None:
     root, moment = sys.argv[1:]
     owner, name, deadly = MOMENTS[moment]
     setattr(owner, name, deadly)
+    rolled_days._DAYS_AT_ONCE = 1
     retire(Store(root), "points", Retention(days=365))
 
 
