@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tracking_uri(empty_database: Path, tmp_path: Path) -> Iterator[str]:
     """The tracking URI of a database of this test, which MLflow is told."""
-    path = tmp_path / "mlflow.db"
+    # pytest gives a directory's name to a later test, and MLflow keeps connections by address.
+    path = tmp_path / f"mlflow-{uuid.uuid4().hex}.db"
     shutil.copy(empty_database, path)
     uri = f"sqlite:///{path}"
     mlflow.set_tracking_uri(uri)

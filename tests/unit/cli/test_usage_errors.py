@@ -58,9 +58,9 @@ def test_a_negative_value_hints_at_the_two_dashes(cli: Any) -> None:
     """It looks like an option."""
     done = cli("log", "custom:x", "-1.5", "--json")
     assert done.code == 2
-    assert done.json["error"]["what"] == (
-        "No such option: -1. Negative numbers go after --, as in: log NAME -- -1.5"
-    )
+    what, hint = done.json["error"]["what"].split(". ", 1)
+    assert what in ("No such option: -1", "No such option '-1'")  # versions of typer differ
+    assert hint == "Negative numbers go after --, as in: log NAME -- -1.5"
 
 
 @pytest.mark.parametrize(
