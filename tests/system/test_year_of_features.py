@@ -36,11 +36,11 @@ from tidegauge.store.store import Store
 
 DAY_S = 86_400
 DAYS = 365
-#: Facts happen on every twenty-eighth day: what takes the time here is the commits for each day.
-STEP = 28
+#: Facts happen once a week: what takes the time here is rolling up each day.
+STEP = 7
 DAYS_WITH_FACTS = len(range(0, DAYS, STEP))
 END_S = SYSTEM_CLOCK.wall_ns() // 10**9 // DAY_S * DAY_S
-FACTS_OF_A_DAY = 14_288
+FACTS_OF_A_DAY = 3_776
 KEPT_DAYS = 30
 FEATURES = ("search", "chat", "import")
 TABLES = tuple(table.name for table in FEATURE_TABLES)

@@ -114,7 +114,9 @@ def main() -> None:
 def _hint_at_dashes(error: Any) -> None:
     option = getattr(error, "option_name", "")
     if option[1:2].isdigit():
-        error.message = f"{error.message.rstrip('.')}. Negative numbers go after --, as in: log NAME -- -1.5"
+        error.message = (
+            f"{error.message.rstrip('.')}. Negative numbers go after --, as in: log NAME -- -1.5"
+        )
 
 
 def _show_version(wanted: bool) -> None:
