@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of faults share: a follower that takes each fact once and adds them up."""
+"""What the tests of faults share: programs that begin together, and a follower that adds up."""
 
 from __future__ import annotations
 
+import subprocess
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,22 @@ from tidegauge.journal.reader import Journal, SlotReader
 def follow() -> Callable[..., Following]:
     """Makes a follower of a journal; see `Following`."""
     return Following
+
+
+@pytest.fixture
+def begin() -> Callable[[list[subprocess.Popen[bytes]]], None]:
+    """Tells programs to begin once all are ready, or the first would keep the CPU from the last."""
+
+    def tell(processes: list[subprocess.Popen[bytes]]) -> None:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+
+    return tell
 
 
 class Following:

@@ -43,7 +43,9 @@ class Writing:
         self._note = note
         note.write_bytes(bytes(COUNT.size * 3 * threads))
         arguments = [root, note, label, str(threads), str(slots)]
-        self._process = subprocess.Popen([sys.executable, PROGRAM, *arguments])
+        self.process = subprocess.Popen(
+            [sys.executable, PROGRAM, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
 
     def acknowledged(self) -> dict[str, int]:
         """How many calls have returned, by metric."""
@@ -57,13 +59,13 @@ class Writing:
 
     def is_busy(self) -> bool:
         """Whether every thread has made calls of all kinds."""
-        assert self._process.poll() is None, "the program ended by itself"
+        assert self.process.poll() is None, "the program ended by itself"
         return all(self.acknowledged().values())
 
     def kill(self) -> None:
         """SIGKILL, and wait until the process is gone."""
-        self._process.kill()
-        self._process.wait()
+        self.process.kill()
+        self.process.communicate()
 
 
 def kill(writing: list[Writing]) -> None:
@@ -78,6 +80,7 @@ def test_every_call_that_returned_is_read_once(
     case: str,
     tmp_path: Path,
     follow: Callable[..., Any],
+    begin: Callable[..., None],
 ) -> None:
     """Of each kind and thread, exactly the acknowledged values are read, plus at most one more.
 
@@ -94,6 +97,7 @@ def test_every_call_that_returned_is_read_once(
             for n in range(processes)
         ]
         try:
+            begin([each.process for each in writing])
             deadline_s = time.monotonic() + 30
             while not all(each.is_busy() for each in writing):
                 following.read()

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,10 @@ class Recording:
         self._note = note
         self._threads = threads
         note.write_bytes(bytes(COUNT.size * threads))
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [sys.executable, PROGRAM, store, note, str(threads), json.dumps(settings)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             env={name: text for name, text in os.environ.items() if name != "PYTEST_VERSION"},
         )
 
@@ -59,19 +62,21 @@ class Recording:
         """Return when every thread has recorded something."""
         deadline_s = time.monotonic() + 30
         while not all(self.acknowledged):
-            assert self._process.poll() is None, "the program ended by itself"
+            assert self.process.poll() is None, "the program ended by itself"
             assert time.monotonic() < deadline_s, "the program does not record"
             time.sleep(0.01)
 
     def kill(self) -> None:
         """SIGKILL, and wait until the process is gone."""
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
+        self.process.send_signal(signal.SIGKILL)
+        self.process.communicate()
 
 
 @pytest.mark.repeat
 @pytest.mark.parametrize("case", CASES)
-def test_every_call_that_returned_is_found_once(case: str, tmp_path: Path) -> None:
+def test_every_call_that_returned_is_found_once(
+    case: str, tmp_path: Path, begin: Callable[..., None]
+) -> None:
     """Of what a killed process recorded, all acknowledged facts are there, and none twice.
 
     What was in flight at the moment of the kill may be there or not: at most one round of calls
@@ -83,6 +88,7 @@ def test_every_call_that_returned_is_found_once(case: str, tmp_path: Path) -> No
         Recording(store, tmp_path / f"note{n}", threads, settings) for n in range(processes)
     ]
     try:
+        begin([recording.process for recording in recordings])
         for recording in recordings:
             recording.wait_until_busy()
         time.sleep(random.uniform(0.02, 0.6))
@@ -143,11 +149,12 @@ def of_way(counts: Counter[tuple[str, int, int]], way: str) -> Counter[tuple[int
     )
 
 
-def test_slots_of_the_dead_are_taken_again(tmp_path: Path) -> None:
+def test_slots_of_the_dead_are_taken_again(tmp_path: Path, begin: Callable[..., None]) -> None:
     """However many processes are killed one after the other, one slot is enough for them."""
     store = tmp_path / "store"
     for n in range(3):
         recording = Recording(store, tmp_path / f"note{n}", 1, {"follower": "off"})
+        begin([recording.process])
         recording.wait_until_busy()
         recording.kill()
     assert [slot.name for slot in Journal(store / "journal").slots()] == ["000"]

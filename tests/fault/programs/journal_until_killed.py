@@ -4,7 +4,7 @@
 Arguments: journal, file of acknowledgements, label, number of threads, slots per segment. Thread
 `t` writes the values 0, 1, 2, … as points of the metric custom:<label>_<t>_point, and again 0, 1,
 2, … as batches and as events of metrics with other names. Three counts per thread tell how many of
-each have returned; they are stored in a mapped file after the call.
+each have returned; they are stored in a mapped file after the call. Begins when it reads a line.
 """
 
 from __future__ import annotations
@@ -78,6 +78,8 @@ def main() -> None:
     with Path(path).open("r+b") as file:
         acknowledged = mmap.mmap(file.fileno(), 0)
     writer = JournalWriter(Path(root), segment_slots=int(slots), budget_bytes=1 << 34)
+    print("ready", flush=True)
+    sys.stdin.readline()
     for thread in range(int(threads)):
         arguments = (writer, label, thread, acknowledged)
         threading.Thread(target=write, args=arguments).start()

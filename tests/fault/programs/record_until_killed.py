@@ -5,7 +5,7 @@ Arguments: store, file of acknowledgements, number of threads, settings as JSON.
 the values 0, 1, 2, … of the metrics custom:handle_t, custom:name_t, custom:batch_t (and its twin),
 custom:metadata_t in turn, and as the duration of a use of the feature t, a success if it is even;
 the acknowledged count per thread is the last number that was recorded in all ways, stored in a
-mapped file after the last of the calls has returned.
+mapped file after the last of the calls has returned. Begins when it reads a line.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ def main() -> None:
     with open(path, "r+b") as file:  # noqa: PTH123
         acknowledged = mmap.mmap(file.fileno(), 0)
     tg.configure(store=store, **json.loads(settings))
+    print("ready", flush=True)
+    sys.stdin.readline()
     for thread in range(int(threads)):
         threading.Thread(target=record, args=(thread, acknowledged)).start()
 
