@@ -154,7 +154,9 @@ def test_slots_of_the_dead_are_taken_again(tmp_path: Path, begin: Callable[..., 
     store = tmp_path / "store"
     for n in range(3):
         recording = Recording(store, tmp_path / f"note{n}", 1, {"follower": "off"})
-        begin([recording.process])
-        recording.wait_until_busy()
-        recording.kill()
+        try:
+            begin([recording.process])
+            recording.wait_until_busy()
+        finally:
+            recording.kill()
     assert [slot.name for slot in Journal(store / "journal").slots()] == ["000"]
