@@ -196,6 +196,7 @@ def start_over() -> None:
     """Shut down, and be as if nothing had been configured."""
     with _lock:
         shutdown()
+        recorder.writer.forget_drops()
         _given.clear()
 
 

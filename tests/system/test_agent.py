@@ -103,7 +103,7 @@ def _document(stream: Any) -> str:
 
 
 def _page_with(url: str, wanted: str) -> str:
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + 75  # accuracies are looked at every 30 seconds
     while True:
         with urllib.request.urlopen(url, timeout=10) as response:
             page: str = response.read().decode()

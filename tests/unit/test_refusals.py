@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import tidegauge as tg
+from tidegauge.config import start_over
 from tidegauge.journal.reader import Journal
 from tidegauge.model.errors import MetricValidationError
 from tidegauge.store.status import status_of
@@ -328,3 +329,14 @@ def test_summary_refuses_what_is_no_number(value: object) -> None:
     """A mean of NaN or of a bool would be believed."""
     with pytest.raises(MetricValidationError):
         tg.MetricLogger().aggregate_metrics([{"model:accuracy": value}])  # type: ignore[dict-item]
+
+
+def test_drops_that_no_journal_took_are_not_of_the_next_block(tmp_path: Path) -> None:
+    """A place that is no directory takes none; whoever starts over has nothing to do with it."""
+    (tmp_path / "store").write_text("")
+    tg.configure(store=tmp_path / "store", strict=False, follower="off")
+    tg.log_metric("custom:x", 1.0)
+    start_over()
+    with capture() as captured:
+        tg.log_metric("custom:x", 1.0)
+        assert (captured.dropped, captured.values("custom:x")) == ({}, [1.0])

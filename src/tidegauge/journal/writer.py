@@ -257,6 +257,11 @@ class JournalWriter:
                 finally:
                     self._busy = False
 
+    @_alone
+    def forget_drops(self) -> None:
+        """Forget what was dropped and could not be counted in any journal."""
+        self._drops = dict.fromkeys(REASONS, 0)
+
     def count_fixed(self, count: int = 1) -> None:
         """Count facts, just written, whose names were fixed."""
         with self.lock:
