@@ -11,7 +11,7 @@ import pyarrow as pa
 from tidegauge.catalog import Catalog
 from tidegauge.model.clock import SYSTEM_CLOCK, Clock
 from tidegauge.model.errors import QueryError
-from tidegauge.model.tables import INTERVALS, POINTS, TABLES
+from tidegauge.model.tables import POINTS, TABLES
 from tidegauge.model.times import TimeLike, TimeRange, parse_duration_s, time_range
 from tidegauge.query import sql as pieces
 from tidegauge.query.accuracy import Accuracy, accuracies
@@ -22,11 +22,10 @@ from tidegauge.query.errors import did_you_mean, readable_errors
 from tidegauge.query.features import Features
 from tidegauge.query.guard import check_read_only
 from tidegauge.query.history import history_sql
-from tidegauge.query.retired import view_facts
+from tidegauge.query.retired import settled_facts, view_facts
 from tidegauge.query.running import run
 from tidegauge.query.search import Seen, SeenMetrics, metrics_with_label, search_table
 from tidegauge.query.selection import Names, Selection, Vocabulary, check_limit, label_text
-from tidegauge.query.settled import settled
 from tidegauge.query.stats import group_keys, stats_table
 from tidegauge.query.summary import summarise
 from tidegauge.query.unknown import refuse_unknown
@@ -41,7 +40,6 @@ __all__ = ["Query"]
 
 _Result = TypeVar("_Result")
 
-_FACTS = (POINTS.name, INTERVALS.name)
 _ALWAYS = TimeRange()
 
 
@@ -167,11 +165,11 @@ class Query:
         connection = self._engine.connect()
 
         def look() -> tuple[dict[str, Seen], frozenset[str]]:
-            found = [settled(self._store, self._rolled, name, _ALWAYS) for name in _FACTS]
+            found = settled_facts(self._store, self._rolled, _ALWAYS)
             seen = self._seen.look(connection, found)
             if not label:
                 return seen, frozenset()
-            view_facts(connection, self._store, self._rolled, _ALWAYS)
+            view_facts(connection, found)
             return seen, metrics_with_label(connection, label)
 
         seen, with_label = run(connection, "search", look)
@@ -304,7 +302,8 @@ class Query:
 
         def on_facts() -> _Result:
             with readable_errors(POINTS.name):
-                view_facts(connection, self._store, self._rolled, chosen.time_range)
+                facts = settled_facts(self._store, self._rolled, chosen.time_range)
+                view_facts(connection, facts)
             return work(connection)
 
         return run(connection, question, on_facts)
@@ -334,12 +333,12 @@ class Query:
 
     def _refuse_unknown(self, chosen: Selection, labels: Sequence[str]) -> None:
         connection = self._engine.connect()
-        view_facts(connection, self._store, self._rolled, _ALWAYS)
+        view_facts(connection, settled_facts(self._store, self._rolled, _ALWAYS))
         refuse_unknown(connection, self._vocabulary, chosen, labels)
 
     def _no_such_side(self, by: str, name: str) -> QueryError:
         connection = self._engine.connect()
-        view_facts(connection, self._store, self._rolled, _ALWAYS)
+        view_facts(connection, settled_facts(self._store, self._rolled, _ALWAYS))
         column = pieces.label(by)
         rows = connection.execute(
             f"SELECT DISTINCT {column} FROM points UNION SELECT DISTINCT {column} FROM intervals"

@@ -9,26 +9,18 @@ import pyarrow as pa
 from tidegauge.model.tables import INTERVALS, POINTS
 from tidegauge.model.times import TimeRange
 from tidegauge.query import sql
-from tidegauge.query.settled import settled
+from tidegauge.query.settled import Settled, settled
 from tidegauge.store.rolled import RolledFiles
 from tidegauge.store.schema import columns_of
 from tidegauge.store.store import Store
 
-__all__ = ["view_facts"]
+__all__ = ["settled_facts", "view_facts"]
 
 
-def view_facts(
-    connection: duckdb.DuckDBPyConnection,
-    store: Store,
-    rolled: RolledFiles,
-    time_range: TimeRange,
-) -> None:
-    """Give a connection views `points` and `intervals`, with what is left of facts that are gone.
-
-    That is in `intervals`, an hour in each row.
+def settled_facts(store: Store, rolled: RolledFiles, time_range: TimeRange) -> list[Settled]:
+    """Look at `points` and at `intervals`.
 
     Args:
-        connection: From `Engine.connect`.
         store: The store.
         rolled: Reads rollups.
         time_range: Of which time. An hour belongs to it if its beginning does.
@@ -36,11 +28,28 @@ def view_facts(
     Raises:
         StoreError: The store cannot be read.
     """
+    return [
+        settled(store, rolled, name, time_range, rows_within=time_range)
+        for name in (POINTS.name, INTERVALS.name)
+    ]
+
+
+def view_facts(connection: duckdb.DuckDBPyConnection, facts: list[Settled]) -> None:
+    """Give a connection views `points` and `intervals`, with what is left of facts that are gone.
+
+    That is in `intervals`, an hour in each row.
+
+    Args:
+        connection: From `Engine.connect`.
+        facts: From `settled_facts`.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
     final: list[pa.Table] = []
-    for name in (POINTS.name, INTERVALS.name):
-        found = settled(store, rolled, name, time_range, rows_within=time_range)
-        found.register(connection, name)
-        final.extend(map(found.final, found.final_paths))
+    for table in facts:
+        table.register(connection, table.taken.table.name)
+        final.extend(map(table.final, table.final_paths))
     if not final:
         return
     connection.register("final_rollups", pa.concat_tables(final))

@@ -55,16 +55,19 @@ class Settled(NamedTuple):
     @property
     def leaving(self) -> FileList:
         """The files of which rows are about to be removed, whose sums are final."""
-        return self.taken.files.chosen(self._is_leaving())
+        files = self.taken.files
+        return files.chosen(self._is_leaving(files))
 
     @property
     def staying(self) -> Snapshot:
         """The table without these."""
-        return replace(self.taken, files=self.taken.files.chosen(~self._is_leaving()))
+        return replace(
+            self.taken, files=self.taken.files.chosen(~self._is_leaving(self.taken.files))
+        )
 
-    def _is_leaving(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    def _is_leaving(self, files: FileList) -> np.ndarray[Any, np.dtype[np.bool_]]:
         paths = {path for cover in self.covers.values() for path in cover.leaving}
-        return np.array([path in paths for path in self.taken.files.paths], bool)
+        return np.array([path in paths for path in files.paths], bool)
 
     def register(
         self, connection: duckdb.DuckDBPyConnection, name: str, files: FileList | None = None
@@ -78,11 +81,8 @@ class Settled(NamedTuple):
         """
         files = self.taken.files if files is None else files
         paths = np.array(files.paths, dtype=object)
-        leaving = [cover for cover in self.covers.values() if cover.leaving]
-        partly = [cover for cover in leaving if cover.leaving_metrics]
-        gone = {path for cover in leaving for path in cover.leaving}
-        stays = np.array([path not in gone for path in paths], bool)
-        staying = replace(self.taken, files=files.chosen(stays))
+        partly = [each for each in self.covers.values() if each.leaving and each.leaving_metrics]
+        staying = replace(self.taken, files=files.chosen(~self._is_leaving(files)))
         if not partly:
             staying.register(connection, name)
             return

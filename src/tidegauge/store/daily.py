@@ -18,11 +18,11 @@ from zoneinfo import ZoneInfo
 from tidegauge.model.clock import Clock
 from tidegauge.model.errors import QueryError
 from tidegauge.model.tables import DAILY_AGGREGATES
-from tidegauge.store.arrays import from_rows
+from tidegauge.store.arrays import from_rows, to_rows
 from tidegauge.store.day_rows import AGGREGATED, EPOCH, Day, Key, look_at_day, utc_days
 from tidegauge.store.files import read_file, write_file
 from tidegauge.store.imported_aggregates import is_imported
-from tidegauge.store.leader import PIECE_S, locked
+from tidegauge.store.leader import in_pieces, locked
 from tidegauge.store.rewrite import MAINTENANCE, removals
 from tidegauge.store.rolled import RolledFiles
 from tidegauge.store.rolling import DAY_S
@@ -96,14 +96,9 @@ def aggregate_stale_days(store: Store, zone: ZoneInfo) -> int | None:
     Raises:
         StoreError: A table cannot be used.
     """
-    rolled, done, goes_on = RolledFiles(), None, True
-    while goes_on:
-        with store.maintain() as mine:
-            if not mine:
-                return done
-            piece, goes_on = _aggregate(store, zone, rolled, time.monotonic() + PIECE_S)
-        done = piece + (done or 0)
-    return done
+    rolled = RolledFiles()
+    done = in_pieces(store.maintain, lambda until_s: _aggregate(store, zone, rolled, until_s))
+    return None if done is None else sum(done)
 
 
 def _aggregate(
@@ -160,13 +155,10 @@ def _replace_day(store: Store, day: Day) -> int:
     before = view.files.chosen(view.files.dates == (date - EPOCH).days)
     schema = arrow_schema(DAILY_AGGREGATES)
     schema = schema.remove(schema.get_field_index(PARTITION))
-    # Reading a time would import pandas, where that is installed.
-    without_time = schema.remove(schema.get_field_index("time"))
-    time_us = (date - EPOCH).days * 86_400 * 10**6
     present = {
-        Key(row["feature"], row["metric_type"], row["metric_name"]): {**row, "time": time_us}
+        Key(row["feature"], row["metric_type"], row["metric_name"]): row
         for path in before.paths
-        for row in read_file(stored.location, path, without_time).to_pylist()
+        for row in to_rows(read_file(stored.location, path, schema))
     }
     rows |= {key: old for key, old in present.items() if _stays(old, rows.get(key), day)}
     new = from_rows([rows[key] for key in sorted(rows)], schema)

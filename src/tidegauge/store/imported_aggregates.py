@@ -15,12 +15,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
 from tidegauge.model.errors import StoreError
 from tidegauge.model.tables import DAILY_AGGREGATES
-from tidegauge.store.arrays import from_list, from_numpy
+from tidegauge.store.arrays import from_rows
 from tidegauge.store.files import FileList, read_file, write_file
 from tidegauge.store.rewrite import MAINTENANCE, removals
 from tidegauge.store.schema import PARTITION, arrow_schema
@@ -113,7 +112,7 @@ def _replace(stored: StoredTable, date: dt.date, wanted: Sequence[dict[str, Any]
         new, kept = _merged(rows, wanted)
         if not kept.written:
             return kept
-        added = [write_file(stored.location, _table(new), date)]
+        added = [write_file(stored.location, from_rows(new, _schema()), date)]
         try:
             stored.commit(
                 added,
@@ -153,18 +152,6 @@ def _read(stored: StoredTable, files: FileList) -> list[dict[str, Any]]:
         others = found.drop_columns(["time"]).to_pylist()
         rows += [{"time": at, **row} for at, row in zip(times, others, strict=True)]
     return rows
-
-
-def _table(rows: Sequence[dict[str, Any]]) -> pa.Table:
-    schema = _schema()
-    times = np.array([row["time"] for row in rows], np.int64)
-    columns = [
-        from_numpy(times, field.type)
-        if field.name == "time"
-        else from_list([row[field.name] for row in rows], field.type)
-        for field in schema
-    ]
-    return pa.table(columns, schema=schema)
 
 
 def _schema() -> pa.Schema:

@@ -13,19 +13,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from tidegauge.journal.permissions import create_directory, create_file
 from tidegauge.model.errors import StoreError
 
-__all__ = ["PIECE_S", "exclusive", "holder", "locked"]
+__all__ = ["exclusive", "holder", "in_pieces", "locked"]
 
 #: Seconds after which whoever has much to do gives way to others.
-PIECE_S = 5.0
+_PIECE_S = 5.0
 
 # flock belongs to the open file, which a fork shares: without the hooks below, a child would keep
 # the lock for as long as it lives. The guard makes opening and noting one step as a fork sees it.
 _guard = threading.Lock()
 _LOOK_S = 0.02
+_Piece = TypeVar("_Piece")
 _held: set[int] = set()
 
 
@@ -50,6 +52,31 @@ def exclusive(path: Path) -> Iterator[bool]:
     finally:
         if descriptor is not None:
             _give_back(descriptor)
+
+
+def in_pieces(
+    take: Callable[[], contextlib.AbstractContextManager[bool]],
+    work: Callable[[float], tuple[_Piece, bool]],
+) -> list[_Piece] | None:
+    """Do work that may take long in pieces, between which others may take the lock.
+
+    Args:
+        take: `Store.lead` or `Store.maintain`.
+        work: Called with the time, monotonic, from which on it should give way; returns what it
+            did, and whether there is more to do.
+
+    Returns:
+        What was done, piece by piece; None if another process has the lock.
+    """
+    done: list[_Piece] = []
+    goes_on = True
+    while goes_on:
+        with take() as mine:
+            if not mine:
+                return done or None
+            piece, goes_on = work(time.monotonic() + _PIECE_S)
+        done.append(piece)
+    return done
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import numpy as np
 
 from tidegauge.model.tables import ROLLUPS, TABLES
 from tidegauge.store.files import NO_FILES, FileList
-from tidegauge.store.leader import PIECE_S
+from tidegauge.store.leader import in_pieces
 from tidegauge.store.rewrite import MAINTENANCE, RETIRED, drop_files, rewrite_files
 from tidegauge.store.rolled import SOURCES, Cover, RolledFiles
 from tidegauge.store.rolled_days import RolledDay, replace_days
@@ -62,15 +62,14 @@ def roll_up(store: Store) -> RolledUp | None:
         StoreError: A table cannot be used.
         Overtaken: Another host maintains the same tables; what was done until then is kept.
     """
-    roller, done, goes_on = _Roller(store), None, True
-    while goes_on:
-        with store.maintain() as mine:
-            if not mine:
-                return done
-            roller.finish_leaving()
-            piece, goes_on = roller.roll(time.monotonic() + PIECE_S)
-        done = piece if done is None else done + piece
-    return done
+    roller = _Roller(store)
+
+    def work(until_s: float) -> tuple[RolledUp, bool]:
+        roller.finish_leaving()
+        return roller.roll(until_s)
+
+    done = in_pieces(store.maintain, work)
+    return None if done is None else sum(done, RolledUp())
 
 
 def finish_leaving(store: Store) -> None:

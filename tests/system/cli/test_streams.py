@@ -66,7 +66,8 @@ def test_a_command_line_that_cannot_be_understood_is_told_on_both(program: Any) 
     """Exit code 2; the usage goes to standard error, and a document to standard output."""
     done = program.run("stats", "--json")
     what = json.loads(done.stdout)["error"]["what"]
-    assert (done.returncode, what.lower()) == (2, "missing argument 'name'.")
+    assert done.returncode == 2
+    assert what in ("Missing argument 'name'.", "Missing argument 'NAME'.")  # as typer's version
     assert "Usage: tidegauge stats" in done.stderr
 
 
