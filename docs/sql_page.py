@@ -24,6 +24,7 @@ _TYPES: dict[ColumnKind, str] = {
     "f64": "DOUBLE",
     "i64": "BIGINT",
     "i32": "INTEGER",
+    "decimal": "DECIMAL(28, 8)",
     "i64_list": "BIGINT[]",
     "map": "MAP(VARCHAR, VARCHAR)",
     "json": "VARCHAR (JSON)",

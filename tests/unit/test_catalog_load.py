@@ -196,7 +196,7 @@ BAD_FILES = [
         (
             "shop.yaml has a key of the metric 'custom:x' that does not exist; got 'valeus'; "
             "allowed: "
-            "description, required, values. Write 'values'."
+            "description, required, shown_as, values. Write 'values'."
         ),
     ),
     (

@@ -7,6 +7,7 @@ A column that is worked out of others when it is recorded is worked out again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from tidegauge.catalog import Catalog
@@ -70,7 +71,10 @@ def read_set(
         if table is POINTS:
             values[name] = _point(name, value)
             continue
-        checked = read_cell(table, settable[name], value)
+        # A whole number is so many dollars here, and so many units where rows are recorded.
+        is_amount = settable[name].kind == "decimal"
+        given_value = Decimal(value) if is_amount and type(value) is int else value
+        checked = read_cell(table, settable[name], given_value)
         if isinstance(checked, str) and name in FREE_TEXT:
             checked = privacy.text(checked)
         elif isinstance(checked, str) and name == USER_COLUMN:

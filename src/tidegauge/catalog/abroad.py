@@ -55,6 +55,7 @@ class ExportedNames(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         prometheus: Name of the sample (counter, gauge) or of the histogram (distribution).
         prometheus_scale: Factor from recorded values to exposed ones.
+        prometheus_also: A gauge that shows the same as the counter; empty for none.
         otlp: Dotted name.
         otlp_unit: UCUM code of the recorded values.
         mlflow_as_given: Metric key in MLflow, and so for the other two styles.
@@ -69,6 +70,7 @@ class ExportedNames(msgspec.Struct, frozen=True, kw_only=True):
     mlflow_as_given: str
     mlflow_slash: str
     mlflow_underscore: str
+    prometheus_also: str = ""
 
     def mlflow(self, style: MlflowStyle = "as_given") -> str:
         """The MLflow key in a style.
@@ -105,6 +107,7 @@ def export_names(spec: MetricSpec) -> ExportedNames:
         mlflow_as_given=replaced or spec.name,
         mlflow_slash=replaced or mlflow_name(spec.name, "slash"),
         mlflow_underscore=replaced or mlflow_name(spec.name, "underscore"),
+        prometheus_also=_also(spec),
     )
 
 
@@ -140,6 +143,8 @@ def claimed_names(spec: MetricSpec, names: ExportedNames) -> Iterator[tuple[str,
     """
     prometheus = names.prometheus
     yield "Prometheus", prometheus
+    if names.prometheus_also:
+        yield "Prometheus", names.prometheus_also
     if spec.kind is Kind.COUNTER:
         family = prometheus.removesuffix("_total")
         yield "Prometheus", family
@@ -169,6 +174,16 @@ def _prometheus(spec: MetricSpec, unit: Unit) -> tuple[str, float]:
     if unit.word:
         base = f"{_without_unit(base, unit)}_{unit.word}"
     return (f"{base}_total" if counter else base), unit.scale if unit.word else 1.0
+
+
+def _also(spec: MetricSpec) -> str:
+    also = spec.names.prometheus_also
+    if also is None:
+        return ""
+    if spec.kind is not Kind.COUNTER or not _PROMETHEUS.match(also) or also.endswith("_total"):
+        allowed = "for a counter, a name that does not end in '_total'"
+        raise _bad_override(spec, "Prometheus", also, allowed)
+    return also
 
 
 def _scale_of(spec: MetricSpec, unit: Unit, replaced: str) -> float:

@@ -22,6 +22,7 @@ from tidegauge.cli.command import Commands
 from tidegauge.cli.failure import ExitCode
 from tidegauge.cli.output import Column, Lines, Pairs, Table
 from tidegauge.cli.session import Session
+from tidegauge.model.amounts import read_amount
 from tidegauge.model.columns import COMMON_COLUMNS, ColumnKind
 from tidegauge.model.tables import TABLES
 
@@ -247,6 +248,8 @@ def _value(kind: ColumnKind, name: str, text: str, *, option: str) -> object:
     try:
         if kind == "f64":
             return float(text)
+        if kind == "decimal":
+            return read_amount(text)
         if kind in ("i64", "i32"):
             return int(text)
         if kind == "bool":
@@ -256,7 +259,12 @@ def _value(kind: ColumnKind, name: str, text: str, *, option: str) -> object:
 
             return msgspec.json.decode(text)
     except (KeyError, ValueError):
-        words = {"f64": "a number", "bool": "true or false", "json": "a JSON document"}
+        words = {
+            "f64": "a number",
+            "decimal": "an amount",
+            "bool": "true or false",
+            "json": "a JSON document",
+        }
         allowed = words.get(kind, "a whole number")
         raise typer.BadParameter(
             f"{name} is {allowed}, and not {text!r}", param_hint=option

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +25,7 @@ from tidegauge.live.totals import NO_CELL, Totals
 from tidegauge.model.clock import Clock
 from tidegauge.model.errors import StoreError, TidegaugeError
 from tidegauge.model.series import SeriesKey
+from tidegauge.model.spec import LabelSpec
 from tidegauge.model.tables import INTERVALS, POINTS, TABLES
 from tidegauge.statistics.accumulator import Accumulator
 
@@ -373,7 +374,7 @@ class Fold:
         family = self._family_of(key.metric)
         if family is None:
             return NO_CELL
-        return self.totals.cell(family, labels_of(key, declared=family.spec.labels))
+        return self.totals.cell(family, labels_of(key, family.spec.labels))
 
     def _family_of(self, metric: str) -> FamilyTotals | None:
         """The family of a metric; None if it cannot be told what it is."""
@@ -424,7 +425,7 @@ def _token(directory: Path) -> bytes | None:
     return None if takes is None else b"%d" % takes
 
 
-def labels_of(key: SeriesKey, *, declared: Container[str] = ()) -> Labels:
+def labels_of(key: SeriesKey, declared: Mapping[str, LabelSpec] | None = None) -> Labels:
     """The labels of a series in monitoring systems.
 
     Everything but the run, of which there are too many; the model is `model_name` there. What the
@@ -438,9 +439,12 @@ def labels_of(key: SeriesKey, *, declared: Container[str] = ()) -> Labels:
         ("experiment", "experiment"),
         ("run_id", None),
     ):
-        shown = name if name in declared else label
+        shown = name if name in (declared or {}) else label
         if name in dimensions and shown is not None:
             labels[shown] = dimensions[name]
+    for name, spec in (declared or {}).items():
+        if spec.shown_as is not None and name in labels:
+            labels[spec.shown_as] = labels.pop(name)
     return tuple(sorted(labels.items()))
 
 

@@ -7,6 +7,7 @@ import logging
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,12 +49,16 @@ def families_of(fold: Fold, now_ns: int, gauge_ttl_ns: int) -> list[Numbers | Hi
     living = _living(fold)
     exemplars = _exemplars(totals)
     found: list[Numbers | Histograms] = []
+    second: list[Numbers] = []
     for family in totals.all_families():
         labels = list(family.cells)
         cells = np.fromiter(family.cells.values(), np.int64, len(labels))
         if family.kept is HowKept.COUNTER:
             traced = {at: each for (at, _), each in exemplars[family.index].items()}
-            found.append(_numbers(family, labels, sums[cells].tolist(), traced))
+            numbers = _numbers(family, labels, sums[cells].tolist(), traced)
+            found.append(numbers)
+            if family.names.prometheus_also:
+                second.append(_under_second_name(numbers, family.names.prometheus_also))
         elif family.kept is HowKept.DISTRIBUTION:
             found.append(
                 Histograms(
@@ -75,7 +80,7 @@ def families_of(fold: Fold, now_ns: int, gauge_ttl_ns: int) -> list[Numbers | Hi
             combine = _COMBINED[family.spec.combined_by]
             values = [combine(values) for _, values in here]
             found.append(_numbers(family, [each for each, _ in here], values))
-    return [family for family in found if len(family.labels)]
+    return [family for family in (*found, *second) if len(family.labels)]
 
 
 def without_conflicts(
@@ -120,6 +125,11 @@ def _numbers(
         exemplars=exemplars or {},
         **_described(family),
     )
+
+
+def _under_second_name(counter: Numbers, name: str) -> Numbers:
+    """A gauge that shows the same as a counter."""
+    return replace(counter, kind="gauge", name=name, exemplars={}, only="prometheus")
 
 
 def _described(family: FamilyTotals) -> dict[str, Any]:

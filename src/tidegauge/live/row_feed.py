@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from tidegauge.catalog import Catalog
@@ -13,6 +14,7 @@ from tidegauge.catalog.abroad import ExportedNames
 from tidegauge.live.families import Labels
 from tidegauge.live.kept import FamilyTotals, HowKept
 from tidegauge.live.totals import NO_CELL, Totals
+from tidegauge.model.amounts import PLACES
 from tidegauge.model.series import SeriesKey
 from tidegauge.model.spec import MetricSpec
 from tidegauge.model.tables import Condition, Derived, Table
@@ -22,6 +24,7 @@ __all__ = ["RowFeed", "process_labels"]
 _PREFIX = "prefix"
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 _MOST_PLANNED = 100_000
+_UNITS_OF_ONE = 10**PLACES
 
 
 @dataclass(slots=True)
@@ -32,16 +35,17 @@ class _Fed:
         family: Its family.
         labels: Its labels.
         value: Column with the value; None for 1.
-        otherwise: The value where that is empty; None if such a row does not count.
+        is_amount: Whether the column holds decimals.
         holds: What must hold of the row.
-        cell: Its cell, made with the first value; for a counter at once, so that it begins at 0.
+        cell: Its cell, made with the first value; at once if it counts rows, so that it begins
+            at 0.
     """
 
     family: FamilyTotals
     labels: Labels
     value: str | None
-    otherwise: float | None
     holds: Callable[[Mapping[str, Any]], bool] | None
+    is_amount: bool = False
     cell: int = NO_CELL
 
 
@@ -70,6 +74,7 @@ class RowFeed:
             for each in table.metrics
         ]
         own = {column.name for column in table.columns}
+        self._amounts = {column.name for column in table.columns if column.kind == "decimal"}
         wanted = [_PREFIX]
         for each in table.metrics:
             wanted += [*each.labels.values(), *each.needs]
@@ -109,14 +114,12 @@ class RowFeed:
                 self._planned.clear()
             plan = self._planned[kind] = self._plan(key(), columns, time_ns)
         for fed in plan:
-            value = None if fed.value is None else get(fed.value)
-            if value is None:
-                value = fed.otherwise
+            value = 1.0 if fed.value is None else get(fed.value)
             if value is not None and (fed.holds is None or fed.holds(columns)):
                 if fed.cell == NO_CELL:
                     fed.cell = self._totals.cell(fed.family, fed.labels)
                 cells.append(fed.cell)
-                values.append(value + 0.0)
+                values.append(_amount(value) if fed.is_amount else value + 0.0)
 
     def _plan(self, key: SeriesKey | None, columns: Mapping[str, Any], time_ns: int) -> list[_Fed]:
         dimensions = dict(key.dimensions) if key is not None else {}
@@ -136,7 +139,7 @@ class RowFeed:
             elif where is not None:
                 holds = _holding(where)
             name = ""
-            labels = {
+            labels = derived.fixed | {
                 label: _label(value)
                 for label, column in derived.labels.items()
                 # An empty label is the same as none to Prometheus.
@@ -146,9 +149,9 @@ class RowFeed:
                 name = f"{prefix}_{derived.suffix}"
             family = self._totals.family_of(spec, names, name=name, only=derived.only)
             pairs: Labels = tuple(sorted({**inherited, **labels}.items()))
-            fed = _Fed(family, pairs, derived.value, None, holds)
-            if family.kept is HowKept.COUNTER:
-                fed.otherwise, fed.cell = 1.0, self._totals.cell(family, pairs)
+            fed = _Fed(family, pairs, derived.value, holds, derived.value in self._amounts)
+            if derived.value is None and family.kept is HowKept.COUNTER:
+                fed.cell = self._totals.cell(family, pairs)
                 self._totals.touch(fed.cell, time_ns)
             plan.append(fed)
         return plan
@@ -161,6 +164,11 @@ def process_labels(dimensions: Mapping[str, str]) -> dict[str, str]:
 
 def _label(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _amount(value: float | Decimal) -> float:
+    """A decimal: units in a journal, and a number in a table. Both give the nearest float."""
+    return float(value) if isinstance(value, Decimal) else value / _UNITS_OF_ONE
 
 
 def _holding(where: Condition) -> Callable[[Mapping[str, Any]], bool]:

@@ -23,7 +23,9 @@ __all__ = [
     "Table",
 ]
 
-ColumnKind = Literal["time", "date", "str", "bool", "f64", "i64", "i32", "i64_list", "map", "json"]
+ColumnKind = Literal[
+    "time", "date", "str", "bool", "f64", "i64", "i32", "decimal", "i64_list", "map", "json"
+]
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -32,7 +34,8 @@ class Column(msgspec.Struct, frozen=True):
     Attributes:
         name: Its name, with the unit where it has one.
         kind: `time` is a UTC timestamp in microseconds, `date` a UTC day, `map` string to string,
-            `json` a JSON document as text, `i64_list` a list of 64-bit integers.
+            `json` a JSON document as text, `i64_list` a list of 64-bit integers, `decimal` an
+            exact number with eight places, which rows in journals hold in units of 10⁻⁸.
         description: One line for people.
         nullable: Whether it may be empty.
         least: Smallest number that may be recorded, inclusive; any if None.
@@ -68,9 +71,9 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         metric: Full name in the catalogue.
-        value: Column with the value; a row in which it is empty does not count, except for a
-            counter, which goes up by 1 then.
+        value: Column with the value; a row in which it is empty does not count. None for 1.
         labels: Label to the column or dimension it is taken from; absent where that is empty.
+        fixed: Further labels, with their values.
         needs: Columns that must hold something.
         where: What else must hold.
         suffix: Where the row has a `prefix`, the Prometheus name is the prefix, `_` and this. None
@@ -81,6 +84,7 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
     metric: str
     value: str | None = None
     labels: dict[str, str] = {}
+    fixed: dict[str, str] = {}
     needs: tuple[str, ...] = ()
     where: Condition | None = None
     suffix: str | None = None

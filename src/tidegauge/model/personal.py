@@ -16,7 +16,7 @@ USER_COLUMN = "user_id"
 USER_LABELS = ("user", "user_id")
 
 #: The columns with what people wrote.
-FREE_TEXT = ("feedback", "error_message")
+FREE_TEXT = ("feedback", "error_message", "prompt", "response")
 
 
 def names_user(metadata_json: str, forms: Collection[str]) -> bool:

@@ -55,11 +55,14 @@ class LabelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         values: The closed set of allowed values; empty means any value.
         description: One line for people.
         required: Whether a fact without this label is refused.
+        shown_as: What it is called in monitoring systems, if not by its name. It replaces a label
+            of that name, such as the program's `service`.
     """
 
     values: tuple[str, ...] = ()
     description: str = ""
     required: bool = False
+    shown_as: str | None = None
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,11 +92,20 @@ class Deprecation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class NamesAbroad(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Names that replace the computed ones in other systems; None keeps the computed name."""
+    """Names that replace the computed ones in other systems; None keeps the computed name.
+
+    Attributes:
+        prometheus: Name in Prometheus.
+        otlp: Name in OTLP.
+        mlflow: Key in MLflow.
+        prometheus_also: A second name in Prometheus, of a gauge that shows the same as a counter,
+            for queries that were written without `_total`.
+    """
 
     prometheus: str | None = None
     otlp: str | None = None
     mlflow: str | None = None
+    prometheus_also: str | None = None
 
 
 class MetricSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -19,6 +19,7 @@ from tidegauge.model.columns import (
     Rolled,
     Table,
 )
+from tidegauge.model.cost_tables import COSTS
 from tidegauge.model.feature_tables import (
     ERRORS,
     FEATURE_USAGE,
@@ -28,16 +29,20 @@ from tidegauge.model.feature_tables import (
     SYSTEM_PERFORMANCE,
     USER_SATISFACTION,
 )
+from tidegauge.model.llm_tables import LLM_CALLS, LLM_PRICES
 
 __all__ = [
     "COMMON_COLUMNS",
     "CORRECTIONS",
+    "COSTS",
     "DAILY_AGGREGATES",
     "ERRORS",
     "FEATURE_USAGE",
     "GROUND_TRUTHS",
     "INTERVALS",
     "LEARNING_EFFECTIVENESS",
+    "LLM_CALLS",
+    "LLM_PRICES",
     "OPTIMIZATION_IMPACT",
     "POINTS",
     "PREDICTIONS",
@@ -244,6 +249,9 @@ TABLES: dict[str, Table] = {
         OPTIMIZATION_IMPACT,
         RESOURCE_UTILIZATION,
         ERRORS,
+        LLM_CALLS,
+        LLM_PRICES,
+        COSTS,
         CORRECTIONS,
         ROLLUPS,
         DAILY_AGGREGATES,

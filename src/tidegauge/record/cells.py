@@ -17,6 +17,7 @@ from msgspec import Meta
 from tidegauge.catalog.labels import is_bool
 from tidegauge.catalog.validation import read_number
 from tidegauge.journal.events import encode
+from tidegauge.model.amounts import PLACES, read_amount, to_units
 from tidegauge.model.errors import MetricValidationError
 from tidegauge.model.tables import Column, Table
 
@@ -40,7 +41,7 @@ def kind_of(column: Column) -> Any:
     elif column.kind == "bool":
         kind = bool
     elif column.kind != "str":
-        number = float if column.kind == "f64" else int
+        number = float if column.kind == "f64" else int  # an amount is so many units
         least, most = _bounds(column)
         kind = Annotated[number, Meta(ge=number(least), le=number(most))]
     return kind | None if column.nullable else kind
@@ -48,6 +49,8 @@ def kind_of(column: Column) -> Any:
 
 def read_cell(table: Table, column: Column, value: object) -> object:
     """What is recorded of a value: None, a bool, an int, a float or a text.
+
+    A whole number for a column of amounts is so many units; other numbers are the amount itself.
 
     Args:
         table: The table, for the error.
@@ -69,6 +72,8 @@ def read_cell(table: Table, column: Column, value: object) -> object:
         return _text(table, column, value)
     if column.kind == "bool":
         return _bool(table, column, value)
+    if column.kind == "decimal" and not isinstance(value, int):
+        return _units(table, column, value)
     return _number(table, column, value)
 
 
@@ -125,6 +130,18 @@ def _bool(table: Table, column: Column, value: object) -> bool:
     return read
 
 
+def _units(table: Table, column: Column, value: object) -> int:
+    try:
+        units = to_units(read_amount(plain(value)))
+    except ValueError as error:
+        raise _refused(table, column, f"cannot be read: {error}", got=value) from error
+    least, most = _bounds(column)
+    if not least <= units <= most:
+        fix = f"It holds: {column.description}."
+        raise _refused(table, column, "is out of range", reason="out_of_range", got=value, fix=fix)
+    return units
+
+
 def _number(table: Table, column: Column, value: object) -> float | int:
     least, most = _bounds(column)
     number = read_number(value)
@@ -157,8 +174,9 @@ def _whole(value: object) -> int | None:
 def _bounds(column: Column) -> tuple[float, float]:
     """The smallest and largest number, inclusive."""
     largest = _MAX_FLOAT if column.kind == "f64" else _MAX_INT
-    least = -largest if column.least is None else column.least
-    return least, largest if column.most is None else column.most
+    scale = 10**PLACES if column.kind == "decimal" else 1
+    least = -largest if column.least is None else column.least * scale
+    return least, largest if column.most is None else column.most * scale
 
 
 def _refused(
@@ -193,7 +211,8 @@ def _allowed(column: Column) -> str:
         at_least = "" if column.nullable else "1 to "
         allowed = f"a text of {at_least or 'at most '}{MOST_TEXT_CHARS:,} characters"
     else:
-        noun = "a finite number" if column.kind == "f64" else "a whole number"
+        nouns = {"f64": "a finite number", "decimal": "an amount: a Decimal, a float or a text"}
+        noun = nouns.get(column.kind, "a whole number")
         allowed = noun + _range_text(column)
     return f"{allowed}, or None" if column.nullable else allowed
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from tidegauge.model.amounts import to_units
 
 __all__ = ["from_list", "from_numpy", "from_rows", "scalar", "to_numpy", "to_rows"]
 
@@ -62,7 +65,8 @@ def from_list(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """Convert Python values, where None is null. Nothing is rounded, cut or read as another type.
 
     Args:
-        values: Text, bools, numbers, lists of numbers, or mappings as sequences of pairs of text.
+        values: Text, bools, numbers, lists of numbers, or mappings as sequences of pairs of text;
+            decimals may be given in units of 10⁻⁸, as whole numbers.
         kind: One of the types of `tidegauge.store.schema`, other than time and date.
 
     Raises:
@@ -84,6 +88,9 @@ def from_list(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
         _require(values, (float, int), kind)
         numbers = [0.0 if value is None else value for value in values]
         return from_numpy(np.array(numbers, np.float64), kind, absent=absent)
+    if pa.types.is_decimal(kind):
+        _require(values, (int, Decimal), kind)
+        return _decimals([None if value is None else _units(value) for value in values], kind)
     if pa.types.is_integer(kind):
         _require(values, int, kind)
         whole = [0 if value is None else value for value in values]
@@ -154,6 +161,22 @@ def _since_1970(value: dt.datetime | dt.date | int | None) -> int:
     if isinstance(value, dt.date):
         return (value - dt.date(1970, 1, 1)).days
     return value or 0
+
+
+def _units(value: int | Decimal) -> int:
+    return to_units(value) if isinstance(value, Decimal) else value
+
+
+def _decimals(units: Sequence[int | None], kind: pa.DataType) -> pa.Array:
+    """Decimals of 128 bits from their units, each as two words, the lower one first."""
+    absent = np.array([each is None for each in units], bool)
+    words = np.frombuffer(
+        b"".join((each or 0).to_bytes(16, "little", signed=True) for each in units), np.uint8
+    )
+    validity = None
+    if absent.any():
+        validity = pa.py_buffer(np.packbits(~absent, bitorder="little"))
+    return pa.Array.from_buffers(kind, len(units), [validity, pa.py_buffer(words)])
 
 
 def _texts(values: Sequence[str | None]) -> pa.Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from tidegauge.model.amounts import PLACES
 from tidegauge.model.columns import COMMON_COLUMNS, Column, ColumnKind, Table
 from tidegauge.model.series import DIMENSIONS
 
@@ -41,6 +42,7 @@ KINDS: dict[ColumnKind, pa.DataType] = {
     "f64": pa.float64(),
     "i64": pa.int64(),
     "i32": pa.int32(),
+    "decimal": pa.decimal128(28, PLACES),
     "i64_list": pa.list_(pa.int64()),
     "map": pa.map_(pa.string(), pa.string()),
     "json": pa.string(),
