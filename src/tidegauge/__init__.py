@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from tidegauge.features import get_advanced_metrics as get_advanced_metrics
     from tidegauge.features import get_metrics_collector as get_metrics_collector
     from tidegauge.integrations.feature_tracking import track_feature as track_feature
+    from tidegauge.integrations.llm.generate import calculate_llm_cost as calculate_llm_cost
+    from tidegauge.integrations.llm.generate import generate_with_metrics as generate_with_metrics
+    from tidegauge.integrations.llm.generate import price_llm_call as price_llm_call
+    from tidegauge.integrations.llm.tracking import track_llm as track_llm
     from tidegauge.integrations.predictions import MLMetrics as MLMetrics
     from tidegauge.integrations.predictions import predict_with_metrics as predict_with_metrics
     from tidegauge.integrations.predictions import record_ground_truth as record_ground_truth
@@ -60,6 +64,7 @@ __all__ = [
     "MetricValidationError",
     "TidegaugeError",
     "__version__",
+    "calculate_llm_cost",
     "compare",
     "configure",
     "context",
@@ -69,6 +74,7 @@ __all__ = [
     "flush",
     "forget",
     "format_metric_name",
+    "generate_with_metrics",
     "get_advanced_metrics",
     "get_metrics_collector",
     "history",
@@ -83,6 +89,7 @@ __all__ = [
     "migrate_metric_name",
     "parse_metric_name",
     "predict_with_metrics",
+    "price_llm_call",
     "record_ground_truth",
     "search",
     "shutdown",
@@ -90,6 +97,7 @@ __all__ = [
     "stats",
     "timer",
     "track_feature",
+    "track_llm",
     "track_prediction",
     "validate_metric_name",
 ]
@@ -105,6 +113,10 @@ _LATE = {
     "correct": "tidegauge.amending",
     "forget": "tidegauge.amending",
     "MLMetrics": "tidegauge.integrations.predictions",
+    "calculate_llm_cost": "tidegauge.integrations.llm.generate",
+    "generate_with_metrics": "tidegauge.integrations.llm.generate",
+    "price_llm_call": "tidegauge.integrations.llm.generate",
+    "track_llm": "tidegauge.integrations.llm.tracking",
     "every": "tidegauge.jobs",
     "predict_with_metrics": "tidegauge.integrations.predictions",
     "record_ground_truth": "tidegauge.integrations.predictions",

@@ -28,6 +28,7 @@ from tidegauge.record.context import Context, current
 from tidegauge.record.front import recorder
 from tidegauge.record.logger import MetricLogger
 from tidegauge.record.privacy import PRIVACY_KEY, Privacy
+from tidegauge.record.recorder import PriceFiles
 from tidegauge.record.ticker import Ticker
 from tidegauge.settings import Settings, read_settings
 
@@ -292,7 +293,22 @@ def _configure_recorder(process: _Process) -> None:
         context=context,
         keep=process.keep_declared,
         privacy=Privacy(chosen.free_text, chosen.user_ids, process.root / PRIVACY_KEY),
+        price_files=_price_files(chosen),
     )
+
+
+def _price_files(chosen: Settings) -> PriceFiles:
+    """The files with prices; that they can be used is found out now, and not with the first call."""
+    files = (
+        None if chosen.llm_prices is None else Path(chosen.llm_prices),
+        None if chosen.litellm_prices is None else Path(chosen.litellm_prices),
+    )
+    if any(files):
+        with loading():
+            from tidegauge.prices.lists import price_lists
+
+        price_lists(*files)
+    return files
 
 
 def _with_run(active_run_id: Callable[[], str | None]) -> Callable[[], object]:

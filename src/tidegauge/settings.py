@@ -107,6 +107,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         "the same for who they are; a hash tells users apart, and cannot be undone without the "
         "store's key",
     ] = "keep"
+    llm_prices: Annotated[
+        str | None, "TOML file with prices of your own for calls to language models"
+    ] = None
+    litellm_prices: Annotated[
+        str | None,
+        "JSON file in the form of LiteLLM's model_prices_and_context_window.json, for models that "
+        "no other list knows",
+    ] = None
     time_zone: Annotated[
         str, "whose days daily aggregates and trends are of, such as Europe/Amsterdam"
     ] = "UTC"
