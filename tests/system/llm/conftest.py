@@ -16,6 +16,7 @@ import os
 import re
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ ROUTES = {
     r".*/responses": {"openai.responses"},
     r".*/embeddings": {"openai.embeddings"},
     r"/v1/messages": {"anthropic.messages"},
-    r"/v1beta/models/[^/]+:(generateContent|streamGenerateContent)": {"gemini.generate_content"},
+    r"/v1(beta)?/models/[^/]+:(generateContent|streamGenerateContent)": {"gemini.generate_content"},
     r"/model/[^/]+/(converse|converse-stream)": {"bedrock.converse"},
     r"/model/[^/]+/(invoke|invoke-with-response-stream)": {"bedrock.invoke_model"},
 }
@@ -86,6 +87,7 @@ class LlmServer(ThreadingHTTPServer):
         before_event: Called in the server's thread before each event of a stream, with its number
             from 0. It may wait for the test.
         hung_up: How often a client closed the connection before it had read everything.
+        faults: What went wrong in the server itself.
     """
 
     daemon_threads = False  # so that closing waits for them
@@ -94,8 +96,9 @@ class LlmServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Answer)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.requests: list[Asked] = []
-        self.before_event: Callable[[int], None] = lambda number: None
+        self.before_event: Callable[[int], None] | None = None
         self.hung_up = 0
+        self.faults: list[BaseException | None] = []
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._cases: list[dict[str, Any]] = []
@@ -160,11 +163,13 @@ class LlmServer(ThreadingHTTPServer):
         """After how many events a stream ends other than it should, and how."""
         return self._end or ((len(case["events"]), "cut") if case.get("cut") else None)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Note a client that hung up; anything else is a fault of the server."""
-        with contextlib.suppress(ConnectionError):
-            raise
-        self.hung_up += 1
+    def handle_error(self, *_: Any) -> None:
+        """Note a client that hung up, or a fault of the server."""
+        error = sys.exception()
+        if isinstance(error, ConnectionError):
+            self.hung_up += 1
+        else:
+            self.faults.append(error)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Remember the connection."""
@@ -241,7 +246,8 @@ class _Answer(BaseHTTPRequestHandler):
         for number, event in enumerate([*_events(case, asked), None]):
             if number == stop_at or event is None:
                 break
-            self.server.before_event(number)
+            if self.server.before_event:
+                self.server.before_event(number)
             self._chunk(_framed(case["api"], event))
         else:
             raise AssertionError("the list ends in None")
@@ -425,7 +431,7 @@ class Clients:
         from mistralai.client import Mistral
         from mistralai.client.utils import BackoffStrategy, RetryConfig
 
-        pause = BackoffStrategy(1, 1, 1.0, 1000, jitter_ms=0)
+        pause = BackoffStrategy(1, 1, 1.0, 100, jitter_ms=0)
         again = RetryConfig("backoff", pause, retry_connection_errors=True)
         return Mistral(api_key="test", server_url=self._url, retry_config=again)
 
@@ -474,6 +480,7 @@ def llm_server(only_this_machine: None) -> Iterator[LlmServer]:
     yield server
     server.close()
     thread.join()
+    assert server.faults == []
 
 
 @pytest.fixture
