@@ -298,7 +298,7 @@ def _configure_recorder(process: _Process) -> None:
 
 
 def _price_files(chosen: Settings) -> PriceFiles:
-    """The files with prices; that they can be used is found out now, and not with the first call."""
+    """The files with prices. Whether they can be used is found out now, not with the first call."""
     files = (
         None if chosen.llm_prices is None else Path(chosen.llm_prices),
         None if chosen.litellm_prices is None else Path(chosen.litellm_prices),

@@ -59,8 +59,12 @@ class Answer:
 
 def field_of(thing: object, *names: str) -> Any:
     """The first of some fields that an object or a mapping has and that is not None."""
+    if thing is None:
+        return None
+    # The class first: to ask a dict whether it is a mapping takes ten times as long.
+    is_mapping = thing.__class__ is dict or isinstance(thing, Mapping)
     for name in names:
-        found = thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
+        found = thing.get(name) if is_mapping else getattr(thing, name, None)  # type: ignore[attr-defined]
         if found is not None:
             return found
     return None
@@ -68,13 +72,15 @@ def field_of(thing: object, *names: str) -> Any:
 
 def count(thing: object, *names: str) -> int:
     """A number of tokens; 0 where there is none. Numbers below 0 stay, to be refused."""
+    if thing is None:
+        return 0
     found = field_of(thing, *names)
     return found if isinstance(found, int) and not isinstance(found, bool) else 0
 
 
 def text_of(given: object) -> str | None:
     """A text, or the value of a member of an enumeration, that is not empty; else None."""
-    value = getattr(given, "value", given)
+    value = given if given is None or given.__class__ is str else getattr(given, "value", given)
     return str(value) if isinstance(value, str) and value else None
 
 

@@ -6,10 +6,9 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, NamedTuple, TypeVar
-from uuid import uuid4
 
 from tidegauge.integrations.llm.results import observed
-from tidegauge.integrations.llm.scope import Scope, inside, new_scope
+from tidegauge.integrations.llm.scope import Scope, inside, new_id, new_scope
 from tidegauge.integrations.llm.tracked import Options, TrackedCall
 from tidegauge.prices.pricing import Priced
 from tidegauge.prices.usage import TokenUsage
@@ -30,7 +29,7 @@ class LlmCall:
     def __init__(self, scope: Scope, options: Options) -> None:
         self._scope = scope
         self._options = options
-        self._operation = Scope(scope.attributes, None, operation_id=uuid4().hex)
+        self._operation = Scope(scope.attributes, None, operation_id=new_id())
         self._call = self._begin()
         self._is_told = False
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from tidegauge.integrations.llm.answer import count, field_of, text_of
 
@@ -23,17 +24,24 @@ _BY_WORD = (
     ("timeout", ("timeout", "timedout", "deadline")),
     ("auth", ("authentication", "permission", "accessdenied", "unauthor", "expiredtoken")),
     ("server", ("overloaded", "internalserver", "serviceunavailable", "api_error")),
+)
+# What says less than the status does.
+_BY_WEAK_WORD = (
     ("connection", ("connect", "protocolerror", "readerror", "writeerror", "network", "closed")),
     ("invalid_request", ("validation", "badrequest", "invalid", "notfound", "unprocessable")),
 )
+# Providers say so in a sentence only, and call it an invalid request.
+_FILTERED = ("content filter", "content_filter", "content management policy")
 
 
 def error_class(error: BaseException) -> str:
     """One of `tidegauge.model.llm_tables.ERROR_CLASSES`."""
     if isinstance(error, asyncio.CancelledError | GeneratorExit | KeyboardInterrupt):
         return "cancelled"
-    words = _words(error)
-    if (found := _by_word(words[:-1])) is not None:  # what the provider says
+    words, name = _words(error), [type(error).__name__.lower()]
+    if _is_filtered(error):
+        return "content_filter"
+    if (found := _by_word(_BY_WORD, words)) is not None:  # what the provider says
         return found
     status = _status(error)
     if status in _BY_STATUS:
@@ -42,15 +50,16 @@ def error_class(error: BaseException) -> str:
         return "invalid_request"
     if status >= 500:
         return "server"
-    if (found := _by_word(words[-1:])) is not None:  # what the client calls it
-        return found
+    for signs in (_BY_WORD, _BY_WEAK_WORD):  # what the client calls it
+        if (found := _by_word(signs, [*name, *words])) is not None:
+            return found
     if isinstance(error, TimeoutError):
         return "timeout"
     return "connection" if isinstance(error, ConnectionError) else "other"
 
 
 def _words(error: BaseException) -> list[str]:
-    """What the provider said, and the name of the class."""
+    """What the provider said it was."""
     body = field_of(error, "body")
     response = field_of(error, "response")
     said = (
@@ -61,12 +70,17 @@ def _words(error: BaseException) -> list[str]:
         field_of(field_of(response, "Error") if isinstance(response, dict) else None, "Code"),
         field_of(error, "status"),
     )
-    found = [text for each in said if (text := text_of(each)) is not None]
-    return [each.lower() for each in (*found, type(error).__name__)]
+    return [text.lower() for each in said if (text := text_of(each)) is not None]
 
 
-def _by_word(words: list[str]) -> str | None:
-    for found, signs in _BY_WORD:
+def _is_filtered(error: BaseException) -> bool:
+    body = field_of(error, "body")
+    said = text_of(field_of(field_of(body, "error") or body, "message")) or ""
+    return any(sign in said.lower() for sign in _FILTERED)
+
+
+def _by_word(signs_of: Iterable[tuple[str, tuple[str, ...]]], words: list[str]) -> str | None:
+    for found, signs in signs_of:
         if any(sign in word for word in words for sign in signs):
             return found
     return None

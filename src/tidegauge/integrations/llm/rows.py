@@ -29,7 +29,7 @@ _MOST_BOUND = 1_000
 
 #: Ids of answers that were recorded, the latest last: one that comes again is the same answer,
 #: from a cache or seen by two instruments.
-_seen: OrderedDict[tuple[str | None, str], None] = OrderedDict()
+_seen: OrderedDict[tuple[Path, str | None, str], None] = OrderedDict()
 _MOST_SEEN = 10_000
 
 
@@ -111,7 +111,7 @@ def put_call(call: Call, answer: Answer) -> Priced | None:
 
 
 def _is_new(provider: str | None, response_id: str) -> bool:
-    key = provider, response_id
+    key = recorder.writer.root, provider, response_id
     if key in _seen:
         _seen.move_to_end(key)
         return False

@@ -7,12 +7,11 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from time import perf_counter
 from typing import NamedTuple
-from uuid import uuid4
 
 from tidegauge.integrations.llm.answer import Answer, field_of
 from tidegauge.integrations.llm.failures import error_class
 from tidegauge.integrations.llm.rows import Call, put_call
-from tidegauge.integrations.llm.scope import Attributes, Scope, inside
+from tidegauge.integrations.llm.scope import Attributes, Scope, inside, new_id
 from tidegauge.integrations.llm.shapes import Take, shape_of
 from tidegauge.prices.pricing import Priced
 from tidegauge.prices.usage import TokenUsage
@@ -140,7 +139,7 @@ class TrackedCall:
             usage=usage,
             error_class=None if error is None else error_class(error),
             error_type=None if error is None else type(error).__qualname__,
-            call_id=uuid4().hex,
+            call_id=self._operation_id if self._attempt == 1 else new_id(),
             operation_id=self._operation_id,
             attempt=self._attempt,
             wire_requests=max(1, self._scope.requests, 1 + answer.retries),
