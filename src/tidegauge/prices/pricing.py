@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import logging
 import time
 from collections.abc import Sequence
@@ -81,8 +82,7 @@ class Pricer:
             time_ns: When it was made.
             context: What else may decide the price, such as `{"service_tier": "flex"}`.
         """
-        special = _special(context) if context else ()
-        text = ",".join(f"{name}={value}" for name, value in special)
+        special, text = _special(tuple(context.items())) if context else ((), "")
         reason = "unknown_model"
         for model in models:
             if not model:
@@ -149,8 +149,8 @@ class Pricer:
             _log.warning("calls to language models have no price: %s failed: %r", name, error)
 
 
-def _special(context: Context) -> tuple[tuple[str, str], ...]:
-    """What of a context is not the service that everybody gets, sorted."""
-    return tuple(
-        sorted((name, value) for name, value in context.items() if value.lower() not in _STANDARD)
-    )
+@functools.lru_cache(maxsize=1_000)
+def _special(context: tuple[tuple[str, str], ...]) -> tuple[tuple[tuple[str, str], ...], str]:
+    """What of a context is not the service that everybody gets, sorted; and the same as text."""
+    special = sorted(each for each in context if each[1].lower() not in _STANDARD)
+    return tuple(special), ",".join(f"{name}={value}" for name, value in special)

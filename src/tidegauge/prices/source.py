@@ -55,13 +55,12 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
 
     def amount(self, usage: TokenUsage) -> Decimal | None:
         """What a call costs, not rounded; None if some of its tokens have no known price."""
-        counts, size = usage.counts(), usage.input_tokens
         tier = self.tiers[0]
-        for each in self.tiers[1:]:
-            if size > each.above:
-                tier = each
+        if len(self.tiers) > 1:
+            size = usage.input_tokens
+            tier = next(each for each in reversed(self.tiers) if size > each.above)
         total = tier.per_request
-        for count, rate in zip(counts, tier.rates, strict=True):
+        for count, rate in zip(usage.counts(), tier.rates, strict=True):
             if count:
                 if rate is None:
                     return None

@@ -14,6 +14,7 @@ __all__ = ["BUCKETS", "TokenUsage"]
 
 #: The fields of `TokenUsage`, in the order of its rates: the buckets, then web searches.
 BUCKETS = (*INPUT_BUCKETS, *OUTPUT_BUCKETS, "web_searches")
+_N_INPUT = len(INPUT_BUCKETS)
 
 
 class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
@@ -68,12 +69,12 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=T
     @property
     def input_tokens(self) -> int:
         """All input tokens, those of caches included."""
-        return sum(self.counts()[: len(INPUT_BUCKETS)])
+        return sum(self.counts()[:_N_INPUT])
 
     @property
     def output_tokens(self) -> int:
         """All output tokens, those of reasoning included."""
-        return sum(self.counts()[len(INPUT_BUCKETS) : -1])
+        return sum(self.counts()[_N_INPUT:-1])
 
 
 def _no_count(usage: Any) -> MetricValidationError:

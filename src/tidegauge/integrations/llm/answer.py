@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from tidegauge.prices.usage import TokenUsage
 
-__all__ = ["Answer", "count", "field_of", "items_of", "text_of"]
+__all__ = ["Answer", "count", "field_of", "getter", "items", "items_of", "number", "text_of"]
 
 
 @dataclass(slots=True)
@@ -59,32 +59,72 @@ class Answer:
 
 def field_of(thing: object, *names: str) -> Any:
     """The first of some fields that an object or a mapping has and that is not None."""
-    if thing is None:
-        return None
-    # The class first: to ask a dict whether it is a mapping takes ten times as long.
-    is_mapping = thing.__class__ is dict or isinstance(thing, Mapping)
+    get = getter(thing)
     for name in names:
-        found = thing.get(name) if is_mapping else getattr(thing, name, None)  # type: ignore[attr-defined]
-        if found is not None:
+        if (found := get(name)) is not None:
             return found
     return None
 
 
-def count(thing: object, *names: str) -> int:
-    """A number of tokens; 0 where there is none. Numbers below 0 stay, to be refused."""
+def getter(thing: Any) -> Callable[[str], Any]:
+    """What gives a field of an object or a mapping by its name, or None where there is none.
+
+    To ask pydantic for what an object has not costs ten times as much as to look, and what most
+    objects have not is most of what is asked for.
+    """
+    kind = thing.__class__
+    if kind is dict:
+        return thing.get  # type: ignore[no-any-return]
     if thing is None:
-        return 0
-    found = field_of(thing, *names)
-    return found if isinstance(found, int) and not isinstance(found, bool) else 0
+        return _nothing
+    is_model = _models.get(kind)
+    if is_model is None:
+        is_model = _models[kind] = hasattr(kind, "__pydantic_fields__")
+    if not is_model:
+        if isinstance(thing, Mapping):
+            return thing.get
+        return lambda name: getattr(thing, name, None)
+    fields = thing.__dict__
+    if extra := thing.__pydantic_extra__:
+        fields = {**extra, **fields}
+    if private := thing.__pydantic_private__:
+        fields = {**private, **fields}
+    return fields.get  # type: ignore[no-any-return]
+
+
+def _nothing(name: str) -> None:
+    del name
+
+
+#: Of classes, whether they are pydantic's.
+_models: dict[type, bool] = {}
+
+
+def count(thing: object, *names: str) -> int:
+    """The first of some fields that holds a number of tokens; 0 where none does."""
+    return number(field_of(thing, *names))
+
+
+def number(given: Any) -> int:
+    """A number of tokens; 0 for what is none. Numbers below 0 stay, to be refused."""
+    if given is None or given.__class__ is int:
+        return given or 0
+    return int(given) if isinstance(given, int) and not isinstance(given, bool) else 0
 
 
 def text_of(given: object) -> str | None:
     """A text, or the value of a member of an enumeration, that is not empty; else None."""
-    value = given if given is None or given.__class__ is str else getattr(given, "value", given)
+    if given is None or given.__class__ is str:
+        return given or None
+    value = getattr(given, "value", given)
     return str(value) if isinstance(value, str) and value else None
 
 
 def items_of(thing: object, *names: str) -> Sequence[Any]:
     """A list among the fields; empty where there is none."""
-    found = field_of(thing, *names)
-    return found if isinstance(found, list | tuple) else ()
+    return items(field_of(thing, *names))
+
+
+def items(given: Any) -> Sequence[Any]:
+    """A list; empty for what is none."""
+    return given if given.__class__ is list or isinstance(given, tuple) else ()

@@ -6,7 +6,7 @@ In a stream, what `message_delta` says is what there is so far, and is not to be
 
 from __future__ import annotations
 
-from tidegauge.integrations.llm.answer import Answer, count, field_of, items_of, text_of
+from tidegauge.integrations.llm.answer import Answer, field_of, getter, items_of, number, text_of
 from tidegauge.prices.usage import TokenUsage
 
 __all__ = ["is_message", "take_message"]
@@ -21,6 +21,7 @@ _EVENTS = (
     "message_stop",
     "ping",
 )
+_WRITTEN = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 _INPUTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
@@ -73,18 +74,16 @@ def _take_start(message: object, answer: Answer) -> None:
 
 def _take_usage(usage: object, answer: Answer) -> None:
     """Keep the last number of each that was said."""
-    written = field_of(usage, "cache_creation")
-    details = field_of(usage, "output_tokens_details")
-    searches = field_of(usage, "server_tool_use")
+    get = getter(usage)
     for place, names in (
-        (usage, (*_INPUTS, "output_tokens")),
-        (written, ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")),
-        (details, ("thinking_tokens",)),
-        (searches, ("web_search_requests",)),
+        (get, (*_INPUTS, "output_tokens")),
+        (getter(get("cache_creation")), _WRITTEN),
+        (getter(get("output_tokens_details")), ("thinking_tokens",)),
+        (getter(get("server_tool_use")), ("web_search_requests",)),
     ):
         for name in names:
-            if field_of(place, name) is not None:
-                answer.parts[name] = count(place, name)
+            if (said := place(name)) is not None:
+                answer.parts[name] = number(said)
 
 
 def _usage(answer: Answer) -> TokenUsage:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, NamedTuple, TypeVar
 
@@ -96,7 +95,7 @@ class LlmCall:
 
 class _Block(NamedTuple):
     owner: object
-    manager: AbstractContextManager[None]
+    manager: inside
     call: LlmCall
 
 
@@ -120,5 +119,5 @@ def end_block(owner: object, error: BaseException | None) -> None:
     if mine is None:
         return
     _open.set(tuple(block for block in blocks if block is not mine))
-    mine.manager.__exit__(None, None, None)
+    mine.manager.__exit__()
     mine.call.end(error)

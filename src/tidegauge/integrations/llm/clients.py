@@ -16,7 +16,7 @@ import msgspec
 
 from tidegauge.integrations.llm.answer import field_of, text_of
 from tidegauge.integrations.llm.results import observed
-from tidegauge.integrations.llm.scope import current_scope, inside, new_scope
+from tidegauge.integrations.llm.scope import Attributes, current_scope, inside, new_scope
 from tidegauge.integrations.llm.tracked import Options, TrackedCall
 from tidegauge.model.errors import ConfigError
 from tidegauge.record.cells import MOST_TEXT_CHARS
@@ -55,7 +55,6 @@ _METHODS = {
     "embedding": "embeddings",
     "aembedding": "embeddings",
 }
-_MODEL_ARGUMENTS = ("model", "modelId")
 _PROMPT_ARGUMENTS = ("messages", "input", "contents", "prompt", "inputs")
 
 _HOSTS = {
@@ -81,6 +80,7 @@ _HOST_ENDINGS = {
 }
 
 Method = Callable[..., Any]
+_MOST_KNOWN = 1_000
 _MARK = "__tidegauge_tracked__"
 
 
@@ -123,13 +123,16 @@ def is_tracked(method: Method) -> bool:
 
 def tracked(method: Method, options: Options) -> Method:
     """A callable that does the same, and whose calls are recorded."""
+    said = options.attributes
+    of_model: dict[str, Attributes] = {}
 
     @functools.wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
-        model = next((text for name in _MODEL_ARGUMENTS if (text := kwargs.get(name))), None)
-        attributes = options.attributes
-        if isinstance(model, str) and attributes.model is None:
-            attributes = attributes._replace(model=model)
+        attributes = said
+        if said.model is None:
+            model = kwargs.get("model") or kwargs.get("modelId")
+            if isinstance(model, str):
+                attributes = of_model.get(model) or _with_model(of_model, said, model)
         scope = new_scope(attributes)
         begun = TrackedCall(scope, options, _prompt(kwargs, options))
         try:
@@ -147,6 +150,13 @@ def tracked(method: Method, options: Options) -> Method:
 
     setattr(call, _MARK, True)
     return call
+
+
+def _with_model(known: dict[str, Attributes], attributes: Attributes, model: str) -> Attributes:
+    if len(known) >= _MOST_KNOWN:
+        known.clear()
+    known[model] = attributes._replace(model=model)
+    return known[model]
 
 
 def _prompt(kwargs: dict[str, Any], options: Options) -> str | None:

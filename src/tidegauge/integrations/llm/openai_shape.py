@@ -7,15 +7,36 @@ beside it, which its total tells.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from tidegauge.integrations.llm.answer import Answer, count, field_of, items_of, text_of
+from tidegauge.integrations.llm.answer import (
+    Answer,
+    count,
+    field_of,
+    getter,
+    items,
+    items_of,
+    number,
+    text_of,
+)
 from tidegauge.model.amounts import read_amount
 from tidegauge.prices.usage import TokenUsage
 
 __all__ = ["is_chat", "is_responses", "take_chat", "take_responses"]
 
+Get = Callable[[str], Any]
+
+_NUMBERS = (int, float, Decimal)
+_OTHER_CONTENT = (
+    "tool_calls",
+    "function_call",
+    "reasoning",
+    "reasoning_content",
+    "audio",
+    "refusal",
+)
 #: Events of the responses API that hold the whole answer.
 _WHOLE = ("response.completed", "response.incomplete", "response.failed")
 
@@ -31,61 +52,70 @@ def is_chat(thing: object) -> bool:
 
 def take_chat(thing: object, answer: Answer) -> bool:
     """Take over what an object of `is_chat` says; whether it has a part of the answer."""
-    data = field_of(thing, "data")
-    whole = thing if data is None or isinstance(data, list) else data
-    answer.know(response_id=field_of(whole, "id"), response_model=field_of(whole, "model"))
+    get = getter(thing)
+    data = get("data")
+    if data is not None and not isinstance(data, list):
+        get = getter(data)
+    _take_head(get, answer)
     # LiteLLM, which is in front of many, says whom it asked.
-    answer.know(provider=field_of(field_of(whole, "_hidden_params"), "custom_llm_provider"))
-    usage = field_of(whole, "usage")
-    if usage is not None:
-        answer.usage = _chat_usage(usage)
-        _take_cost(usage, answer)
-    tier = field_of(whole, "service_tier") or field_of(usage, "service_tier")
-    answer.know(service_tier=tier)
-    answer.decide("service_tier", tier)
+    if (hidden := get("_hidden_params")) is not None:
+        answer.know(provider=field_of(hidden, "custom_llm_provider"))
+    tier = get("service_tier")
+    if (usage := get("usage")) is not None:
+        of_usage = getter(usage)
+        answer.usage = _chat_usage(of_usage)
+        _take_cost(of_usage("cost"), answer)
+        tier = tier or of_usage("service_tier")
+    if tier is not None:
+        answer.know(service_tier=tier)
+        answer.decide("service_tier", tier)
     has_content = False
-    for choice in items_of(whole, "choices"):
-        answer.know(finish_reason=field_of(choice, "finish_reason"))
-        message = field_of(choice, "delta", "message") or choice
-        has_content |= _take_message(message, answer)
+    for choice in items(get("choices")):
+        of_choice = getter(choice)
+        if (reason := of_choice("finish_reason")) is not None:
+            answer.know(finish_reason=reason)
+        message = of_choice("delta") or of_choice("message")
+        has_content |= _take_message(of_choice if message is None else getter(message), answer)
     return has_content
 
 
-def _take_message(message: object, answer: Answer) -> bool:
-    content = field_of(message, "content", "text")
-    pieces = content if isinstance(content, list | tuple) else (content,)
-    texts = [found for each in pieces if (found := text_of(field_of(each, "text") or each))]
+def _take_head(get: Get, answer: Answer) -> None:
+    answer.response_id = text_of(get("id")) or answer.response_id
+    answer.response_model = text_of(get("model")) or answer.response_model
+
+
+def _take_message(get: Get, answer: Answer) -> bool:
+    content = get("content") or get("text")
+    if content.__class__ is str:
+        answer.texts.append(content)
+        return True
+    texts = [found for each in items(content) if (found := text_of(field_of(each, "text")))]
     answer.texts += texts
-    others = ("tool_calls", "function_call", "reasoning", "reasoning_content", "audio", "refusal")
-    return bool(texts) or any(field_of(message, name) for name in others)
+    return bool(texts) or any(get(name) for name in _OTHER_CONTENT)
 
 
-def _chat_usage(usage: object) -> TokenUsage:
-    details = field_of(usage, "prompt_tokens_details")
-    made = field_of(usage, "completion_tokens_details")
-    reasoning = count(made, "reasoning_tokens")
-    prompt, completion = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
-    total = count(usage, "total_tokens")
-    if reasoning and total == prompt + completion + reasoning:
+def _chat_usage(get: Get) -> TokenUsage:
+    prompt, completion = number(get("prompt_tokens")), number(get("completion_tokens"))
+    made = getter(get("completion_tokens_details"))
+    reasoning = number(made("reasoning_tokens"))
+    if reasoning and number(get("total_tokens")) == prompt + completion + reasoning:
         completion += reasoning
-    return _usage(prompt, completion, details, made, searches=0)
+    return _usage(prompt, completion, getter(get("prompt_tokens_details")), made, searches=0)
 
 
-def _usage(
-    total_in: int, total_out: int, details: object, made: object, *, searches: int
-) -> TokenUsage:
-    read = count(details, "cached_tokens")
-    written = count(details, "cache_write_tokens", "cache_creation_tokens")
-    by_time = field_of(details, "cache_creation_token_details")
-    for_5m = count(by_time, "ephemeral_5m_input_tokens")
-    for_1h = count(by_time, "ephemeral_1h_input_tokens")
-    audio, images = count(details, "audio_tokens"), count(details, "image_tokens")
+def _usage(total_in: int, total_out: int, details: Get, made: Get, *, searches: int) -> TokenUsage:
+    read = number(details("cached_tokens"))
+    written = number(details("cache_write_tokens") or details("cache_creation_tokens"))
+    for_5m = for_1h = 0
+    if (by_time := details("cache_creation_token_details")) is not None:
+        for_5m = count(by_time, "ephemeral_5m_input_tokens")
+        for_1h = count(by_time, "ephemeral_1h_input_tokens")
     # Of tokens that are both audio and cached nothing says how many there are.
     plain = total_in - read - written
-    audio = max(0, min(audio, plain))
-    images = max(0, min(images, plain - audio))
-    reasoning = count(made, "reasoning_tokens")
-    audio_out, images_out = count(made, "audio_tokens"), count(made, "image_tokens")
+    audio = max(0, min(number(details("audio_tokens")), plain))
+    images = max(0, min(number(details("image_tokens")), plain - audio))
+    reasoning = number(made("reasoning_tokens"))
+    audio_out, images_out = number(made("audio_tokens")), number(made("image_tokens"))
     return TokenUsage(
         input_uncached_tokens=plain - audio - images,
         input_audio_tokens=audio,
@@ -102,10 +132,9 @@ def _usage(
     )
 
 
-def _take_cost(usage: object, answer: Answer) -> None:
+def _take_cost(cost: object, answer: Answer) -> None:
     """What OpenRouter says in dollars."""
-    cost = field_of(usage, "cost")
-    if isinstance(cost, int | float | Decimal) and not isinstance(cost, bool) and cost >= 0:
+    if isinstance(cost, _NUMBERS) and not isinstance(cost, bool) and cost >= 0:
         answer.provider_cost, answer.provider_currency = read_amount(cost), "USD"
 
 
@@ -132,25 +161,25 @@ def take_responses(thing: object, answer: Answer) -> bool:
 
 
 def _take_response(response: object, answer: Answer, *, is_final: bool) -> None:
-    answer.know(response_id=field_of(response, "id"), response_model=field_of(response, "model"))
+    get = getter(response)
+    _take_head(get, answer)
     if not is_final:
         return
-    tier = field_of(response, "service_tier")
-    answer.know(service_tier=tier, finish_reason=field_of(response, "status"))
-    answer.know(finish_reason=field_of(field_of(response, "incomplete_details"), "reason"))
+    tier = get("service_tier")
+    answer.know(service_tier=tier, finish_reason=get("status"))
+    answer.know(finish_reason=field_of(get("incomplete_details"), "reason"))
     answer.decide("service_tier", tier)
-    output = items_of(response, "output")
-    usage = field_of(response, "usage")
-    if usage is not None:
-        searches = sum(field_of(each, "type") == "web_search_call" for each in output)
+    output = items(get("output"))
+    if (usage := get("usage")) is not None:
+        of_usage = getter(usage)
         answer.usage = _usage(
-            count(usage, "input_tokens"),
-            count(usage, "output_tokens"),
-            field_of(usage, "input_tokens_details"),
-            field_of(usage, "output_tokens_details"),
-            searches=searches,
+            number(of_usage("input_tokens")),
+            number(of_usage("output_tokens")),
+            getter(of_usage("input_tokens_details")),
+            getter(of_usage("output_tokens_details")),
+            searches=sum(field_of(each, "type") == "web_search_call" for each in output),
         )
-        _take_cost(usage, answer)
+        _take_cost(of_usage("cost"), answer)
     if not answer.texts:
         parts = (part for each in output for part in items_of(each, "content"))
         answer.texts += [text for part in parts if (text := text_of(field_of(part, "text")))]

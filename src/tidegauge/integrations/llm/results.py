@@ -30,7 +30,8 @@ def observed(call: TrackedCall, result: Any) -> Any:
     if isinstance(result, Mapping) and hasattr(result.get("stream"), "__iter__"):
         take_metadata(result, call.answer)
         return {**result, "stream": ObservedStream(result["stream"], call)}  # Bedrock
-    if shape_of(result) is None:
+    take = shape_of(result)
+    if take is None:
         if hasattr(type(result), "__anext__") or hasattr(type(result), "__aiter__"):
             return AsyncObservedStream(result, call)
         if hasattr(type(result), "__next__"):
@@ -41,7 +42,7 @@ def observed(call: TrackedCall, result: Any) -> Any:
             return _ObservedManager(result, call)
         _take_raw(call, result)
     else:
-        call.take(result)
+        call.take(result, take)
     call.end()
     return result
 

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections import OrderedDict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,11 +24,36 @@ _writer = RowWriter(recorder, LLM_CALLS)
 _puts: dict[str | None, Put] = {}
 _pricers: dict[tuple[Path | None, Path | None], Pricer] = {}
 _MOST_BOUND = 1_000
+_NO_TOKENS = (None,) * (len(BUCKETS) + 2)
 
-#: Ids of answers that were recorded, the latest last: one that comes again is the same answer,
-#: from a cache or seen by two instruments.
-_seen: OrderedDict[tuple[Path, str | None, str], None] = OrderedDict()
-_MOST_SEEN = 10_000
+
+class _Seen:
+    """The ids of the latest answers that were recorded in a store.
+
+    One that comes again is the same answer, from a cache or seen by two instruments.
+    """
+
+    def __init__(self) -> None:
+        self._root: Path | None = None
+        self._latest: set[tuple[str | None, str]] = set()
+        self._before: set[tuple[str | None, str]] = set()
+
+    def add(self, root: Path, provider: str | None, response_id: str) -> bool:
+        """Remember an answer; whether it is new."""
+        if root is not self._root:
+            self._root, self._latest, self._before = root, set(), set()
+        key = provider, response_id
+        if key in self._latest or key in self._before:
+            return False
+        self._latest.add(key)
+        if len(self._latest) >= _LEAST_SEEN:
+            self._before, self._latest = self._latest, set()
+        return True
+
+
+_seen = _Seen()
+#: At least so many are remembered, and less than twice as many.
+_LEAST_SEEN = 10_000
 
 
 class Call(NamedTuple):
@@ -96,7 +119,8 @@ def put_call(call: Call, answer: Answer) -> Priced | None:
         recorder.get_ready()
         said = call.attributes
         provider = said.provider or answer.provider
-        if answer.response_id is not None and not _is_new(provider, answer.response_id):
+        known = answer.response_id
+        if known is not None and not _seen.add(recorder.writer.root, provider, known):
             return None
         priced = _price(call, answer, provider)
         model = said.model or answer.response_model
@@ -108,18 +132,6 @@ def put_call(call: Call, answer: Answer) -> Priced | None:
         recorder.refuse(error, LLM_CALLS.name)
         return None
     return priced if is_put else None
-
-
-def _is_new(provider: str | None, response_id: str) -> bool:
-    key = recorder.writer.root, provider, response_id
-    if key in _seen:
-        _seen.move_to_end(key)
-        return False
-    _seen[key] = None
-    if len(_seen) > _MOST_SEEN:
-        with contextlib.suppress(KeyError):  # another thread was quicker
-            _seen.popitem(last=False)
-    return True
 
 
 def _price(call: Call, answer: Answer, provider: str | None) -> Priced:
@@ -150,12 +162,13 @@ def _bound(model: str | None) -> Put:
 
 def _values(call: Call, answer: Answer, provider: str | None, priced: Priced) -> Values:
     said, privacy, usage = call.attributes, recorder.privacy, answer.usage
-    tokens: tuple[int | None, ...] = (None,) * (len(BUCKETS) + 2)
-    n_out = None
+    tokens: tuple[int | None, ...] = _NO_TOKENS
+    n_out, per_token_s, per_s = None, None, None
     if usage is not None:
         n_out = usage.output_tokens
-        tokens = (*(each or None for each in usage.counts()), usage.input_tokens, n_out)
-    per_token_s, per_s = _pace(call, n_out)
+        tokens = (*[each or None for each in usage.counts()], usage.input_tokens, n_out)
+    if call.first_s is not None and n_out is not None and call.usage == "provider":
+        per_token_s, per_s = _pace(call.latency_s - call.first_s, n_out)
     return (
         provider,
         said.operation or "chat",
@@ -198,11 +211,8 @@ def _kept(text: str | None) -> str | None:
     return None if text is None else recorder.privacy.text(shortened(text))
 
 
-def _pace(call: Call, n_out: int | None) -> tuple[float | None, float | None]:
+def _pace(rest_s: float, n_out: int) -> tuple[float | None, float | None]:
     """Seconds per output token after the first one, and output tokens per second."""
-    if call.first_s is None or n_out is None or call.usage != "provider":
-        return None, None
-    rest_s = call.latency_s - call.first_s
     if rest_s <= 0:
         return None, None
     return (rest_s / (n_out - 1) if n_out > 1 else None), n_out / rest_s

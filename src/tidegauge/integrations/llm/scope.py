@@ -8,9 +8,8 @@ its attributes, such as the user.
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -84,8 +83,23 @@ current_scope = _current.get
 
 
 def new_id() -> str:
-    """An id that no other call has, in whatever process."""
-    return os.urandom(16).hex()  # half the time of a UUID
+    """An id that no other call has, in whatever process: 32 hex digits.
+
+    A UUID takes ten times as long.
+    """
+    return f"{_ids.prefix}{next(_ids.numbers):016x}"
+
+
+class _Ids:
+    """What ids of this process are made of."""
+
+    def __init__(self) -> None:
+        self.prefix = os.urandom(8).hex()
+        self.numbers = itertools.count()
+
+
+_ids = _Ids()
+os.register_at_fork(after_in_child=_ids.__init__)  # type: ignore[misc]
 
 
 def new_scope(attributes: Attributes, *, one_operation: bool = False) -> Scope:
@@ -96,14 +110,19 @@ def new_scope(attributes: Attributes, *, one_operation: bool = False) -> Scope:
     return Scope(attributes, outer, operation_id=new_id() if one_operation else None)
 
 
-@contextmanager
-def inside(scope: Scope) -> Generator[None]:
+class inside:  # noqa: N801  (used like a function)
     """Have a scope in force in a block, in this thread or task."""
-    before = _current.get()
-    _current.set(scope)
-    try:
-        yield
-    finally:
+
+    __slots__ = ("_before", "_scope")
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def __enter__(self) -> None:
+        self._before = _current.get()
+        _current.set(self._scope)
+
+    def __exit__(self, *error: object) -> None:
         # Not if the block is left elsewhere, as that of a generator may be.
-        if _current.get() is scope:
-            _current.set(before)
+        if _current.get() is self._scope:
+            _current.set(self._before)

@@ -32,4 +32,13 @@ _SHAPES: tuple[tuple[Callable[[object], bool], Take], ...] = (
 
 def shape_of(thing: object) -> Take | None:
     """What reads an object; None if it is no answer of a language model."""
-    return next((take for fits, take in _SHAPES if fits(thing)), None)
+    take = _of_class.get(thing.__class__)
+    if take is None:
+        take = next((take for fits, take in _SHAPES if fits(thing)), None)
+        # The fields of such a class are always the same.
+        if take is not None and hasattr(thing.__class__, "__pydantic_fields__"):
+            _of_class[thing.__class__] = take
+    return take
+
+
+_of_class: dict[type, Take] = {}

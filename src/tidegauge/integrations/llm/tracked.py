@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from time import perf_counter
 from typing import NamedTuple
 
@@ -76,20 +75,22 @@ class TrackedCall:
         self._time_ns = recorder.now_ns()
         self._started = perf_counter()
 
-    @contextmanager
-    def inside(self) -> Generator[None]:
+    def inside(self) -> inside:
         """What happens in the block belongs to this call."""
-        with inside(self._scope):
-            yield
+        return inside(self._scope)
 
-    def take(self, thing: object) -> None:
+    def take(self, thing: object, take: Take | None = None) -> None:
         """Look at an answer, or at an event of a stream.
+
+        Args:
+            thing: What the client gave.
+            take: What reads it, if that is known.
 
         Raises:
             MetricValidationError: In strict mode, if its numbers of tokens are none. In lenient
                 mode they are missing then.
         """
-        take = self._take or shape_of(thing)
+        take = take or self._take or shape_of(thing)
         if take is None:
             return
         if self.is_stream:
@@ -129,7 +130,7 @@ class TrackedCall:
             self.take(field_of(error, "completion"))
         answer, options = self.answer, self._options
         usage = self._who_counted(error)
-        text = "".join(answer.texts)
+        text = "".join(answer.texts) if options.keep_text else ""
         call = Call(
             attributes=self._scope.attributes,
             time_ns=self._time_ns,
@@ -144,7 +145,7 @@ class TrackedCall:
             attempt=self._attempt,
             wire_requests=max(1, self._scope.requests, 1 + answer.retries),
             prompt=self._prompt if options.keep_text else None,
-            response=text if options.keep_text and text else None,
+            response=text or None,
             server_address=options.server_address,
         )
         self.priced = put_call(call, answer)
@@ -161,8 +162,10 @@ class TrackedCall:
         is_whole = not self.is_stream or self._is_complete()
         if answer.usage is not None and is_whole:
             return "provider"
+        if estimate is None:
+            return "missing"
         text = "".join(answer.texts)
-        if estimate is not None and (error is None or text):
+        if error is None or text:
             answer.usage = TokenUsage(
                 input_uncached_tokens=estimate(self._prompt or ""),
                 output_text_tokens=estimate(text),
