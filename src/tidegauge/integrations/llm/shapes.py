@@ -22,8 +22,8 @@ __all__ = ["Take", "shape_of"]
 Take = Callable[[object, Answer], bool]
 
 _SHAPES: tuple[tuple[Callable[[object], bool], Take], ...] = (
-    (is_responses, take_responses),
     (is_chat, take_chat),
+    (is_responses, take_responses),
     (is_message, take_message),
     (is_gemini, take_gemini),
     (is_converse, take_converse),
