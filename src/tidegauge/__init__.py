@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from tidegauge.integrations.predictions import record_ground_truth as record_ground_truth
     from tidegauge.integrations.tracking import track_prediction as track_prediction
     from tidegauge.jobs import every as every
+    from tidegauge.resources import update_resource_metrics as update_resource_metrics
     from tidegauge.sqlite import export_sqlite as export_sqlite
     from tidegauge.sqlite import import_sqlite as import_sqlite
 
@@ -91,6 +92,7 @@ __all__ = [
     "timer",
     "track_feature",
     "track_prediction",
+    "update_resource_metrics",
     "validate_metric_name",
 ]
 
@@ -106,6 +108,7 @@ _LATE = {
     "forget": "tidegauge.amending",
     "MLMetrics": "tidegauge.integrations.predictions",
     "every": "tidegauge.jobs",
+    "update_resource_metrics": "tidegauge.resources",
     "predict_with_metrics": "tidegauge.integrations.predictions",
     "record_ground_truth": "tidegauge.integrations.predictions",
     "track_feature": "tidegauge.integrations.feature_tracking",
