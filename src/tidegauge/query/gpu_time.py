@@ -92,7 +92,7 @@ def gpu_times(
         ),
         spans AS (
             SELECT *, greatest(at_us, $start_us) AS from_us, least($end_us,
-                at_us + coalesce(least(until_next_us, {_LONGEST} * usual_us), usual_us)) AS to_us
+                at_us + least(coalesce(until_next_us, usual_us), {_LONGEST} * usual_us)) AS to_us
             FROM usual
         )
         SELECT
