@@ -9,6 +9,8 @@ __all__ = ["Increments", "Share"]
 
 #: A clock tick is 10 ms: of less than ten of them a share is a guess.
 _SHORTEST_S = 0.1
+#: Sums of seconds are less exact than this; a count that begins again is further off.
+_ROUNDING_S = 1e-3
 
 
 class Share:
@@ -35,9 +37,10 @@ class Share:
         if before is not None and 0 <= at_s - before[1] < _SHORTEST_S:
             return None
         self._before = used_s, at_s
-        if before is None or at_s < before[1] or used_s < before[0] or capacity <= 0:
+        if before is None or at_s < before[1] or used_s < before[0] - _ROUNDING_S or capacity <= 0:
             return None
-        return min(100.0 * (used_s - before[0]) / ((at_s - before[1]) * capacity), 100.0)
+        share = (used_s - before[0]) / ((at_s - before[1]) * capacity)
+        return min(max(100.0 * share, 0.0), 100.0)
 
 
 class Increments:

@@ -38,6 +38,13 @@ def test_a_clock_that_begins_again() -> None:
     assert share.percent(3.0, 11.0) == 10.0
 
 
+def test_nothing_was_used() -> None:
+    """Sums of the same numbers differ in their last digit: that is 0, and not another count."""
+    share = Share()
+    share.percent(0.1 + 0.2, 0.0)
+    assert share.percent(0.3, 1.0) == 0.0
+
+
 def test_totals_grow() -> None:
     """Each by itself; the first look has nothing to add."""
     grown = Increments()
