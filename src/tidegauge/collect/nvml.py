@@ -170,12 +170,10 @@ class Nvml:
             energy_joules=_thousandth(ask("nvmlDeviceGetTotalEnergyConsumption")),
             temperature_celsius=_temperature(library, ask),
             clocks_mhz={name: mhz for name, mhz in clocks.items() if mhz is not None},
-            throttled={}
-            if reasons is None
-            else {name: bool(reasons & getattr(library, bit)) for name, bit in _THROTTLED.items()},
+            throttled={} if reasons is None else attempt(_throttled, library, reasons) or {},
             errors_corrected=errors[0],
             errors_uncorrected=errors[1],
-            **_bus(library, ask),
+            **(attempt(_bus, library, ask) or {}),  # older packages have no names for its fields
         )
 
     def _tell(self, text: str, level: int = logging.INFO) -> None:
@@ -198,6 +196,10 @@ def _temperature(library: ModuleType, ask: Callable[..., Any]) -> float | None:
     if found is None:
         found = ask("nvmlDeviceGetTemperature", library.NVML_TEMPERATURE_GPU)
     return None if found is None else float(found)
+
+
+def _throttled(library: ModuleType, reasons: int) -> dict[str, bool]:
+    return {name: bool(reasons & getattr(library, bit)) for name, bit in _THROTTLED.items()}
 
 
 def _bus(library: ModuleType, ask: Callable[..., Any]) -> dict[str, Any]:

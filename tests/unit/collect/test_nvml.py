@@ -146,6 +146,18 @@ def test_an_older_driver_is_asked_in_the_older_way(driver: Any, nvml: Nvml, full
     assert (reading.memory_used_bytes, reading.temperature_celsius) == (21 * GIB, 58.0)
 
 
+def test_a_package_that_is_older_than_a_field(
+    driver: Any, nvml: Nvml, full: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the package has no name for is not known, and everything else is."""
+    driver.gpus = [full]
+    monkeypatch.delattr("pynvml.NVML_FI_DEV_PCIE_COUNT_RX_BYTES")
+    monkeypatch.delattr("pynvml.nvmlClocksEventReasonSwPowerCap")
+    (reading,) = nvml.read()
+    assert (reading.io_received_bytes, reading.throttled) == (None, {})
+    assert (reading.busy_percent, reading.power_watts) == (87, 412.5)
+
+
 def test_a_card_without_totals_of_its_bus_tells_the_speed(
     driver: Any, nvml: Nvml, full: Any
 ) -> None:
