@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from tidegauge.integrations.predictions import record_ground_truth as record_ground_truth
     from tidegauge.integrations.tracking import track_prediction as track_prediction
     from tidegauge.jobs import every as every
+    from tidegauge.resources import update_resource_metrics as update_resource_metrics
     from tidegauge.sqlite import export_sqlite as export_sqlite
     from tidegauge.sqlite import import_sqlite as import_sqlite
 
@@ -99,6 +100,7 @@ __all__ = [
     "track_feature",
     "track_llm",
     "track_prediction",
+    "update_resource_metrics",
     "validate_metric_name",
 ]
 
@@ -118,6 +120,7 @@ _LATE = {
     "price_llm_call": "tidegauge.integrations.llm.generate",
     "track_llm": "tidegauge.integrations.llm.tracking",
     "every": "tidegauge.jobs",
+    "update_resource_metrics": "tidegauge.resources",
     "predict_with_metrics": "tidegauge.integrations.predictions",
     "record_ground_truth": "tidegauge.integrations.predictions",
     "track_feature": "tidegauge.integrations.feature_tracking",

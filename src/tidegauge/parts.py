@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tidegauge.amend.eraser import Eraser
     from tidegauge.amend.trail import Trail
     from tidegauge.catalog import Catalog
+    from tidegauge.collect.watch import Watch
     from tidegauge.export.mlflow import MlflowFollower
     from tidegauge.export.push import PushFollower, Sender
     from tidegauge.integrations.accuracy import AccuracyJob
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from tidegauge.store.scheduler import Scheduler
     from tidegauge.store.store import Store
 
-__all__ = ["OWN_JOBS", "Parts", "collectors", "own_jobs"]
+__all__ = ["OWN_JOBS", "SAMPLER", "Parts", "collectors", "own_jobs"]
 
 #: What this process contributes to live metrics besides facts.
 collectors = Collectors()
@@ -50,6 +51,8 @@ own_jobs: dict[str, Job] = {}
 
 #: The name of the follower that runs those.
 OWN_JOBS = "own-jobs"
+#: And of what looks at the machine.
+SAMPLER = "resources"
 
 _ACCURACY_EVERY_S = 30.0
 _TRAIL_EVERY_S = 60.0
@@ -69,6 +72,7 @@ class Parts:
         self._store: Store | None = None
         self._query: Query | None = None
         self._live: Live | None = None
+        self._watches: dict[Path, Watch] = {}
 
     @property
     def root(self) -> Path:
@@ -110,6 +114,23 @@ class Parts:
                 collectors=collectors,
             )
         return self._live
+
+    @property
+    def watch(self) -> Watch:
+        """What looks at the machine and records it."""
+        root = self.root.absolute()
+        if root not in self._watches:
+            with loading():
+                from tidegauge.collect.watch import Watch
+
+            # In one step: of two, one would keep the machine from the other.
+            self._watches.setdefault(root, Watch(root))
+        return self._watches[root]
+
+    def stop_watching(self) -> None:
+        """Look at the machine no more."""
+        for watch in self._watches.values():
+            watch.close()
 
     def _read_live(self) -> Reading:
         return self.live.read(shared=False)

@@ -30,6 +30,7 @@ _POSITIVE = (
     "drain_after_points",
     "live_series_ttl_s",
     "push_every_s",
+    "resources_every_s",
 )
 _AT_LEAST_1 = ("retention_every_s", "rollup_every_s", "compact_every_s")
 _NOT_NEGATIVE = ("drain_after_s", "exit_wait_s", "retention_days", "live_gauge_ttl_s")
@@ -157,6 +158,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool, "whether this process pushes; if not, another one or `tidegauge agent` does"
     ] = True
     push_every_s: Annotated[float, "seconds between two pushes of live metrics"] = 60.0
+    resources_every_s: Annotated[
+        float | None,
+        "seconds between two samples of the machine, its GPUs and this process; none if unset",
+    ] = None
+    gpu_hour_usd: Annotated[
+        dict[str, float],
+        'price of an hour of a GPU by its model, such as {"NVIDIA H200": 3.5}; "*" is any other',
+    ] = {}
     exit_wait_s: Annotated[
         float, "most seconds to wait at exit for delivery to MLflow, OTLP and CloudWatch"
     ] = 5.0
@@ -281,6 +290,9 @@ def _check_ranges(settings: Settings) -> None:
     for metric, days in settings.retention_metrics.items():
         if not 0 <= days < math.inf:
             raise _out_of_range("retention_metrics", {metric: days}, "0 days or more")
+    for model, price in settings.gpu_hour_usd.items():
+        if not 0 <= price < math.inf:
+            raise _out_of_range("gpu_hour_usd", {model: price}, "0 USD or more")
     _check_tables("retention_tables", settings.retention_tables, "0 days or more")
     _check_tables("storage_budgets", settings.storage_budgets, "0 bytes or more")
 
