@@ -48,6 +48,7 @@ BUCKETS = (
 
 @pytest.fixture
 def captured() -> Iterator[Captured]:
+    """A store of one's own in strict mode."""
     with capture() as found:
         yield found
 
@@ -254,7 +255,7 @@ def test_requests_that_a_client_repeats_are_attempts_of_one_call(
 def test_attempts_of_one_operation_are_numbered(
     llm_server: Any, clients: Any, rows: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    """Inside a block of one operation, each try is a row, and only the first counts as a request."""
+    """Inside a block of one operation, each try is a row, and only the first is a request."""
     case = CASES["gemini"]  # whose client does not try again by itself
     llm_server.play(case)
     llm_server.fail("server", times=1000)
