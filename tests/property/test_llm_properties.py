@@ -47,7 +47,7 @@ def cost(usage: TokenUsage, provider: str, model: str) -> Decimal:
 
 @given(usage=USAGES, model=st.sampled_from(MODELS))
 def test_a_call_costs_what_the_list_calculates(usage: TokenUsage, model: tuple[str, str]) -> None:
-    """From prices of single tokens in buckets comes the same as from the list's inclusive totals."""
+    """Prices of single tokens in buckets come to what the list makes of inclusive totals."""
     inclusive = Usage(
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
