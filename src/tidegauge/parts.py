@@ -202,6 +202,7 @@ class Parts:
                 protocol=chosen.otlp_protocol,
                 temporality=chosen.otlp_temporality,
                 histograms=chosen.otlp_histograms,
+                genai=chosen.otlp_genai,
                 resource=self._resource(),
             )
         if chosen.cloudwatch is not None:
