@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import duckdb
 
-from tidegauge.model.budgets import SCOPES
+from tidegauge.model.budgets import SCOPES, Budget
 from tidegauge.model.clock import Clock
 from tidegauge.model.errors import QueryError
 from tidegauge.model.llm_tables import LLM_CALLS
@@ -18,6 +18,7 @@ from tidegauge.model.times import TimeRange, isoformat
 from tidegauge.model.zones import zone_of
 from tidegauge.query import sql
 from tidegauge.query.asked import TIMES, names_of, within
+from tidegauge.query.budgets import Forms, budget_rows
 from tidegauge.query.calendar import step_sql
 from tidegauge.query.engine import Engine
 from tidegauge.query.kept_since import kept_since
@@ -27,7 +28,7 @@ from tidegauge.query.running import run
 from tidegauge.query.selection import about_value, check_label_name, check_limit
 from tidegauge.store.store import Store
 
-__all__ = ["GROUPS", "SORTS", "Llm"]
+__all__ = ["GROUPS", "SORTS", "Llm", "chosen_by"]
 
 #: What calls can be told apart and chosen by, with the column it is in.
 _COLUMNS = {
@@ -162,13 +163,44 @@ class Llm:
             rows.sort(key=lambda row: _falling(SORTS[sort](row)))
             for row in rows[:limit]:
                 known = row["cost"] is not None and currency in whole
-                kept.append({**row, "share": float(row["cost"] / whole[currency]) if known else None})
+                kept.append(
+                    {**row, "share": float(row["cost"] / whole[currency]) if known else None}
+                )
         return {
             **found,
             "sort": sort,
             "groups": kept,
             "left_out": len(found["groups"]) - len(kept),
         }
+
+    def budgets(
+        self, budgets: Sequence[Budget], forms: Forms, *, forecast: bool = True
+    ) -> list[Document]:
+        """How much of budgets is spent in their present periods, and what they will come to.
+
+        Args:
+            budgets: The budgets.
+            forms: Everything that a user may be known as in the store.
+            forecast: Whether to tell what they will come to.
+
+        Returns:
+            A row for each budget; of one that each value has for itself, a row for each value that
+            has spent something in the period, those that spent most first.
+        """
+        if not budgets:
+            return []
+        return self._ask(
+            lambda connection: budget_rows(
+                self._store,
+                self._engine,
+                connection,
+                budgets,
+                zone=zone_of(self._time_zone),
+                now_ns=self._clock.wall_ns(),
+                forms=forms,
+                forecast=forecast,
+            )
+        )
 
     def _chosen(self, asked: Mapping[str, Any]) -> tuple[TimeRange, str]:
         """The range, and SQL that is true for the calls."""
@@ -177,7 +209,9 @@ class Llm:
             if name in (*TIMES, "labels"):
                 continue
             if name not in _COLUMNS:
-                raise _no_such(name, "calls cannot be chosen by this", (*_COLUMNS, *TIMES, "labels"))
+                raise _no_such(
+                    name, "calls cannot be chosen by this", (*_COLUMNS, *TIMES, "labels")
+                )
             about.append(about_value(sql.quoted(_COLUMNS[name]), name, value))
         labels = asked.get("labels") or {}
         if not isinstance(labels, Mapping):
@@ -220,9 +254,7 @@ class Llm:
         form = "%Y-%m" if name == "month" else "%Y-%m-%d"
         return f"strftime(DATE '1970-01-01' + CAST({days} AS INTEGER), '{form}')"
 
-    def _bounded(
-        self, connection: duckdb.DuckDBPyConnection, chosen: TimeRange
-    ) -> TimeRange:
+    def _bounded(self, connection: duckdb.DuckDBPyConnection, chosen: TimeRange) -> TimeRange:
         """The range with the times of the first and the last call for open ends."""
         if chosen.start_ns is not None and chosen.end_ns is not None:
             return chosen
@@ -253,6 +285,13 @@ class Llm:
             return run(connection, "calls to language models", lambda: look(connection))
         finally:
             connection.close()
+
+
+def chosen_by(pairs: Mapping[str, str]) -> dict[str, Any]:
+    """Pairs that somebody typed, as arguments of `Llm.spend`: what is no column is a label."""
+    columns = {name: value for name, value in pairs.items() if name in _COLUMNS}
+    labels = {name: value for name, value in pairs.items() if name not in _COLUMNS}
+    return {**columns, "labels": labels}
 
 
 def _falling(value: Any) -> tuple[bool, Any]:

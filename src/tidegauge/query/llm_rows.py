@@ -82,9 +82,7 @@ def groups_of(
         f"SELECT {', '.join([*shown, *_COUNTED.values()])} FROM calls WHERE {where} {tail}"
     ).fetchall()
     only = {name: each[0] if each else None for name, each in money.items() if len(each) < 2}
-    groups = [
-        _group(tuple(keys), {**only, **dict(zip(names, row, strict=True))}) for row in rows
-    ]
+    groups = [_group(tuple(keys), {**only, **dict(zip(names, row, strict=True))}) for row in rows]
     _spread_doubt(groups, tuple(keys))
     return groups
 

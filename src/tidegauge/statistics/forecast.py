@@ -9,6 +9,7 @@ resemble the day before make sums scatter more; that is estimated, and made good
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -113,7 +114,9 @@ def forecast_total(
     )
 
 
-def _means(values: Sequence[float], groups: Sequence[int]) -> tuple[dict[int, int], dict[int, float]]:
+def _means(
+    values: Sequence[float], groups: Sequence[int]
+) -> tuple[dict[int, int], dict[int, float]]:
     """How many values each group has, and their mean."""
     members: dict[int, list[float]] = {}
     for value, group in zip(values, groups, strict=True):
@@ -123,11 +126,11 @@ def _means(values: Sequence[float], groups: Sequence[int]) -> tuple[dict[int, in
 
 
 def _memory(residuals: Sequence[float]) -> float:
-    """How much a day resembles the one before it; days that do the opposite count as independent."""
+    """How much a day resembles the one before it; 0 for days that do the opposite."""
     squares = math.fsum(each * each for each in residuals)
     if squares == 0:
         return 0.0
-    products = math.fsum(a * b for a, b in zip(residuals, residuals[1:], strict=False))
+    products = math.fsum(a * b for a, b in itertools.pairwise(residuals))
     return min(max(products / squares, 0.0), _MOST_MEMORY)
 
 
