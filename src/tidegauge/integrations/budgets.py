@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,9 @@ _PUBLISHED = "USD"
 _AGAIN_NS = 200 * 10**9
 _MOST_NAMED = 5
 _log = logging.getLogger("tidegauge")
+
+#: Name of a budget, value or empty text, and percent.
+_Share = tuple[str, str, int]
 
 
 class Budgets:
@@ -184,18 +187,17 @@ class Budgets:
         rows = self._find_llm().budgets(list(kept.values()), self._privacy.forms, forecast=False)
         now_ns = self._clock.wall_ns()
         self._show(rows, now_ns)
-        passed = {
-            Passed(kept[row["budget"]], row["value"] or "", row["period"], percent): row
-            for row in rows
-            if row["spent"] is not None
-            for percent in passed_percents(row["spent"], row["max"])
-        }
         known = self._book.warned()
-        new = [
-            each
-            for each in passed
-            if each.percent not in known.get((each.budget.name, each.value, each.period), ())
-        ]
+        passed: dict[_Share, Mapping[str, Any]] = {}
+        new: list[Passed] = []
+        for row in rows:
+            name, value, period = row["budget"], row["value"] or "", row["period"]
+            if row["spent"] is None:
+                continue
+            for percent in passed_percents(row["spent"], row["max"]):
+                if percent not in known.get((name, value, period), ()):
+                    passed[name, value, percent] = row
+                    new.append(Passed(kept[name], value, period, percent))
         given = self._book.note(new, now_ns) if new else []
         self._warn(given, passed, now_ns)
         return f"budgets: {len(kept)}" + (f", warnings: {len(given)}" if given else "")
@@ -241,22 +243,22 @@ class Budgets:
                 self._shown[key] = value, now_ns
 
     def _warn(
-        self, given: Iterable[Passed], rows: Mapping[Passed, Mapping[str, Any]], now_ns: int
+        self, given: Iterable[Passed], rows: Mapping[_Share, Mapping[str, Any]], now_ns: int
     ) -> None:
-        highest: dict[tuple[str, str], Passed] = {}
+        highest: dict[tuple[str, str], int] = {}
         for each in given:
-            labels = {**_labels(rows[each]), "threshold_percent": str(each.percent)}
-            # A counter is not to shrink when a user is forgotten.
-            labels.pop("user", None)
+            name, value, percent = each.budget.name, each.value, each.percent
+            labels = {**_labels(rows[name, value, percent]), "threshold_percent": str(percent)}
+            labels.pop("user", None)  # a counter is not to shrink when a user is forgotten
             self._writer.put_point(SeriesKey.of(_WARNINGS, labels), 1.0, time_ns=now_ns)
-            highest[each.budget.name, each.value] = each  # they come rising
-        by_share: dict[tuple[str, int], list[Passed]] = {}
-        for each in highest.values():
-            by_share.setdefault((each.budget.name, each.percent), []).append(each)
-        for together in by_share.values():
-            _log.warning("%s", _text([rows[each] for each in together], together[0]))
-            for each in together:
-                _tell(_warning(each, rows[each]))
+            highest[name, value] = percent  # they come rising
+        together: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+        for (name, value), percent in highest.items():
+            together.setdefault((name, percent), []).append(rows[name, value, percent])
+        for (_, percent), of_share in together.items():
+            _log.warning("%s", _text(of_share, percent))
+            for row in of_share:
+                _tell(_warning(row, percent))
 
 
 def _labels(row: Mapping[str, Any]) -> dict[str, str]:
@@ -276,11 +278,11 @@ def _budget_of(key: SeriesKey) -> str:
     return dict(key.labels)["budget"].partition("/")[0]
 
 
-def _warning(passed: Passed, row: Mapping[str, Any]) -> BudgetWarning:
+def _warning(row: Mapping[str, Any], percent: int) -> BudgetWarning:
     return BudgetWarning(
-        budget=passed.budget.name,
+        budget=row["budget"],
         value=row["value"],
-        threshold_percent=passed.percent,
+        threshold_percent=percent,
         max=row["max"],
         spent=row["spent"],
         currency=row["currency"],
@@ -297,26 +299,29 @@ def _tell(warning: BudgetWarning) -> None:
             _log.exception("a function given to on_budget_warning failed")
 
 
-def _text(rows: list[Mapping[str, Any]], passed: Passed) -> str:
-    """The line of the log about those who have passed the same share of a budget."""
-    row, name = rows[0], passed.budget.name
-    if len(rows) == 1:
-        whose = "" if row["value"] is None or row["each"] == "user" else f" of {row['value']!r}"
-        if row["each"] == "user":
-            whose = " of a user"  # who it is stands in the store, and not in logs
-        least = "at least " if row["is_floor"] else ""
-        return (
-            f"budget {name!r}{whose}: {least}{row['spent'].normalize():f} of "
-            f"{row['max']:f} {row['currency']} are spent in {row['period']} "
-            f"({row['share']:.1%}, warning at {passed.percent} %)"
-        )
-    named = ""
-    if row["each"] != "user":
+def _text(rows: Sequence[Mapping[str, Any]], percent: int) -> str:
+    """The line of the log about those who have passed the same share of a budget.
+
+    Who a user is stands in the store, and not in logs.
+    """
+    row = rows[0]
+    is_of_user = row["each"] == "user"
+    if len(rows) > 1:
+        named = ", ".join(repr(each["value"]) for each in rows[:_MOST_NAMED])
         more = ", …" if len(rows) > _MOST_NAMED else ""
-        named = f" ({', '.join(repr(each['value']) for each in rows[:_MOST_NAMED])}{more})"
+        return (
+            f"budget {row['budget']!r}: {len(rows)} {row['each']}s have each spent {percent} % or "
+            f"more of {row['max']:f} {row['currency']} in {row['period']}"
+            f"{'' if is_of_user else f': {named}{more}'}"
+        )
+    whose = ""
+    if row["value"] is not None:
+        whose = " of a user" if is_of_user else f" of {row['value']!r}"
+    least = "at least " if row["is_floor"] else ""
     return (
-        f"budget {name!r}: {len(rows)} {row['each']}s{named} have each spent {passed.percent} % "
-        f"or more of {row['max']:f} {row['currency']} in {row['period']}"
+        f"budget {row['budget']!r}{whose}: {least}{row['spent'].normalize():f} of "
+        f"{row['max']:f} {row['currency']} are spent in {row['period']}, {row['share']:.1%} "
+        f"(warning at {percent} %)"
     )
 
 

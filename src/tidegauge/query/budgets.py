@@ -118,7 +118,9 @@ def budget_rows(
         found = []
         for value, of_value in by_value.items():
             row = _row(budget, span, value, of_value, kept.reason)
-            if budget.each and not (row["priced"] or row["unpriced"]):
+            if budget.each and not any(
+                row[name] for name in ("priced", "unpriced", "other_currencies")
+            ):
                 continue
             if forecast:
                 row |= _forecast(row, of_value, budget, span, today, zone, now_ns, first)

@@ -159,7 +159,7 @@ class Llm:
         for row in found["groups"]:
             by_currency.setdefault(row["currency"], []).append(row)
         kept: list[Document] = []
-        for currency, rows in by_currency.items():
+        for currency, rows in sorted(by_currency.items(), key=_none_last):
             rows.sort(key=lambda row: _falling(SORTS[sort](row)))
             for row in rows[:limit]:
                 known = row["cost"] is not None and currency in whole
@@ -292,6 +292,10 @@ def chosen_by(pairs: Mapping[str, str]) -> dict[str, Any]:
     columns = {name: value for name, value in pairs.items() if name in _COLUMNS}
     labels = {name: value for name, value in pairs.items() if name not in _COLUMNS}
     return {**columns, "labels": labels}
+
+
+def _none_last(item: tuple[str | None, object]) -> tuple[bool, str]:
+    return item[0] is None, item[0] or ""
 
 
 def _falling(value: Any) -> tuple[bool, Any]:

@@ -76,8 +76,9 @@ def groups_of(
     by = dict(keys) | {name: name for name, names in money.items() if len(names) > 1}
     names = [*by, *_COUNTED]
     shown = [f"{each} AS key_{at}" for at, each in enumerate(by.values())]
-    places = ", ".join(f"key_{at}" for at in range(len(by)))
-    tail = f"GROUP BY {places} ORDER BY {places}" if by else "HAVING count(*) > 0"
+    places = [f"key_{at}" for at in range(len(by))]
+    order = ", ".join(f"{place} NULLS LAST" for place in places)
+    tail = f"GROUP BY {', '.join(places)} ORDER BY {order}" if by else "HAVING count(*) > 0"
     rows = connection.execute(
         f"SELECT {', '.join([*shown, *_COUNTED.values()])} FROM calls WHERE {where} {tail}"
     ).fetchall()
