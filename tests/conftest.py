@@ -48,9 +48,15 @@ def _run_program(
     )
 
 
+@pytest.fixture(scope="session")
+def new_calls() -> type[Calls]:
+    """Makes a store for calls to language models at a path."""
+    return Calls
+
+
 @pytest.fixture
 def calls(store_dir: Path) -> Generator[Calls]:
-    """A store with calls to language models; it is noon of 2026-01-15, UTC, a Thursday."""
+    """A store for calls to language models; it is noon of 2026-01-15, UTC, a Thursday."""
     made = Calls(store_dir)
     yield made
     made.close()
@@ -102,8 +108,8 @@ class Calls:
             "status": "success",
             "is_stream": False,
             "usage": "provider",
-            "call_id": f"call-{self._count}",
-            "operation_id": f"operation-{self._count}",
+            "call_id": f"call-{self._count:06}",
+            "operation_id": f"operation-{self._count:06}",
             "attempt": 1,
             "wire_requests": 1,
             "cost": None if cost is None else Decimal(str(cost)),

@@ -92,8 +92,12 @@ def test_days_that_follow_each_other_widen_the_interval() -> None:
 @pytest.mark.parametrize("n_ahead", [1, 7, 20])
 @pytest.mark.parametrize(
     ("n_behind", "memory", "is_weekly"),
-    [(5, 0.0, False), (14, 0.0, False), (28, 0.0, False), (14, 0.3, False), (28, 0.3, False)]
-    + [(21, 0.0, True), (28, 0.0, True), (56, 0.0, True), (28, 0.3, True), (56, 0.3, True)],
+    [
+        *((days, memory, False) for days in (14, 28) for memory in (0.0, 0.3)),
+        *((days, memory, True) for days in (28, 56) for memory in (0.0, 0.3)),
+        (5, 0.0, False),
+        (21, 0.0, True),
+    ],
 )
 def test_intervals_of_95_percent_cover_about_95_percent(
     n_behind: int, memory: float, is_weekly: bool, n_ahead: int

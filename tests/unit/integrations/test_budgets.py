@@ -230,7 +230,7 @@ def test_a_forecast_knows_days_without_calls(bench: Bench) -> None:
     bench.budgets.put("week", 100, period="week")
     found = bench.budgets.rows()[0]["forecast"]
     assert (found["days"], found["method"]) == (9, "mean")
-    assert found["expected"] == Decimal("7") + Decimal("17.11111111") - Decimal("6.22222222")
+    assert found["expected"] == Decimal(7) + Decimal("17.11111111") - Decimal("6.22222222")
     assert found["low"] == 7
 
 
@@ -292,15 +292,13 @@ def test_a_warning_is_given_once_per_period(
             is_floor=False,
         )
     ]
-    assert logged() == [
-        "budget 'all': 80 of 100 USD are spent in 2026-01, 80.0% (warning at 80 %)"
-    ]
+    assert logged() == ["budget 'all': 80 of 100 USD are spent in 2026-01, 80.0% (warning at 80 %)"]
     assert bench.shown("cost:budget_warnings") == [
         ({"budget": "all", "threshold_percent": "50"}, 1.0),
         ({"budget": "all", "threshold_percent": "80"}, 1.0),
     ]
     assert bench.budgets.rows()[0]["warned_percent"] == [50, 80]
-    bench.calls.call("15", **{"at": "2026-01-15T11:00:00Z"})
+    bench.calls.call("15", at="2026-01-15T11:00:00Z")
     bench.budgets.watch()
     bench.calls.call("6")
     bench.budgets.watch()
@@ -446,8 +444,10 @@ def test_of_many_values_those_that_spend_most_are_shown(
     assert values == [1.0] * MOST_SHOWN
     assert len(told) == MOST_SHOWN + 20
     assert logged() == [
-        "budget 'keys': 120 keys have each spent 100 % or more of 0.01 USD in 2026-01: "
-        "'key-000', 'key-001', 'key-002', 'key-003', 'key-004', …"
+        (
+            "budget 'keys': 120 keys have each spent 100 % or more of 0.01 USD in 2026-01: "
+            "'key-000', 'key-001', 'key-002', 'key-003', 'key-004', …"
+        )
     ]
 
 
@@ -514,28 +514,38 @@ def test_a_budget_nobody_set(bench: Bench) -> None:
     [
         (
             {"name": "a b"},
-            "the name of a budget cannot be used; got 'a b'; allowed: up to 100 letters, digits, "
-            "'_', '-' and '.', first no '-' or '.'.",
+            (
+                "the name of a budget cannot be used; got 'a b'; allowed: up to 100 letters, "
+                "digits, '_', '-' and '.', first no '-' or '.'."
+            ),
         ),
         (
             {"amount": 0},
-            "the amount of a budget cannot be used; got 0; "
-            "allowed: a number from 0.00000001 to 92233720368.54775807.",
+            (
+                "the amount of a budget cannot be used; got 0; "
+                "allowed: a number from 0.00000001 to 92233720368.54775807."
+            ),
         ),
         (
             {"amount": "much"},
-            "the amount of a budget cannot be used; got 'much'; "
-            "allowed: a number above 0, such as 100 or '99.50'.",
+            (
+                "the amount of a budget cannot be used; got 'much'; "
+                "allowed: a number above 0, such as 100 or '99.50'."
+            ),
         ),
         (
             {"amount": float("nan")},
-            "the amount of a budget cannot be used; got nan; "
-            "allowed: a number above 0, such as 100 or '99.50'.",
+            (
+                "the amount of a budget cannot be used; got nan; "
+                "allowed: a number above 0, such as 100 or '99.50'."
+            ),
         ),
         (
             {"period": "hour"},
-            "the period of a budget cannot be used; got 'hour'; "
-            "allowed: day, week, month, quarter, year.",
+            (
+                "the period of a budget cannot be used; got 'hour'; "
+                "allowed: day, week, month, quarter, year."
+            ),
         ),
         (
             {"source": "bill"},
@@ -543,23 +553,31 @@ def test_a_budget_nobody_set(bench: Bench) -> None:
         ),
         (
             {"currency": "dollars"},
-            "the currency of a budget cannot be used; got 'dollars'; "
-            "allowed: three capital letters, such as USD.",
+            (
+                "the currency of a budget cannot be used; got 'dollars'; "
+                "allowed: three capital letters, such as USD."
+            ),
         ),
         (
             {"each": "day"},
-            "the each of a budget cannot be used; got 'day'; "
-            "allowed: model, provider, feature, user, key.",
+            (
+                "the each of a budget cannot be used; got 'day'; "
+                "allowed: model, provider, feature, user, key."
+            ),
         ),
         (
             {"feature": ""},
-            "the feature of a budget cannot be used; got ''; "
-            "allowed: a text of 1 to 800 characters.",
+            (
+                "the feature of a budget cannot be used; got ''; "
+                "allowed: a text of 1 to 800 characters."
+            ),
         ),
         (
             {"each": "model", "model": "o3"},
-            "the budget is of one model and of each model at the same time; got 'o3'. "
-            "Leave out one of the two.",
+            (
+                "the budget is of one model and of each model at the same time; got 'o3'. "
+                "Leave out one of the two."
+            ),
         ),
     ],
 )

@@ -162,7 +162,12 @@ def test_what_failed_for_free_costs_nothing(calls: Any, total: Any) -> None:
     """A cost of 0 is known to be 0; a mean of nothing is not."""
     calls.call(**FREE)
     row = total()
-    assert (row["cost"], row["is_floor"], row["coverage"], row["mean_cost"]) == (0, False, None, None)
+    assert (row["cost"], row["is_floor"], row["coverage"], row["mean_cost"]) == (
+        0,
+        False,
+        None,
+        None,
+    )
     assert row["reason"]["mean_cost"] == "no call may have cost something"
 
 
@@ -265,7 +270,10 @@ def test_the_top_is_cut(calls: Any, llm: Llm) -> None:
     for number in range(4):
         calls.call(number, feature=f"f{number}")
     found = llm.top("feature", limit=2)
-    assert [(row["feature"], row["share"]) for row in found["groups"]] == [("f3", 0.5), ("f2", 1 / 3)]
+    assert [(row["feature"], row["share"]) for row in found["groups"]] == [
+        ("f3", 0.5),
+        ("f2", 1 / 3),
+    ]
     assert found["left_out"] == 2
 
 
