@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -186,7 +186,7 @@ class Budgets:
             return None
         rows = self._find_llm().budgets(list(kept.values()), self._privacy.forms, forecast=False)
         now_ns = self._clock.wall_ns()
-        self._show(rows, now_ns)
+        self._show(rows, kept, now_ns)
         known = self._book.warned()
         passed: dict[_Share, Mapping[str, Any]] = {}
         new: list[Passed] = []
@@ -220,21 +220,26 @@ class Budgets:
             scope["user"] = kept
         return msgspec.structs.replace(budget, scope=scope)
 
-    def _show(self, rows: Iterable[Mapping[str, Any]], now_ns: int) -> None:
-        """Record the gauges. A value that has spent nothing in a new period is shown with 0."""
+    def _show(self, rows: Iterable[Mapping[str, Any]], kept: Container[str], now_ns: int) -> None:
+        """Record the gauges."""
         values: dict[SeriesKey, float] = {}
-        shown: dict[str, int] = {}
+        counts: dict[str, int] = {}
         for row in rows:
             name = row["budget"]
-            shown[name] = shown.get(name, 0) + 1
-            if row["currency"] != _PUBLISHED or shown[name] > MOST_SHOWN:
-                continue
+            counts[name] = counts.get(name, 0) + 1
             labels = _labels(row)
+            spent = SeriesKey.of(_SPENT, labels)
+            # What was shown once goes on, though others have spent more by now.
+            is_shown = counts[name] <= MOST_SHOWN or spent in self._shown
+            if row["currency"] != _PUBLISHED or not is_shown:
+                continue
             values[SeriesKey.of(_MAX, labels)] = float(row["max"])
             if row["spent"] is not None:
-                values[SeriesKey.of(_SPENT, labels)] = float(row["spent"])
+                values[spent] = float(row["spent"])
         for key in self._shown.keys() - values.keys():
-            if key.metric == _SPENT and _budget_of(key) in shown:
+            value, _ = self._shown.pop(key)
+            # Who has spent nothing in a new period: what was shown of the one before must not stay.
+            if key.metric == _SPENT and value and _budget_of(key) in kept:
                 values[key] = 0.0
         for key, value in values.items():
             before, at_ns = self._shown.get(key, (None, 0))

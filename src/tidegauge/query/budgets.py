@@ -19,6 +19,7 @@ from tidegauge.model.budgets import SCOPES, Budget
 from tidegauge.model.llm_tables import LLM_CALLS
 from tidegauge.model.periods import Span, day_start_ns, days_ahead, local_day, span_of
 from tidegauge.model.times import TimeRange, isoformat
+from tidegauge.query import sql
 from tidegauge.query.calendar import step_sql
 from tidegauge.query.engine import Engine
 from tidegauge.query.kept_since import kept_since
@@ -29,10 +30,13 @@ from tidegauge.query.selection import about_value
 from tidegauge.statistics.forecast import LEAST_DAYS, Ahead, forecast_total
 from tidegauge.store.store import Store
 
-__all__ = ["HISTORY_DAYS", "Forms", "budget_rows"]
+__all__ = ["HISTORY_DAYS", "MOST_FORECASTS", "Forms", "budget_rows"]
 
 #: Complete days that a forecast looks back on, if there are so many: eight weeks.
 HISTORY_DAYS = 56
+
+#: Of a budget that each value has for itself, forecasts are told of those that spent most.
+MOST_FORECASTS = 100
 
 #: Everything that a user may be known as in the store.
 Forms = Callable[[str], Sequence[str]]
@@ -55,10 +59,9 @@ _SOURCES = {
 
 
 class _Sum(NamedTuple):
-    """Calls of a budget on one day, in one currency or without a price for one reason."""
+    """Calls of a budget in its period, in one currency or without a price for one reason."""
 
     value: str | None
-    day: dt.date
     currency: str | None
     reason: str | None
     calls: int
@@ -110,22 +113,16 @@ def budget_rows(
     rows: list[Document] = []
     for budget in budgets:
         span = spans[budget.name]
+        about = _about(budget, forms)
         kept = kept_since(store, LLM_CALLS.name, TimeRange(span.start_ns, span.end_ns))
-        sums = _sums(connection, budget, forms)
         by_value: dict[str | None, list[_Sum]] = {} if budget.each else {None: []}
-        for each in sums:
+        for each in _sums(connection, budget, span, about):
             by_value.setdefault(each.value, []).append(each)
-        found = []
-        for value, of_value in by_value.items():
-            row = _row(budget, span, value, of_value, kept.reason)
-            if budget.each and not any(
-                row[name] for name in ("priced", "unpriced", "other_currencies")
-            ):
-                continue
-            if forecast:
-                row |= _forecast(row, of_value, budget, span, today, zone, now_ns, first)
-            found.append(row)
-        rows += sorted(found, key=lambda row: (-(row["spent"] or 0), row["value"] or ""))
+        found = [_row(budget, span, value, sums, kept.reason) for value, sums in by_value.items()]
+        found.sort(key=lambda row: (-(row["spent"] or 0), row["value"] or ""))
+        if forecast:
+            _add_forecasts(connection, found, budget, about, span, zone, now_ns, first)
+        rows += found
     return rows
 
 
@@ -145,32 +142,46 @@ def _sums_sql(budgets: Sequence[Budget], zone: ZoneInfo, looked_at: TimeRange) -
     return f"CREATE TEMP TABLE spent AS {' UNION ALL '.join(parts)}"
 
 
-def _sums(connection: duckdb.DuckDBPyConnection, budget: Budget, forms: Forms) -> list[_Sum]:
+def _about(budget: Budget, forms: Forms) -> str:
+    """SQL that is true for what was spent of a budget, whenever it was."""
     about = [f"source = '{budget.source}'"]
     for scope, value in budget.scope.items():
         wanted = list(forms(value)) if scope == "user" else value
         about.append(about_value(SCOPES[scope], scope, wanted))
-    value = "NULL"
     if budget.each:
-        value = SCOPES[budget.each]
-        about.append(f"{value} IS NOT NULL")
+        about.append(f"{SCOPES[budget.each]} IS NOT NULL")
+    return " AND ".join(about)
+
+
+def _sums(
+    connection: duckdb.DuckDBPyConnection, budget: Budget, span: Span, about: str
+) -> list[_Sum]:
     rows = connection.execute(
-        f"SELECT {value} AS value, day, currency, reason, sum(calls)::BIGINT, sum(amount) "
-        f"FROM spent WHERE {' AND '.join(about)} GROUP BY ALL"
+        f"SELECT {_value(budget)}, currency, reason, sum(calls)::BIGINT, sum(amount) FROM spent "
+        f"WHERE {about} AND day >= {_number(span.first)} AND day < {_number(span.after)} "
+        "GROUP BY ALL"
     ).fetchall()
-    return [_Sum(row[0], _EPOCH + row[1] * _DAY, *row[2:]) for row in rows]
+    return [_Sum(*row) for row in rows]
+
+
+def _value(budget: Budget) -> str:
+    """SQL for whose share something is of."""
+    return SCOPES[budget.each] if budget.each else "NULL"
+
+
+def _number(day: dt.date) -> int:
+    return (day - _EPOCH).days
 
 
 def _row(
     budget: Budget, span: Span, value: str | None, sums: Sequence[_Sum], deleted: str | None
 ) -> Document:
     """What a budget, or the share of a value in it, is in its period, without a forecast."""
-    now = [each for each in sums if span.first <= each.day < span.after]
-    own = [each for each in now if each.amount is not None and each.currency == budget.currency]
+    own = [each for each in sums if each.amount is not None and each.currency == budget.currency]
     priced = sum(each.calls for each in own)
     reasons: dict[str, int] = {}
     elsewhere: dict[str, int] = {}
-    for each in now:
+    for each in sums:
         if each.amount is None:
             told = each.reason or _NOT_SAID
             reasons[told] = reasons.get(told, 0) + each.calls
@@ -212,30 +223,57 @@ def _row(
     }
 
 
-def _forecast(
-    row: Mapping[str, Any],
-    sums: Sequence[_Sum],
+def _add_forecasts(
+    connection: duckdb.DuckDBPyConnection,
+    rows: Sequence[Document],
     budget: Budget,
+    about: str,
     span: Span,
-    today: dt.date,
     zone: ZoneInfo,
     now_ns: int,
+    first: dt.date,
+) -> None:
+    """Say of rows what they will come to."""
+    today = local_day(zone, now_ns)
+    told = rows[:MOST_FORECASTS]
+    if budget.each:
+        about += f" AND {_value(budget)} IN {sql.text_list(row['value'] for row in told)}"
+    found = (
+        connection.execute(
+            f"SELECT {_value(budget)}, day, sum(amount) FROM spent WHERE {about} "
+            f"AND amount IS NOT NULL AND currency = '{budget.currency}' "
+            f"AND day < {_number(today)} GROUP BY ALL"
+        ).fetchall()
+        if told
+        else []
+    )
+    daily: dict[str | None, dict[dt.date, Decimal]] = {}
+    for value, day, amount in found:
+        daily.setdefault(value, {})[_EPOCH + day * _DAY] = amount
+    ahead = [Ahead(day.weekday(), share) for day, share in days_ahead(span, zone, now_ns)]
+    for row in told:
+        row.update(_forecast(row, daily.get(row["value"], {}), ahead, today, first))
+    for row in rows[MOST_FORECASTS:]:
+        why = f"only the {MOST_FORECASTS} that spent most have one"
+        row.update(forecast=None, forecast_reason=why)
+
+
+def _forecast(
+    row: Mapping[str, Any],
+    daily: Mapping[dt.date, Decimal],
+    ahead: Sequence[Ahead],
+    today: dt.date,
     first: dt.date,
 ) -> Document:
     """What it will come to, of the same calls: those without a price do not count here either."""
     if row["spent"] is None:
         return {"forecast": None, "forecast_reason": "no call has a price"}
-    daily: dict[dt.date, Decimal] = {}
-    for each in sums:
-        if each.amount is not None and each.currency == budget.currency:
-            daily[each.day] = daily.get(each.day, Decimal(0)) + each.amount
     begin = max(first + _DAY, today - HISTORY_DAYS * _DAY)
     if daily and min(daily) >= begin:
         # Of the day on which it began, only a part may have been recorded.
         begin = min(daily) + _DAY
     count = (today - begin).days if daily else 0
-    history = [float(daily.get(begin + at * _DAY, 0)) for at in range(max(count, 0))]
-    ahead = [Ahead(day.weekday(), share) for day, share in days_ahead(span, zone, now_ns)]
+    history = [float(daily.get(begin + at * _DAY, 0)) for at in range(count)]
     found = forecast_total(
         float(row["spent"]), history, begin.weekday(), ahead, confidence=CONFIDENCE
     )

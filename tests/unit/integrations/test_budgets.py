@@ -15,6 +15,7 @@ from tidegauge.integrations.budgets import MOST_SHOWN, Budgets, hooks
 from tidegauge.model.budgets import BudgetWarning
 from tidegauge.model.errors import ConfigError
 from tidegauge.model.times import parse_time_ns
+from tidegauge.query.budgets import MOST_FORECASTS
 from tidegauge.query.query import Query
 from tidegauge.record.privacy import PRIVACY_KEY, Privacy
 from tidegauge.store.maintenance import retire
@@ -423,6 +424,24 @@ def test_a_value_that_spends_nothing_any_more_is_shown_with_0(bench: Bench) -> N
     ]
 
 
+def test_all_values_are_shown_with_0_once_when_a_period_begins(bench: Bench) -> None:
+    """Also if nobody has spent anything yet; a removed budget is left alone."""
+    bench.budgets.put("day", 10, period="day", each="feature")
+    bench.budgets.put("gone", 10, period="day", each="feature")
+    bench.calls.call("3", feature="search")
+    bench.budgets.watch()
+    bench.budgets.remove("gone")
+    bench.later("2026-01-16T00:00:00Z")
+    for _ in range(3):
+        bench.budgets.watch()
+        bench.calls.clock.advance(300)
+    assert bench.shown("cost:budget_spent_usd") == [
+        ({"budget": "day/search"}, 3.0),
+        ({"budget": "gone/search"}, 3.0),
+        ({"budget": "day/search"}, 0.0),
+    ]
+
+
 def test_spent_that_is_not_known_is_not_shown(bench: Bench) -> None:
     """A gauge of 0 would say that all is left."""
     bench.budgets.put("all", 10)
@@ -449,6 +468,19 @@ def test_of_many_values_those_that_spend_most_are_shown(
             "'key-000', 'key-001', 'key-002', 'key-003', 'key-004', …"
         )
     ]
+
+
+def test_forecasts_are_of_those_that_spend_most(bench: Bench) -> None:
+    """Of thousands of values nobody reads them all, and each takes a while."""
+    for day in range(10, 16):
+        for number in range(MOST_FORECASTS + 1):
+            cost = "2" if number < MOST_FORECASTS else "1"
+            bench.calls.call(cost, api_key=f"{number:03}", at=f"2026-01-{day}T06:00:00Z")
+    bench.budgets.put("keys", 100, each="key")
+    *most, last = bench.budgets.rows()
+    assert {row["forecast"]["expected"] for row in most} == {Decimal(12 + 33)}
+    assert (last["value"], last["spent"], last["forecast"]) == ("100", 6, None)
+    assert last["forecast_reason"] == "only the 100 that spent most have one"
 
 
 def test_users_are_known_as_they_are_kept(
