@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from tidegauge.journal.permissions import create_directory
 from tidegauge.journal.slot import journal_id
+from tidegauge.journal.writer import JournalWriter
 from tidegauge.live.collectors import Collectors
 from tidegauge.model.errors import ConfigError
 from tidegauge.model.loading import loading
 from tidegauge.model.tables import CORRECTIONS, TABLES, Table
 from tidegauge.record.front import recorder
+from tidegauge.record.privacy import PRIVACY_KEY, Privacy
 from tidegauge.settings import Settings, read_settings
 from tidegauge.store.intents import open_intents
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from tidegauge.export.mlflow import MlflowFollower
     from tidegauge.export.push import PushFollower, Sender
     from tidegauge.integrations.accuracy import AccuracyJob
+    from tidegauge.integrations.budgets import Budgets
     from tidegauge.live.families import Reading
     from tidegauge.live.follower import LiveFollower
     from tidegauge.live.live import Live
@@ -55,6 +58,7 @@ OWN_JOBS = "own-jobs"
 SAMPLER = "resources"
 
 _ACCURACY_EVERY_S = 30.0
+_BUDGETS_EVERY_S = 60.0
 _TRAIL_EVERY_S = 60.0
 
 
@@ -73,6 +77,8 @@ class Parts:
         self._query: Query | None = None
         self._live: Live | None = None
         self._watches: dict[Path, Watch] = {}
+        self._budgets: Budgets | None = None
+        self._other_writer: JournalWriter | None = None
 
     @property
     def root(self) -> Path:
@@ -162,6 +168,10 @@ class Parts:
         """Close what was opened; the next use opens it again."""
         if self._query is not None:
             self._query.close()
+        if self._budgets is not None:
+            self._budgets.close()
+        if self._other_writer is not None:
+            self._other_writer.close()
         if self._store is not None:
             self._store.close()
 
@@ -238,6 +248,35 @@ class Parts:
 
         return AccuracyJob(self.store, self.query, recorder)
 
+    def budgets(self) -> Budgets:
+        """The budgets of the store, and what warns of them."""
+        if self._budgets is None:
+            with loading():
+                from tidegauge.integrations.budgets import Budgets
+
+            self._budgets = Budgets(
+                self.root,
+                lambda: self.query.llm,
+                privacy=self.privacy,
+                writer=self._writer(),
+            )
+        return self._budgets
+
+    @property
+    def privacy(self) -> Privacy:
+        """What becomes of texts, and what users are known as, in the store."""
+        chosen = self.settings
+        return Privacy(chosen.free_text, chosen.user_ids, self.root / PRIVACY_KEY)
+
+    def _writer(self) -> JournalWriter:
+        """What writes to the journal of the store, whose process may record into another one."""
+        root = self.root / "journal"
+        if recorder.writer.root.absolute() == root.absolute():
+            return recorder.writer
+        if self._other_writer is None:
+            self._other_writer = JournalWriter(root)
+        return self._other_writer
+
     def amender(self) -> Amender:
         """What corrects facts of the store. Its trail is recorded by this process's recorder."""
         with loading():
@@ -280,6 +319,12 @@ class Parts:
                 name="corrections",
                 schedule=Schedule(_TRAIL_EVERY_S),
                 run=self._settle_trail,
+                at_once=True,
+            ),
+            Job(
+                name="budgets",
+                schedule=Schedule(_BUDGETS_EVERY_S),
+                run=lambda: self.budgets().watch(),
                 at_once=True,
             ),
             Job(

@@ -14,10 +14,12 @@ from typer.core import TyperGroup
 
 from tidegauge.cli import (
     amending,
+    budgets,
     exporting,
     features,
     importing,
     jobs,
+    llm,
     metrics,
     monitoring,
     overview,
@@ -51,9 +53,11 @@ class _Program(TyperGroup):
             return super().invoke(ctx)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        # A command may have two words: `export prometheus-rules`, beside `export FILE`.
-        if " ".join(args[:2]) in self.commands:
-            args = [" ".join(args[:2]), *args[2:]]
+        # A command may have several words: `export prometheus-rules`, beside `export FILE`.
+        most = max(name.count(" ") + 1 for name in self.commands)
+        for count in range(most, 1, -1):
+            if (name := " ".join(args[:count])) in self.commands:
+                return super().resolve_command(ctx, [name, *args[count:]])
         return super().resolve_command(ctx, args)
 
     @contextlib.contextmanager
@@ -86,6 +90,8 @@ for _module in (
     querying,
     features,
     trends,
+    llm,
+    budgets,
     overview,
     upkeep,
     amending,
