@@ -78,7 +78,7 @@ def reprice_llm_calls(
     *,
     unpriced: bool = False,
     dry_run: bool = False,
-    advance: Callable[[int], None] = lambda _: None,
+    advance: Callable[[int], None] | None = None,
     **asked: Any,
 ) -> Repriced:
     """Work prices of calls out anew, each for its own time, by the price lists as they are.

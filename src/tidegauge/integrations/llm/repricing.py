@@ -45,7 +45,7 @@ def reprice(
     batches: Iterable[list[CallToPrice]],
     *,
     dry_run: bool = False,
-    advance: Callable[[int], None] = lambda _: None,
+    advance: Callable[[int], None] | None = None,
 ) -> Repriced:
     """Price calls by the lists as they are, each for its own time, and record what is different.
 
@@ -73,7 +73,8 @@ def reprice(
             done.lost += call.cost is not None and cost is None
             if not dry_run:
                 _put(writer, call, new, cost)
-        advance(done.calls)
+        if advance is not None:
+            advance(done.calls)
     return done
 
 
