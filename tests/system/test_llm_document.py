@@ -181,3 +181,19 @@ for row in tg.sql(
         'llm_unpriced_requests_total{model_name="gpt-4",reason="usage_missing"} 1.0',
         'llm_usage_missing_total{model_name="gpt-4"} 1.0',
     ]
+
+
+def test_no_client_library_is_loaded(run_program: Run, tmp_path: Path) -> None:
+    """Whoever talks to a provider by other means pays for no client; nor does importing price."""
+    program = """
+import sys
+import tidegauge as tg
+assert "genai_prices" not in sys.modules
+with tg.track_llm(provider="openai", model="o3") as call:
+    call.response({"id": "1", "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}})
+print(call.priced.cost)
+theirs = {"openai", "anthropic", "google.genai", "mistralai", "boto3", "botocore", "litellm"}
+print(theirs & set(sys.modules))
+"""
+    done = run_program(program, tmp_path)
+    assert done.stdout == "0.000010\nset()\n", done.stderr

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -268,3 +268,26 @@ def test_own_prices_are_read_when_settings_are(tmp_path: Any) -> None:
     path.write_text("[[price]]\n")
     with pytest.raises(ConfigError, match="entry 1 is wrong"), capture(llm_prices=str(path)):
         pass
+
+
+def test_a_module_of_functions_is_tracked(captured_calls: Calls) -> None:
+    """As LiteLLM is: what it calls itself, tracked or not, makes no second call of it."""
+
+    def inner(**asked: Any) -> Any:
+        return answer(7)
+
+    litellm = ModuleType("litellm")
+    litellm.completion = tg.track_llm(inner, provider="openai")  # type: ignore[attr-defined]
+
+    async def acompletion(**asked: Any) -> Any:
+        return answer(8)
+
+    litellm.acompletion = acompletion  # type: ignore[attr-defined]
+    assert tg.track_llm(litellm) is litellm
+    assert tg.track_llm(litellm) is litellm  # once more changes nothing
+    litellm.completion(model="o3", messages=[])
+    asyncio.run(litellm.acompletion(model="o3", messages=[]))
+    assert [(row["response_id"], row["model"]) for row in captured_calls()] == [
+        ("r-7", "o3"),
+        ("r-8", "o3"),
+    ]
