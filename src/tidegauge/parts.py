@@ -19,7 +19,6 @@ from tidegauge.model.tables import CORRECTIONS, TABLES, Table
 from tidegauge.record.front import recorder
 from tidegauge.record.privacy import PRIVACY_KEY, Privacy
 from tidegauge.settings import Settings, read_settings
-from tidegauge.store.intents import open_intents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,10 +55,6 @@ own_jobs: dict[str, Job] = {}
 OWN_JOBS = "own-jobs"
 #: And of what looks at the machine.
 SAMPLER = "resources"
-
-_ACCURACY_EVERY_S = 30.0
-_BUDGETS_EVERY_S = 60.0
-_TRAIL_EVERY_S = 60.0
 
 
 class Parts:
@@ -299,61 +294,11 @@ class Parts:
         return Trail(self.store, recorder)
 
     def jobs(self) -> list[Job]:
-        """What is done to the store on schedules, in the order of a round. Loads nothing yet.
-
-        A new one is one entry here; its name is in `JOB_NAMES`.
-        """
+        """What is done to the store on schedules; see `tidegauge.chores`."""
         with loading():
-            from tidegauge.model.jobs import Job
-            from tidegauge.model.schedules import Schedule
+            from tidegauge.chores import chores
 
-        chosen = self.settings
-        return [
-            Job(
-                name="accuracy",
-                schedule=Schedule(_ACCURACY_EVERY_S),
-                run=self._judge,
-                at_once=True,
-            ),
-            Job(
-                name="corrections",
-                schedule=Schedule(_TRAIL_EVERY_S),
-                run=self._settle_trail,
-                at_once=True,
-            ),
-            Job(
-                name="budgets",
-                schedule=Schedule(_BUDGETS_EVERY_S),
-                run=lambda: self.budgets().watch(),
-                at_once=True,
-            ),
-            Job(
-                name="rollup",
-                schedule=Schedule(chosen.rollup_every_s),
-                run=self._roll_up,
-                can_run=_can_write_tables,
-            ),
-            Job(
-                name="daily_aggregates",
-                schedule=Schedule(chosen.rollup_every_s),
-                run=self._aggregate_days,
-                can_run=_can_write_tables,
-            ),
-            Job(
-                name="compact",
-                schedule=Schedule(chosen.compact_every_s),
-                run=self._compact,
-                can_run=_can_write_tables,
-            ),
-            Job(
-                name="retention",
-                schedule=Schedule(chosen.retention_every_s),
-                run=self._retire,
-                # Rows that are to go must be in what is made of them first.
-                needs=("rollup", "daily_aggregates"),
-                can_run=_can_write_tables,
-            ),
-        ]
+        return chores(self)
 
     def scheduler(self) -> Scheduler:
         """What runs the jobs of the store when they are due."""
@@ -399,43 +344,6 @@ class Parts:
             )
             for name, table in TABLES.items()
         }
-
-    def _judge(self) -> str | None:
-        return "recorded" if self.accuracy().advance() else None
-
-    def _settle_trail(self) -> str | None:
-        """Finish in the trail of corrections what another process was killed at."""
-        if not open_intents(self.root):
-            return None
-        with self.store.maintain() as mine:
-            if mine:
-                self.trail().settle()
-        return "settled" if mine else None
-
-    def _roll_up(self) -> str | None:
-        with loading():
-            from tidegauge.store.rounds import roll_up_tables
-
-        return roll_up_tables(self.store)
-
-    def _aggregate_days(self) -> str | None:
-        with loading():
-            from tidegauge.model.zones import zone_of
-            from tidegauge.store.rounds import aggregate_days
-
-        return aggregate_days(self.store, zone_of(self.settings.time_zone))
-
-    def _compact(self) -> str | None:
-        with loading():
-            from tidegauge.store.rounds import compact_tables
-
-        return compact_tables(self.store)
-
-    def _retire(self) -> str | None:
-        with loading():
-            from tidegauge.store.rounds import retire_tables
-
-        return retire_tables(self.store, self.retention())
 
     def aggregate_day(self, date: str | dt.date | None = None) -> int:
         """Aggregate one day; see `tidegauge.store.daily.aggregate_day`.
@@ -503,10 +411,3 @@ class Parts:
 def _ages(table: Table) -> bool:
     """Whether its rows go by age unasked: what is made of rows, and the trail, outlive them."""
     return table.recorded and table is not CORRECTIONS
-
-
-def _can_write_tables() -> bool:
-    with loading():
-        from tidegauge.store.delta_log import is_usable_here
-
-    return is_usable_here()
