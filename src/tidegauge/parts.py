@@ -7,12 +7,12 @@ import datetime as dt
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tidegauge.journal.permissions import create_directory
 from tidegauge.journal.slot import journal_id
 from tidegauge.live.collectors import Collectors
-from tidegauge.model.errors import ConfigError
+from tidegauge.model.errors import ConfigError, DeliveryError
 from tidegauge.model.loading import loading
 from tidegauge.model.tables import CORRECTIONS, TABLES, Table
 from tidegauge.record.front import recorder
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tidegauge.amend.eraser import Eraser
     from tidegauge.amend.trail import Trail
     from tidegauge.catalog import Catalog
+    from tidegauge.collect.baselines import Baselines
+    from tidegauge.collect.cost_sync import CostSync
     from tidegauge.export.mlflow import MlflowFollower
     from tidegauge.export.push import PushFollower, Sender
     from tidegauge.integrations.accuracy import AccuracyJob
@@ -52,6 +54,8 @@ own_jobs: dict[str, Job] = {}
 OWN_JOBS = "own-jobs"
 
 _ACCURACY_EVERY_S = 30.0
+#: Shown again so often; read once a day only. The gauge of a process that ended is shown no longer.
+_COSTS_EVERY_S = 3600.0
 _TRAIL_EVERY_S = 60.0
 
 
@@ -216,6 +220,24 @@ class Parts:
 
         return AccuracyJob(self.store, self.query, recorder)
 
+    def cost_sync(self, **given: Any) -> CostSync:
+        """What reads the bill of AWS, and shows what is known of it.
+
+        Args:
+            given: As for `tidegauge.collect.cost_sync.CostSync`.
+        """
+        with loading():
+            from tidegauge.collect.cost_sync import CostSync
+
+        return CostSync(self.store, self.query.costs, recorder, **given)
+
+    def baselines(self) -> Baselines:
+        """What costs were before, and what was saved since."""
+        with loading():
+            from tidegauge.collect.baselines import Baselines
+
+        return Baselines(self.store, self.query.costs)
+
     def amender(self) -> Amender:
         """What corrects facts of the store. Its trail is recorded by this process's recorder."""
         with loading():
@@ -247,7 +269,7 @@ class Parts:
             from tidegauge.model.schedules import Schedule
 
         chosen = self.settings
-        return [
+        jobs = [
             Job(
                 name="accuracy",
                 schedule=Schedule(_ACCURACY_EVERY_S),
@@ -287,6 +309,17 @@ class Parts:
                 can_run=_can_write_tables,
             ),
         ]
+        if chosen.aws_costs:
+            jobs.append(
+                Job(
+                    name="cloud_costs",
+                    schedule=Schedule(_COSTS_EVERY_S),
+                    run=self._read_bill,
+                    at_once=True,
+                    can_run=_can_write_tables,
+                )
+            )
+        return jobs
 
     def scheduler(self) -> Scheduler:
         """What runs the jobs of the store when they are due."""
@@ -332,6 +365,13 @@ class Parts:
             )
             for name, table in TABLES.items()
         }
+
+    def _read_bill(self) -> str | None:
+        """Read the bill of AWS if that was a day ago, and show what is known of it."""
+        last = self.cost_sync().update()
+        if last.error is not None:
+            raise DeliveryError(last.error)
+        return f"{last.rows:,} rows of {last.start} to {last.end}, {last.requests} requests"
 
     def _judge(self) -> str | None:
         return "recorded" if self.accuracy().advance() else None

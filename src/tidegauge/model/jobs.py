@@ -11,7 +11,15 @@ from tidegauge.model.schedules import Schedule
 __all__ = ["JOB_NAMES", "Job", "Postponed"]
 
 #: The jobs that a store has by itself, in the order of a round. Nobody else's may be called so.
-JOB_NAMES = ("accuracy", "corrections", "rollup", "daily_aggregates", "compact", "retention")
+JOB_NAMES = (
+    "accuracy",
+    "corrections",
+    "rollup",
+    "daily_aggregates",
+    "compact",
+    "retention",
+    "cloud_costs",
+)
 
 
 class Postponed(Exception):

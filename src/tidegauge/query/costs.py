@@ -1,0 +1,472 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The questions about what clouds bill. Every sum is of one source, one grouping and one currency.
+
+Two sources tell of the same money, and so do two groupings of one source: nothing here adds them.
+Only complete days, UTC, are looked at.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
+
+import duckdb
+
+from tidegauge.model.clock import Clock
+from tidegauge.model.cost_tables import COSTS
+from tidegauge.model.errors import QueryError
+from tidegauge.model.llm_tables import LLM_CALLS
+from tidegauge.model.tables import PREDICTIONS
+from tidegauge.query import sql
+from tidegauge.query.engine import Engine
+from tidegauge.query.errors import did_you_mean, readable_errors
+
+__all__ = ["BASES", "BY", "Basis", "CostDays", "Costs", "Document"]
+
+#: A dictionary ready to be written as JSON; amounts are decimals.
+Document = dict[str, Any]
+
+#: What is on the bill, or the same with what was paid ahead spread out.
+Basis = Literal["billed", "effective"]
+BASES: tuple[str, ...] = ("billed", "effective")
+
+#: What costs can be told apart by, with the column.
+BY: dict[str, str] = {
+    "day": "strftime(time, '%Y-%m-%d')",
+    "month": "billing_period",
+    "service": "cloud_service",
+    "account": "account_id",
+    "category": "charge_category",
+    "model": "model",
+    "region": "region",
+}
+
+# What each way of splitting tells; one that is not here tells everything.
+_TELLS: dict[str, tuple[str, ...]] = {
+    "service-account": ("day", "month", "service", "account"),
+    "service-record-type": ("day", "month", "service", "category"),
+    "bedrock-model": ("model",),
+}
+_BEDROCK_GROUPING = "bedrock-model"
+_BEDROCK = "aws.bedrock"
+_DAY = dt.timedelta(days=1)
+_MOST_DAYS = 100_000
+_NO_COSTS = "no costs of these days are stored"
+
+
+class CostDays(NamedTuple):
+    """What days have cost, of one source, grouping and currency.
+
+    Attributes:
+        source: Where the amounts are from.
+        grouping: How the source had split them.
+        currency: Their currency; None if there are none.
+        start: The first day asked for.
+        end: The day after the last one.
+        costs: By day, those without rows left out.
+        estimated: Days of which the provider may still change something.
+    """
+
+    source: str
+    grouping: str | None
+    currency: str | None
+    start: dt.date
+    end: dt.date
+    costs: dict[dt.date, Decimal]
+    estimated: frozenset[dt.date]
+
+    @property
+    def total(self) -> Decimal | None:
+        """Their sum; None if there are none."""
+        return sum(self.costs.values(), Decimal()) if self.costs else None
+
+
+class Costs:
+    """Asks the tables `costs`, `predictions` and `llm_calls`. Safe to share between threads.
+
+    What the methods have in common:
+
+    - They look at the last `days` complete days, UTC, or from the day `start` to before `end`.
+    - `source` is where amounts are from, such as `aws-ce` or `focus:AWS`.
+    - `basis` is `billed` or `effective`, which spreads out what was paid ahead.
+    - `services` and `accounts` choose by name and by number.
+    - A number that cannot be told is None, and `reason` says why.
+    - They raise `QueryError` for a question that makes no sense, and `StoreError` if the store
+      cannot be read.
+
+    Args:
+        engine: Opens connections to the store.
+        clock: What `days` count back from.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    @property
+    def today(self) -> dt.date:
+        """The day that is not over, UTC."""
+        return dt.datetime.fromtimestamp(self._clock.wall_ns() / 1e9, dt.UTC).date()
+
+    def sources(self) -> list[Document]:
+        """What is stored: each source, grouping and currency with its days and rows."""
+        with self._look(COSTS.name) as connection:
+            rows = connection.execute(
+                "SELECT source, grouping, currency, count(*), min(time::DATE), max(time::DATE) "
+                "FROM costs GROUP BY ALL ORDER BY ALL"
+            ).fetchall()
+        names = ("source", "grouping", "currency", "rows", "first_day", "last_day")
+        return [
+            {
+                **dict(zip(names, row, strict=True)),
+                "first_day": str(row[4]),
+                "last_day": str(row[5]),
+            }
+            for row in rows
+        ]
+
+    def show(
+        self,
+        by: str = "service",
+        *,
+        days: int | None = None,
+        start: dt.date | str | None = None,
+        end: dt.date | str | None = None,
+        source: str | None = None,
+        basis: Basis = "billed",
+        **chosen: Any,
+    ) -> list[Document]:
+        """What was paid for what: a document for each source and currency, never their sum.
+
+        Args:
+            by: One of `BY`.
+            days: How many complete days; 30 if no range is given.
+            start: The first day.
+            end: The day after the last one.
+            source: Only this source.
+            basis: Which amounts.
+            chosen: `services` and `accounts`.
+        """
+        if by not in BY:
+            raise QueryError("costs cannot be told apart by this", got=by, allowed=", ".join(BY))
+        first, last = self._range(days, start, end)
+        known = self.sources()
+        if source is not None and source not in {each["source"] for each in known}:
+            raise _no_source(source, known)
+        found = []
+        for name, currency in dict.fromkeys((each["source"], each["currency"]) for each in known):
+            if source not in (None, name):
+                continue
+            groupings = [
+                e["grouping"] for e in known if (e["source"], e["currency"]) == (name, currency)
+            ]
+            grouping = _grouping_for(by, groupings)
+            document: Document = {
+                "source": name,
+                "grouping": grouping,
+                "currency": currency,
+                "basis": basis,
+                "by": by,
+                "start": first.isoformat(),
+                "end": last.isoformat(),
+                "total": None,
+                "rows": [],
+                "reason": f"{name} is not split by {by}",
+            }
+            if grouping is not None:
+                where = _where(name, grouping, first, last, chosen, currency)
+                document["rows"] = rows = self._grouped(
+                    BY[by], where, basis, by_size=by not in ("day", "month")
+                )
+                known_costs = [row["cost"] for row in rows if row["cost"] is not None]
+                document["total"] = sum(known_costs, Decimal()) if known_costs else None
+                document["reason"] = None if known_costs else self._why_none(rows, basis)
+            found.append(document)
+        return found
+
+    def daily(
+        self,
+        source: str,
+        *,
+        days: int | None = None,
+        start: dt.date | str | None = None,
+        end: dt.date | str | None = None,
+        basis: Basis = "billed",
+        currency: str | None = None,
+        grouping: str | None = None,
+        **chosen: Any,
+    ) -> CostDays:
+        """What each day has cost.
+
+        Args:
+            source: Which source.
+            days: How many complete days; 30 if no range is given.
+            start: The first day.
+            end: The day after the last one.
+            basis: Which amounts.
+            currency: Only this one; needed if the source has several.
+            grouping: Which way of splitting is added up; the first that has all costs if None.
+            chosen: `services` and `accounts`.
+        """
+        first, last = self._range(days, start, end)
+        mine = [each for each in self.sources() if each["source"] == source]
+        wanted = "account" if chosen.get("accounts") else "day"
+        groupings = [each["grouping"] for each in mine]
+        if grouping is None:
+            grouping = _grouping_for(wanted, groupings)
+        if grouping is None or grouping not in groupings:
+            return CostDays(source, grouping, currency, first, last, {}, frozenset())
+        currencies = {each["currency"] for each in mine if each["grouping"] == grouping}
+        if currency is None and len(currencies) > 1:
+            raise QueryError(
+                "the source has several currencies, which have no sum",
+                got=source,
+                allowed=", ".join(sorted(currencies)),
+                fix="Say which one with currency=….",
+            )
+        currency = currency or currencies.pop()
+        where = _where(source, grouping, first, last, chosen, currency)
+        rows = self._grouped("time::DATE", where, basis, by_size=False)
+        return CostDays(
+            source,
+            grouping,
+            currency,
+            first,
+            last,
+            {row["name"]: row["cost"] for row in rows if row["cost"] is not None},
+            frozenset(row["name"] for row in rows if row["is_estimated"]),
+        )
+
+    def per_prediction(self, source: str, **asked: Any) -> Document:
+        """What a prediction has cost: the sum of costs over the number of predictions, same days.
+
+        Days before the first prediction that is stored do not count, nor days before the first and
+        after the last cost: there the other half is missing, and not 0.
+
+        Args:
+            source: Which source.
+            asked: As for `daily`.
+        """
+        found = self.daily(source, **asked)
+        document: Document = {
+            **_told(found, asked.get("basis", "billed")),
+            "cost": None,
+            "predictions": 0,
+            "cost_per_prediction": None,
+            "reason": _NO_COSTS,
+        }
+        if not found.costs:
+            return document
+        with self._look(PREDICTIONS.name) as connection:
+            counted = dict(
+                connection.execute(
+                    "SELECT time::DATE, count(*) FROM predictions WHERE "
+                    f"time::DATE >= {_date(min(found.costs))} AND time::DATE <= "
+                    f"{_date(max(found.costs))} GROUP BY ALL"
+                ).fetchall()
+            )
+            ((began,),) = connection.execute("SELECT min(time)::DATE FROM predictions").fetchall()
+        if not counted:
+            return {**document, "reason": "no predictions of these days are stored"}
+        first = max(min(found.costs), began)
+        cost = sum((each for day, each in found.costs.items() if day >= first), Decimal())
+        n = sum(counted.values())
+        return {
+            **document,
+            "start": first.isoformat(),
+            "end": (max(found.costs) + _DAY).isoformat(),
+            "cost": cost,
+            "predictions": n,
+            "cost_per_prediction": cost / n,
+            "reason": None,
+        }
+
+    def capture(self, source: str, **asked: Any) -> Document:
+        """Which share of what Bedrock has billed was recorded as calls, by the price list.
+
+        Below 1 there are calls that nobody records, or prices are wrong. A response that was
+        recorded twice counts once. Days before the first call that is stored do not count.
+
+        Args:
+            source: Where the bill is from; it must tell models apart.
+            asked: As for `daily`.
+        """
+        bill = self.daily(source, **{**asked, "grouping": _BEDROCK_GROUPING})
+        document: Document = {
+            "provider": _BEDROCK,
+            **_told(bill, asked.get("basis", "billed")),
+            "captured": None,
+            "billed": None,
+            "calls": 0,
+            "unpriced_calls": 0,
+            "ratio": None,
+            "reason": f"{source} has no bill of Bedrock's models for these days",
+        }
+        if not bill.costs:
+            return document
+        with self._look(LLM_CALLS.name) as connection:
+            ((began,),) = connection.execute(
+                f"SELECT min(time)::DATE FROM llm_calls WHERE provider = {sql.text(_BEDROCK)}"
+            ).fetchall()
+            first = bill.start if began is None else max(bill.start, began)
+            end = max(bill.costs) + _DAY
+            ((calls, unpriced, captured),) = connection.execute(
+                "SELECT count(*), count(*) FILTER (cost IS NULL AND unpriced_reason IS NOT NULL), "
+                f"sum(cost) FILTER (currency = {sql.text(bill.currency or '')}) FROM "
+                "(SELECT DISTINCT ON (coalesce(response_id, call_id)) * FROM llm_calls "
+                f"WHERE provider = {sql.text(_BEDROCK)} AND time::DATE >= {_date(first)} "
+                f"AND time::DATE < {_date(end)} ORDER BY time)"
+            ).fetchall()
+        billed = sum((each for day, each in bill.costs.items() if day >= first), Decimal())
+        document |= {
+            "start": first.isoformat(),
+            "end": end.isoformat(),
+            "captured": captured or Decimal(),
+            "billed": billed,
+            "calls": calls,
+            "unpriced_calls": unpriced,
+        }
+        if billed <= 0:
+            return {**document, "reason": "the bill of Bedrock's models is not above 0"}
+        return {**document, "ratio": (captured or Decimal()) / billed, "reason": None}
+
+    def services_of(self, source: str, **asked: Any) -> dict[str, Decimal]:
+        """What each service has cost; services of the 30 days before that cost nothing are 0.
+
+        Args:
+            source: Which source.
+            asked: As for `daily`.
+        """
+        found = self.daily(source, **asked)
+        if found.grouping is None or found.currency is None:
+            return {}
+        basis = asked.get("basis", "billed")
+        amounts: dict[str, Decimal] = {}
+        for first, last in ((found.start - 30 * _DAY, found.start), (found.start, found.end)):
+            where = _where(source, found.grouping, first, last, {}, found.currency)
+            rows = self._grouped("cloud_service", where, basis, by_size=True)
+            amounts |= {
+                row["name"]: (row["cost"] or Decimal()) if first == found.start else Decimal()
+                for row in rows
+                if row["name"] is not None
+            }
+        return amounts
+
+    def _grouped(self, key: str, where: str, basis: Basis, *, by_size: bool) -> list[Document]:
+        if basis not in BASES:
+            raise QueryError("there are no such amounts", got=basis, allowed=", ".join(BASES))
+        order = "cost DESC NULLS LAST, name" if by_size else "name"
+        with self._look(COSTS.name) as connection:
+            rows = connection.execute(
+                f"SELECT {key} AS name, sum({basis}_cost) AS cost, bool_or(is_estimated), count(*) "
+                f"FROM costs WHERE {where} GROUP BY ALL ORDER BY {order}"
+            ).fetchall()
+        return [
+            {"name": name, "cost": cost, "is_estimated": estimated, "rows": count}
+            for name, cost, estimated, count in rows
+        ]
+
+    @contextmanager
+    def _look(self, table: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        connection = self._engine.connect()
+        try:
+            with readable_errors(table):
+                self._engine.view(connection, [table])
+                yield connection
+        finally:
+            connection.close()
+
+    def _range(
+        self, days: int | None, start: dt.date | str | None, end: dt.date | str | None
+    ) -> tuple[dt.date, dt.date]:
+        last = self.today if end is None else _day(end)
+        if start is not None:
+            if days is not None:
+                raise QueryError("time range is given twice", allowed="one of days, or start")
+            first = _day(start)
+        else:
+            count = 30 if days is None else days
+            if count.__class__ is not int or not 1 <= count <= _MOST_DAYS:
+                raise QueryError("days cannot be used", got=count, allowed="a whole number from 1")
+            first = last - count * _DAY
+        if first >= last:
+            raise QueryError(
+                "time range is empty", got=(str(first), str(last)), allowed="start before end"
+            )
+        return first, last
+
+    @staticmethod
+    def _why_none(rows: Sequence[Document], basis: str) -> str:
+        return f"the source has no {basis} cost" if rows else _NO_COSTS
+
+
+def _told(found: CostDays, basis: str) -> Document:
+    return {
+        "source": found.source,
+        "grouping": found.grouping,
+        "currency": found.currency,
+        "basis": basis,
+        "start": found.start.isoformat(),
+        "end": found.end.isoformat(),
+    }
+
+
+def _grouping_for(by: str, groupings: Sequence[str]) -> str | None:
+    """The first way of splitting that tells costs apart so, and has all of them where it can."""
+    fitting = [each for each in groupings if by in _TELLS.get(each, tuple(BY))]
+    return min(fitting, key=lambda each: each not in _TELLS, default=None)
+
+
+def _where(
+    source: str,
+    grouping: str,
+    start: dt.date,
+    end: dt.date,
+    chosen: Mapping[str, Any],
+    currency: str,
+) -> str:
+    """SQL that is true for the rows of one source, grouping and currency."""
+    terms = [
+        f"source = {sql.text(source)} AND grouping = {sql.text(grouping)}",
+        f"currency = {sql.text(currency)}",
+        # The partition, so that files of other days are not opened.
+        f"date >= {_date(start)} AND date < {_date(end)}",
+    ]
+    for name, column in (("services", "cloud_service"), ("accounts", "account_id")):
+        wanted = chosen.get(name)
+        if wanted:
+            texts = [wanted] if isinstance(wanted, str) else list(wanted)
+            terms.append(f"{column} IN {sql.text_list(texts)}")
+    if unknown := set(chosen) - {"services", "accounts"}:
+        raise QueryError(
+            "costs cannot be chosen by this", got=min(unknown), allowed="services, accounts"
+        )
+    return " AND ".join(terms)
+
+
+def _day(day: dt.date | str) -> dt.date:
+    if isinstance(day, dt.datetime):
+        return day.date()
+    if isinstance(day, dt.date):
+        return day
+    try:
+        return dt.date.fromisoformat(day)
+    except (TypeError, ValueError) as error:
+        raise QueryError("this is no day", got=day, allowed="such as 2026-11-01") from error
+
+
+def _date(day: dt.date) -> str:
+    return f"DATE '{day.isoformat()}'"
+
+
+def _no_source(source: str, known: Sequence[Document]) -> QueryError:
+    names = sorted({each["source"] for each in known})
+    return QueryError(
+        "no costs of this source are stored",
+        got=source,
+        allowed=", ".join(names) or "none yet",
+        fix=did_you_mean(source, names),
+    )
