@@ -144,8 +144,7 @@ class CostTracker:
             currency: Which one, if the source has several.
             asked: A range, `basis`, `services`, `accounts`.
         """
-        found = _costs().show(by, source=self._source, **asked)
-        return next(each for each in found if currency in (None, each["currency"]))
+        return _costs().split(self._source, by, currency=currency, **asked)
 
     def cost_per_prediction(self, **asked: Any) -> Document:
         """The sum of costs over the number of predictions recorded in the same days.

@@ -151,8 +151,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     push_every_s: Annotated[float, "seconds between two pushes of live metrics"] = 60.0
     aws_costs: Annotated[
         bool,
-        "read AWS Cost Explorer once a day; needs the extra `aws`. AWS charges 0.01 USD for each of "
-        "the three or more requests that it takes",
+        "read AWS Cost Explorer once a day; needs the extra `aws`. AWS charges 0.01 USD for each "
+        "request, of which it takes three or more",
     ] = False
     exit_wait_s: Annotated[
         float, "most seconds to wait at exit for delivery to MLflow, OTLP and CloudWatch"

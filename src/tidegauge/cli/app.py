@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from tidegauge.cli import (
     amending,
+    costs,
     exporting,
     features,
     importing,
@@ -51,9 +52,11 @@ class _Program(TyperGroup):
             return super().invoke(ctx)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        # A command may have two words: `export prometheus-rules`, beside `export FILE`.
-        if " ".join(args[:2]) in self.commands:
-            args = [" ".join(args[:2]), *args[2:]]
+        # A command may have several words: `export prometheus-rules`, beside `export FILE`.
+        for n_words in (3, 2):
+            if (name := " ".join(args[:n_words])) in self.commands:
+                args = [name, *args[n_words:]]
+                break
         return super().resolve_command(ctx, args)
 
     @contextlib.contextmanager
@@ -86,6 +89,7 @@ for _module in (
     querying,
     features,
     trends,
+    costs,
     overview,
     upkeep,
     amending,

@@ -162,7 +162,7 @@ class CostExplorer:
         raise DeliveryError(
             "AWS Cost Explorer has more pages than are read",
             got=f"{self._most_pages} pages of {grouping}, {start} to {end}",
-            fix="Each page costs money. Use a file of AWS Data Exports in the FOCUS format instead.",
+            fix="Each page costs money. Import files of AWS Data Exports (FOCUS) instead.",
         )
 
     def _ask(self, asked: dict[str, Any]) -> dict[str, Any]:

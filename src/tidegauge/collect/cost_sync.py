@@ -182,12 +182,11 @@ class CostSync:
         shown: dict[str, Decimal] = {"cost:daily_usd": found.costs[day]}
         month = monthly_document(self._costs, self._source, day, **asked)
         per_prediction = self._costs.per_prediction(self._source, days=_DAYS_SHOWN, **asked)
-        for name, amount in (
-            ("cost:monthly_usd", month["cost"]),
-            ("cost:per_prediction_usd", per_prediction["cost_per_prediction"]),
-        ):
-            if amount is not None and (amount >= 0 or name != "cost:per_prediction_usd"):
-                shown[name] = amount
+        if month["cost"] is not None:
+            shown["cost:monthly_usd"] = month["cost"]
+        # Below 0 there were more credits than costs: that says nothing of a prediction.
+        if (each := per_prediction["cost_per_prediction"]) is not None and each >= 0:
+            shown["cost:per_prediction_usd"] = each
         for name, amount in shown.items():
             self._put(name, {}, amount)
         services = self._costs.services_of(self._source, days=_DAYS_SHOWN, **asked)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
@@ -150,42 +151,72 @@ class Costs:
             basis: Which amounts.
             chosen: `services` and `accounts`.
         """
-        if by not in BY:
-            raise QueryError("costs cannot be told apart by this", got=by, allowed=", ".join(BY))
-        first, last = self._range(days, start, end)
         known = self.sources()
         if source is not None and source not in {each["source"] for each in known}:
             raise _no_source(source, known)
-        found = []
-        for name, currency in dict.fromkeys((each["source"], each["currency"]) for each in known):
-            if source not in (None, name):
-                continue
-            groupings = [
-                e["grouping"] for e in known if (e["source"], e["currency"]) == (name, currency)
-            ]
-            grouping = _grouping_for(by, groupings)
-            document: Document = {
-                "source": name,
-                "grouping": grouping,
-                "currency": currency,
-                "basis": basis,
-                "by": by,
-                "start": first.isoformat(),
-                "end": last.isoformat(),
-                "total": None,
-                "rows": [],
-                "reason": f"{name} is not split by {by}",
-            }
-            if grouping is not None:
-                where = _where(name, grouping, first, last, chosen, currency)
-                document["rows"] = rows = self._grouped(
-                    BY[by], where, basis, by_size=by not in ("day", "month")
-                )
-                known_costs = [row["cost"] for row in rows if row["cost"] is not None]
-                document["total"] = sum(known_costs, Decimal()) if known_costs else None
-                document["reason"] = None if known_costs else self._why_none(rows, basis)
-            found.append(document)
-        return found
+        pairs = dict.fromkeys((each["source"], each["currency"]) for each in known)
+        asked = {"days": days, "start": start, "end": end, "basis": basis, **chosen}
+        return [
+            self.split(name, by, currency=currency, **asked)
+            for name, currency in pairs
+            if source in (None, name)
+        ]
+
+    def split(
+        self,
+        source: str,
+        by: str = "service",
+        *,
+        days: int | None = None,
+        start: dt.date | str | None = None,
+        end: dt.date | str | None = None,
+        basis: Basis = "billed",
+        currency: str | None = None,
+        **chosen: Any,
+    ) -> Document:
+        """The same of one source and currency.
+
+        Args:
+            source: Which source.
+            by: One of `BY`.
+            days: How many complete days; 30 if no range is given.
+            start: The first day.
+            end: The day after the last one.
+            basis: Which amounts.
+            currency: Only this one; needed if the source has several.
+            chosen: `services` and `accounts`.
+        """
+        if by not in BY:
+            raise QueryError("costs cannot be told apart by this", got=by, allowed=", ".join(BY))
+        first, last = self._range(days, start, end)
+        mine = [each for each in self.sources() if each["source"] == source]
+        currency = currency or _only_currency(source, {each["currency"] for each in mine})
+        groupings = [each["grouping"] for each in mine if each["currency"] == currency]
+        grouping = _grouping_for((by, *_needed(chosen)), groupings)
+        document: Document = {
+            "source": source,
+            "grouping": grouping,
+            "currency": currency,
+            "basis": basis,
+            "by": by,
+            "start": first.isoformat(),
+            "end": last.isoformat(),
+            "total": None,
+            "is_estimated": False,
+            "rows": [],
+            "reason": f"{source} is not split by {by}" if groupings else _NO_COSTS,
+        }
+        if grouping is None or currency is None:
+            return document
+        where = _where(source, grouping, first, last, chosen, currency)
+        rows = self._grouped(BY[by], where, basis, by_size=by not in ("day", "month"))
+        costs = [row["cost"] for row in rows if row["cost"] is not None]
+        return document | {
+            "total": sum(costs, Decimal()) if costs else None,
+            "is_estimated": any(row["is_estimated"] for row in rows),
+            "rows": rows,
+            "reason": None if costs else _why_none(rows, basis),
+        }
 
     def daily(
         self,
@@ -213,21 +244,16 @@ class Costs:
         """
         first, last = self._range(days, start, end)
         mine = [each for each in self.sources() if each["source"] == source]
-        wanted = "account" if chosen.get("accounts") else "day"
         groupings = [each["grouping"] for each in mine]
         if grouping is None:
-            grouping = _grouping_for(wanted, groupings)
-        if grouping is None or grouping not in groupings:
+            grouping = _grouping_for(("day", *_needed(chosen)), groupings)
+        elif grouping not in groupings:
+            grouping = None
+        if grouping is not None:
+            currencies = {each["currency"] for each in mine if each["grouping"] == grouping}
+            currency = currency or _only_currency(source, currencies)
+        if grouping is None or currency is None:
             return CostDays(source, grouping, currency, first, last, {}, frozenset())
-        currencies = {each["currency"] for each in mine if each["grouping"] == grouping}
-        if currency is None and len(currencies) > 1:
-            raise QueryError(
-                "the source has several currencies, which have no sum",
-                got=source,
-                allowed=", ".join(sorted(currencies)),
-                fix="Say which one with currency=….",
-            )
-        currency = currency or currencies.pop()
         where = _where(source, grouping, first, last, chosen, currency)
         rows = self._grouped("time::DATE", where, basis, by_size=False)
         return CostDays(
@@ -398,10 +424,6 @@ class Costs:
             )
         return first, last
 
-    @staticmethod
-    def _why_none(rows: Sequence[Document], basis: str) -> str:
-        return f"the source has no {basis} cost" if rows else _NO_COSTS
-
 
 def _told(found: CostDays, basis: str) -> Document:
     return {
@@ -414,9 +436,32 @@ def _told(found: CostDays, basis: str) -> Document:
     }
 
 
-def _grouping_for(by: str, groupings: Sequence[str]) -> str | None:
+def _why_none(rows: Sequence[Document], basis: str) -> str:
+    return f"the source has no {basis} cost" if rows else _NO_COSTS
+
+
+def _needed(chosen: Mapping[str, Any]) -> Iterator[str]:
+    """What costs must be told apart by to choose from them."""
+    for name, by in (("services", "service"), ("accounts", "account")):
+        if chosen.get(name):
+            yield by
+
+
+def _only_currency(source: str, currencies: AbstractSet[str]) -> str | None:
+    """The one currency that there is; None if there is none."""
+    if len(currencies) > 1:
+        raise QueryError(
+            "the source has several currencies, which have no sum",
+            got=source,
+            allowed=", ".join(sorted(currencies)),
+            fix="Say which one with currency=….",
+        )
+    return next(iter(currencies), None)
+
+
+def _grouping_for(by: Sequence[str], groupings: Sequence[str]) -> str | None:
     """The first way of splitting that tells costs apart so, and has all of them where it can."""
-    fitting = [each for each in groupings if by in _TELLS.get(each, tuple(BY))]
+    fitting = [each for each in groupings if set(by) <= set(_TELLS.get(each, BY))]
     return min(fitting, key=lambda each: each not in _TELLS, default=None)
 
 
