@@ -240,7 +240,8 @@ def test_a_period_is_replaced_as_a_whole(store: Store, ask: Ask, csv: Write) -> 
     done = import_focus(store, [csv(line("32", day="02"))])
     assert (done.rows, done.rows_before, done.days_changed) == (1, 2, 2)
     assert ask(
-        "SELECT source, billing_period, billing_account_id, billed_cost::INT FROM costs ORDER BY ALL"
+        "SELECT source, billing_period, billing_account_id, billed_cost::INT FROM costs "
+        "ORDER BY ALL"
     ) == [
         ("focus:AWS", "2026-09", "1", 4),
         ("focus:AWS", "2026-10", "1", 32),
