@@ -85,8 +85,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retention_tables: Annotated[
         dict[str, float],
         'the same for single tables, such as {"requests": 30}. What is made of other tables '
-        "(`rollups`, `daily_aggregates`) and the trail of changes (`corrections`) are kept for "
-        "ever unless they are named here",
+        "(`rollups`, `daily_aggregates`), what clouds bill (`costs`) and the trail of changes "
+        "(`corrections`) are kept for ever unless they are named here",
     ] = {}
     storage_budgets: Annotated[
         dict[str, int],
