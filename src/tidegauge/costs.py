@@ -152,7 +152,10 @@ class CostTracker:
         Args:
             asked: A range, `basis`, `services`, `accounts`.
         """
-        return _costs().per_prediction(self._source, **asked)
+        with loading():
+            from tidegauge.query.cost_ratios import per_prediction
+
+        return per_prediction(_costs(), self._source, **asked)
 
     def trend(self, **asked: Any) -> Document:
         """The days, and the last 7 of them against the 7 before.
@@ -173,7 +176,10 @@ class CostTracker:
         Args:
             asked: A range, `basis`.
         """
-        return _costs().capture(self._source, **asked)
+        with loading():
+            from tidegauge.query.cost_ratios import capture
+
+        return capture(_costs(), self._source, **asked)
 
     def set_baseline(
         self,

@@ -24,6 +24,7 @@ from tidegauge.live.live import Live
 from tidegauge.model.errors import ConfigError, DeliveryError, QueryError
 from tidegauge.model.series import SeriesKey
 from tidegauge.model.times import parse_time_ns
+from tidegauge.query.cost_ratios import capture, per_prediction
 from tidegauge.query.cost_trends import daily_document, monthly_document, trend_document
 from tidegauge.query.query import Query
 from tidegauge.record.recorder import Recorder
@@ -207,7 +208,7 @@ def test_what_monitoring_shows_comes_from_the_store(cloud: Cloud) -> None:
         "aws_monthly_cost_usd 18.0",
     ]
     # 18 dollars of the 19th and 20th over 20 predictions of the same days.
-    assert cloud.query.costs.per_prediction("aws-ce")["cost_per_prediction"] == Decimal("0.9")
+    assert per_prediction(cloud.query.costs, "aws-ce")["cost_per_prediction"] == Decimal("0.9")
 
 
 def test_an_hourly_loop_asks_once_a_day(cloud: Cloud) -> None:
@@ -352,16 +353,16 @@ def test_currencies_are_never_added(cloud: Cloud) -> None:
 def test_a_cost_per_prediction_needs_both_of_the_same_days(cloud: Cloud) -> None:
     """Days before the first prediction and after the last cost have only one of them."""
     costs = cloud.query.costs
-    assert costs.per_prediction("aws-ce")["reason"] == "no costs of these days are stored"
+    assert per_prediction(costs, "aws-ce")["reason"] == "no costs of these days are stored"
     cloud.each_day("2026-11-01", "2", 15)
-    told = costs.per_prediction("aws-ce")
+    told = per_prediction(costs, "aws-ce")
     assert (told["cost_per_prediction"], told["reason"]) == (
         None,
         "no predictions of these days are stored",
     )
     cloud.predict("2026-11-14", 3)
     cloud.predict("2026-11-18", 100)
-    told = costs.per_prediction("aws-ce")
+    told = per_prediction(costs, "aws-ce")
     assert (told["cost"], told["predictions"], told["start"], told["end"]) == (
         Decimal(4),
         3,
@@ -460,7 +461,7 @@ def test_a_baseline_of_nothing_is_none(cloud: Cloud) -> None:
 def test_the_capture_rate_is_recorded_over_billed(cloud: Cloud) -> None:
     """A response counts once, and calls without a price are told."""
     costs = cloud.query.costs
-    assert costs.capture("aws-ce")["reason"] == (
+    assert capture(costs, "aws-ce")["reason"] == (
         "aws-ce has no bill of Bedrock's models for these days"
     )
     bedrock = {"grouping": "bedrock-model", "model": "claude"}
@@ -473,7 +474,7 @@ def test_the_capture_rate_is_recorded_over_billed(cloud: Cloud) -> None:
     cloud.call("2026-11-20", None, 500_000_000, "c3")
     cloud.call("2026-11-20", "r4", None, "c4")
     cloud.call("2026-11-21", "r5", 900_000_000, "c5")
-    told = costs.capture("aws-ce")
+    told = capture(costs, "aws-ce")
     assert (told["captured"], told["billed"], told["ratio"]) == (8, 10, Decimal("0.8"))
     assert (told["calls"], told["unpriced_calls"], told["start"]) == (3, 1, "2026-11-19")
     cloud.put(("2026-11-20", "Amazon Bedrock", "4"))

@@ -16,6 +16,7 @@ import msgspec
 from tidegauge.model.amounts import read_amount
 from tidegauge.model.errors import ConfigError, QueryError
 from tidegauge.model.times import isoformat
+from tidegauge.query.cost_ratios import per_prediction
 from tidegauge.query.costs import Costs, Document
 from tidegauge.store.store import Store
 
@@ -165,7 +166,7 @@ class Baselines:
     def _unit_cost(self, source: str, unit: Unit, asked: Mapping[str, Any]) -> Document:
         """What a unit costs in some days: the sum of costs over the units in the same days."""
         if unit == "prediction":
-            told = self._costs.per_prediction(source, **asked)
+            told = per_prediction(self._costs, source, **asked)
             return {
                 **{key: told[key] for key in ("source", "currency", "start", "end", "cost")},
                 "units": told["predictions"],

@@ -19,6 +19,7 @@ import msgspec
 from tidegauge.collect.aws_costs import GROUPINGS, REQUEST_USD, Bill, Charge, CostExplorer
 from tidegauge.model.errors import DeliveryError, TidegaugeError
 from tidegauge.model.series import SeriesKey
+from tidegauge.query.cost_ratios import capture, per_prediction, services_of
 from tidegauge.query.cost_trends import monthly_document
 from tidegauge.query.costs import Costs
 from tidegauge.record.recorder import Recorder
@@ -181,18 +182,18 @@ class CostSync:
         day = max(found.costs)
         shown: dict[str, Decimal] = {"cost:daily_usd": found.costs[day]}
         month = monthly_document(self._costs, self._source, day, **asked)
-        per_prediction = self._costs.per_prediction(self._source, days=_DAYS_SHOWN, **asked)
+        ratio = per_prediction(self._costs, self._source, days=_DAYS_SHOWN, **asked)
         if month["cost"] is not None:
             shown["cost:monthly_usd"] = month["cost"]
         # Below 0 there were more credits than costs: that says nothing of a prediction.
-        if (each := per_prediction["cost_per_prediction"]) is not None and each >= 0:
+        if (each := ratio["cost_per_prediction"]) is not None and each >= 0:
             shown["cost:per_prediction_usd"] = each
         for name, amount in shown.items():
             self._put(name, {}, amount)
-        services = self._costs.services_of(self._source, days=_DAYS_SHOWN, **asked)
+        services = services_of(self._costs, self._source, days=_DAYS_SHOWN, **asked)
         for service, amount in services.items():
             self._put("cost:by_service_usd", {"cloud_service": service}, amount)
-        captured = self._costs.capture(self._source, days=_DAYS_SHOWN, **asked)
+        captured = capture(self._costs, self._source, days=_DAYS_SHOWN, **asked)
         if captured["ratio"] is not None:
             labels = {"provider": captured["provider"]}
             self._put("cost:llm_capture_ratio", labels, captured["ratio"])

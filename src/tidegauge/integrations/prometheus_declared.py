@@ -99,7 +99,7 @@ class DeclaredMetric:
         meant = recorder.declare(spec)
         self._begin(spec.name, documentation, tuple(spec.labels))
         # A label that the catalogue shows under this name, and calls something else.
-        self._kept_as = {
+        self._kept_as: dict[str, str] = {
             label.shown_as: name
             for name, label in meant.labels.items()
             if label.shown_as is not None and name not in spec.labels
@@ -113,7 +113,7 @@ class DeclaredMetric:
         self.documentation = documentation
         self._labelnames = labelnames
         self._children: dict[tuple[str, ...], Self] = {}
-        self._kept_as: dict[str, str] = {}
+        self._kept_as = {}
         self._series: Series | None = None
         self._record: Callable[[float], object] = self._refuse
 

@@ -19,13 +19,21 @@ import duckdb
 from tidegauge.model.clock import Clock
 from tidegauge.model.cost_tables import COSTS
 from tidegauge.model.errors import QueryError
-from tidegauge.model.llm_tables import LLM_CALLS
-from tidegauge.model.tables import PREDICTIONS
 from tidegauge.query import sql
 from tidegauge.query.engine import Engine
 from tidegauge.query.errors import did_you_mean, readable_errors
 
-__all__ = ["BASES", "BY", "Basis", "CostDays", "Costs", "Document"]
+__all__ = [
+    "BASES",
+    "BY",
+    "NO_COSTS",
+    "Basis",
+    "CostDays",
+    "Costs",
+    "Document",
+    "date_sql",
+    "rows_of",
+]
 
 #: A dictionary ready to be written as JSON; amounts are decimals.
 Document = dict[str, Any]
@@ -51,11 +59,10 @@ _TELLS: dict[str, tuple[str, ...]] = {
     "service-record-type": ("day", "month", "service", "category"),
     "bedrock-model": ("model",),
 }
-_BEDROCK_GROUPING = "bedrock-model"
-_BEDROCK = "aws.bedrock"
 _DAY = dt.timedelta(days=1)
 _MOST_DAYS = 100_000
-_NO_COSTS = "no costs of these days are stored"
+#: Why nothing can be told where there is nothing.
+NO_COSTS = "no costs of these days are stored"
 
 
 class CostDays(NamedTuple):
@@ -86,7 +93,7 @@ class CostDays(NamedTuple):
 
 
 class Costs:
-    """Asks the tables `costs`, `predictions` and `llm_calls`. Safe to share between threads.
+    """Asks the table `costs`. Safe to share between threads.
 
     What the methods have in common:
 
@@ -114,7 +121,7 @@ class Costs:
 
     def sources(self) -> list[Document]:
         """What is stored: each source, grouping and currency with its days and rows."""
-        with self._look(COSTS.name) as connection:
+        with self.look(COSTS.name) as connection:
             rows = connection.execute(
                 "SELECT source, grouping, currency, count(*), min(time::DATE), max(time::DATE) "
                 "FROM costs GROUP BY ALL ORDER BY ALL"
@@ -204,12 +211,12 @@ class Costs:
             "total": None,
             "is_estimated": False,
             "rows": [],
-            "reason": f"{source} is not split by {by}" if groupings else _NO_COSTS,
+            "reason": f"{source} is not split by {by}" if groupings else NO_COSTS,
         }
         if grouping is None or currency is None:
             return document
-        where = _where(source, grouping, first, last, chosen, currency)
-        rows = self._grouped(BY[by], where, basis, by_size=by not in ("day", "month"))
+        where = rows_of(source, grouping, first, last, chosen, currency)
+        rows = self.grouped(BY[by], where, basis, by_size=by not in ("day", "month"))
         costs = [row["cost"] for row in rows if row["cost"] is not None]
         return document | {
             "total": sum(costs, Decimal()) if costs else None,
@@ -254,8 +261,8 @@ class Costs:
             currency = currency or _only_currency(source, currencies)
         if grouping is None or currency is None:
             return CostDays(source, grouping, currency, first, last, {}, frozenset())
-        where = _where(source, grouping, first, last, chosen, currency)
-        rows = self._grouped("time::DATE", where, basis, by_size=False)
+        where = rows_of(source, grouping, first, last, chosen, currency)
+        rows = self.grouped("time::DATE", where, basis, by_size=False)
         return CostDays(
             source,
             grouping,
@@ -266,126 +273,19 @@ class Costs:
             frozenset(row["name"] for row in rows if row["is_estimated"]),
         )
 
-    def per_prediction(self, source: str, **asked: Any) -> Document:
-        """What a prediction has cost: the sum of costs over the number of predictions, same days.
-
-        Days before the first prediction that is stored do not count, nor days before the first and
-        after the last cost: there the other half is missing, and not 0.
+    def grouped(self, key: str, where: str, basis: Basis, *, by_size: bool) -> list[Document]:
+        """The sums of groups of rows.
 
         Args:
-            source: Which source.
-            asked: As for `daily`.
+            key: SQL for what the groups are told apart by.
+            where: SQL from `rows_of`.
+            basis: Which amounts.
+            by_size: Whether the largest comes first, and not the smallest name.
         """
-        found = self.daily(source, **asked)
-        document: Document = {
-            **_told(found, asked.get("basis", "billed")),
-            "cost": None,
-            "predictions": 0,
-            "cost_per_prediction": None,
-            "reason": _NO_COSTS,
-        }
-        if not found.costs:
-            return document
-        with self._look(PREDICTIONS.name) as connection:
-            counted = dict(
-                connection.execute(
-                    "SELECT time::DATE, count(*) FROM predictions WHERE "
-                    f"time::DATE >= {_date(min(found.costs))} AND time::DATE <= "
-                    f"{_date(max(found.costs))} GROUP BY ALL"
-                ).fetchall()
-            )
-            ((began,),) = connection.execute("SELECT min(time)::DATE FROM predictions").fetchall()
-        if not counted:
-            return {**document, "reason": "no predictions of these days are stored"}
-        first = max(min(found.costs), began)
-        cost = sum((each for day, each in found.costs.items() if day >= first), Decimal())
-        n = sum(counted.values())
-        return {
-            **document,
-            "start": first.isoformat(),
-            "end": (max(found.costs) + _DAY).isoformat(),
-            "cost": cost,
-            "predictions": n,
-            "cost_per_prediction": cost / n,
-            "reason": None,
-        }
-
-    def capture(self, source: str, **asked: Any) -> Document:
-        """Which share of what Bedrock has billed was recorded as calls, by the price list.
-
-        Below 1 there are calls that nobody records, or prices are wrong. A response that was
-        recorded twice counts once. Days before the first call that is stored do not count.
-
-        Args:
-            source: Where the bill is from; it must tell models apart.
-            asked: As for `daily`.
-        """
-        bill = self.daily(source, **{**asked, "grouping": _BEDROCK_GROUPING})
-        document: Document = {
-            "provider": _BEDROCK,
-            **_told(bill, asked.get("basis", "billed")),
-            "captured": None,
-            "billed": None,
-            "calls": 0,
-            "unpriced_calls": 0,
-            "ratio": None,
-            "reason": f"{source} has no bill of Bedrock's models for these days",
-        }
-        if not bill.costs:
-            return document
-        with self._look(LLM_CALLS.name) as connection:
-            ((began,),) = connection.execute(
-                f"SELECT min(time)::DATE FROM llm_calls WHERE provider = {sql.text(_BEDROCK)}"
-            ).fetchall()
-            first = bill.start if began is None else max(bill.start, began)
-            end = max(bill.costs) + _DAY
-            ((calls, unpriced, captured),) = connection.execute(
-                "SELECT count(*), count(*) FILTER (cost IS NULL AND unpriced_reason IS NOT NULL), "
-                f"sum(cost) FILTER (currency = {sql.text(bill.currency or '')}) FROM "
-                "(SELECT DISTINCT ON (coalesce(response_id, call_id)) * FROM llm_calls "
-                f"WHERE provider = {sql.text(_BEDROCK)} AND time::DATE >= {_date(first)} "
-                f"AND time::DATE < {_date(end)} ORDER BY time)"
-            ).fetchall()
-        billed = sum((each for day, each in bill.costs.items() if day >= first), Decimal())
-        document |= {
-            "start": first.isoformat(),
-            "end": end.isoformat(),
-            "captured": captured or Decimal(),
-            "billed": billed,
-            "calls": calls,
-            "unpriced_calls": unpriced,
-        }
-        if billed <= 0:
-            return {**document, "reason": "the bill of Bedrock's models is not above 0"}
-        return {**document, "ratio": (captured or Decimal()) / billed, "reason": None}
-
-    def services_of(self, source: str, **asked: Any) -> dict[str, Decimal]:
-        """What each service has cost; services of the 30 days before that cost nothing are 0.
-
-        Args:
-            source: Which source.
-            asked: As for `daily`.
-        """
-        found = self.daily(source, **asked)
-        if found.grouping is None or found.currency is None:
-            return {}
-        basis = asked.get("basis", "billed")
-        amounts: dict[str, Decimal] = {}
-        for first, last in ((found.start - 30 * _DAY, found.start), (found.start, found.end)):
-            where = _where(source, found.grouping, first, last, {}, found.currency)
-            rows = self._grouped("cloud_service", where, basis, by_size=True)
-            amounts |= {
-                row["name"]: (row["cost"] or Decimal()) if first == found.start else Decimal()
-                for row in rows
-                if row["name"] is not None
-            }
-        return amounts
-
-    def _grouped(self, key: str, where: str, basis: Basis, *, by_size: bool) -> list[Document]:
         if basis not in BASES:
             raise QueryError("there are no such amounts", got=basis, allowed=", ".join(BASES))
         order = "cost DESC NULLS LAST, name" if by_size else "name"
-        with self._look(COSTS.name) as connection:
+        with self.look(COSTS.name) as connection:
             rows = connection.execute(
                 f"SELECT {key} AS name, sum({basis}_cost) AS cost, bool_or(is_estimated), count(*) "
                 f"FROM costs WHERE {where} GROUP BY ALL ORDER BY {order}"
@@ -396,7 +296,8 @@ class Costs:
         ]
 
     @contextmanager
-    def _look(self, table: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    def look(self, table: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection with a view of a table, for the length of a `with` block."""
         connection = self._engine.connect()
         try:
             with readable_errors(table):
@@ -425,19 +326,8 @@ class Costs:
         return first, last
 
 
-def _told(found: CostDays, basis: str) -> Document:
-    return {
-        "source": found.source,
-        "grouping": found.grouping,
-        "currency": found.currency,
-        "basis": basis,
-        "start": found.start.isoformat(),
-        "end": found.end.isoformat(),
-    }
-
-
 def _why_none(rows: Sequence[Document], basis: str) -> str:
-    return f"the source has no {basis} cost" if rows else _NO_COSTS
+    return f"the source has no {basis} cost" if rows else NO_COSTS
 
 
 def _needed(chosen: Mapping[str, Any]) -> Iterator[str]:
@@ -465,7 +355,7 @@ def _grouping_for(by: Sequence[str], groupings: Sequence[str]) -> str | None:
     return min(fitting, key=lambda each: each not in _TELLS, default=None)
 
 
-def _where(
+def rows_of(
     source: str,
     grouping: str,
     start: dt.date,
@@ -478,7 +368,7 @@ def _where(
         f"source = {sql.text(source)} AND grouping = {sql.text(grouping)}",
         f"currency = {sql.text(currency)}",
         # The partition, so that files of other days are not opened.
-        f"date >= {_date(start)} AND date < {_date(end)}",
+        f"date >= {date_sql(start)} AND date < {date_sql(end)}",
     ]
     for name, column in (("services", "cloud_service"), ("accounts", "account_id")):
         wanted = chosen.get(name)
@@ -503,7 +393,8 @@ def _day(day: dt.date | str) -> dt.date:
         raise QueryError("this is no day", got=day, allowed="such as 2026-11-01") from error
 
 
-def _date(day: dt.date) -> str:
+def date_sql(day: dt.date) -> str:
+    """A day as a literal."""
     return f"DATE '{day.isoformat()}'"
 
 
