@@ -15,6 +15,7 @@ from types import ModuleType
 import tidegauge
 import tidegauge.asgi
 import tidegauge.prometheus
+import tidegauge.resources
 import tidegauge.wsgi
 from cli_page import cli_page
 from sql_page import sql_page
@@ -58,9 +59,10 @@ def monitoring_page() -> str:
         HEAD,
         "# Monitoring\n",
         "What a program imports to be monitored. How to use it:",
-        "[monitoring with Prometheus](../how-to/monitor-with-prometheus.md).\n",
+        "[monitoring with Prometheus](../how-to/monitor-with-prometheus.md),",
+        "[watching the machine](../how-to/watch-the-machine.md).\n",
     ]
-    for module in (tidegauge.asgi, tidegauge.wsgi, tidegauge.prometheus, families):
+    for module in _MONITORING:
         lines += [f"# {module.__name__}\n", f"{inspect.getdoc(module)}\n", *_entries(module)]
     return "\n".join(lines)
 
@@ -81,10 +83,19 @@ def _entries(module: ModuleType) -> list[str]:
     return lines
 
 
+_MONITORING = (
+    tidegauge.asgi,
+    tidegauge.wsgi,
+    tidegauge.prometheus,
+    families,
+    tidegauge.resources,
+)
+
 _ABOUT_VALUES = {
     "DEFAULT_BUCKETS": "The bounds of a `Histogram` that is given none, as in prometheus_client.",
     "Labels": "Pairs of name and value, sorted by name.",
     "metrics_app": "The application that answers with the live metrics, ready to be mounted.",
+    "Price": "US dollars for an hour: a number, a `Decimal` or a text.",
     "METRIC_NAME_PATTERN": "The compiled regular expression that a metric's name matches in full.",
     "STANDARD_METRICS": "The built-in vocabulary: full name to description. "
     "[Metrics](metrics.md) has all that is known of each.",

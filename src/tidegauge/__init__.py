@@ -43,11 +43,16 @@ if TYPE_CHECKING:
     from tidegauge.features import get_advanced_metrics as get_advanced_metrics
     from tidegauge.features import get_metrics_collector as get_metrics_collector
     from tidegauge.integrations.feature_tracking import track_feature as track_feature
+    from tidegauge.integrations.llm.generate import calculate_llm_cost as calculate_llm_cost
+    from tidegauge.integrations.llm.generate import generate_with_metrics as generate_with_metrics
+    from tidegauge.integrations.llm.generate import price_llm_call as price_llm_call
+    from tidegauge.integrations.llm.tracking import track_llm as track_llm
     from tidegauge.integrations.predictions import MLMetrics as MLMetrics
     from tidegauge.integrations.predictions import predict_with_metrics as predict_with_metrics
     from tidegauge.integrations.predictions import record_ground_truth as record_ground_truth
     from tidegauge.integrations.tracking import track_prediction as track_prediction
     from tidegauge.jobs import every as every
+    from tidegauge.resources import update_resource_metrics as update_resource_metrics
     from tidegauge.sqlite import export_sqlite as export_sqlite
     from tidegauge.sqlite import import_sqlite as import_sqlite
 
@@ -62,6 +67,7 @@ __all__ = [
     "MetricValidationError",
     "TidegaugeError",
     "__version__",
+    "calculate_llm_cost",
     "compare",
     "configure",
     "context",
@@ -71,6 +77,7 @@ __all__ = [
     "flush",
     "forget",
     "format_metric_name",
+    "generate_with_metrics",
     "get_advanced_metrics",
     "get_metrics_collector",
     "history",
@@ -85,6 +92,7 @@ __all__ = [
     "migrate_metric_name",
     "parse_metric_name",
     "predict_with_metrics",
+    "price_llm_call",
     "record_ground_truth",
     "search",
     "shutdown",
@@ -92,7 +100,9 @@ __all__ = [
     "stats",
     "timer",
     "track_feature",
+    "track_llm",
     "track_prediction",
+    "update_resource_metrics",
     "validate_metric_name",
 ]
 
@@ -108,7 +118,12 @@ _LATE = {
     "correct": "tidegauge.amending",
     "forget": "tidegauge.amending",
     "MLMetrics": "tidegauge.integrations.predictions",
+    "calculate_llm_cost": "tidegauge.integrations.llm.generate",
+    "generate_with_metrics": "tidegauge.integrations.llm.generate",
+    "price_llm_call": "tidegauge.integrations.llm.generate",
+    "track_llm": "tidegauge.integrations.llm.tracking",
     "every": "tidegauge.jobs",
+    "update_resource_metrics": "tidegauge.resources",
     "predict_with_metrics": "tidegauge.integrations.predictions",
     "record_ground_truth": "tidegauge.integrations.predictions",
     "track_feature": "tidegauge.integrations.feature_tracking",

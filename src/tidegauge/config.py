@@ -21,13 +21,14 @@ from tidegauge.journal.follow import FollowerThread, OutwardFollower
 from tidegauge.journal.segment import Refused
 from tidegauge.model.errors import StoreError
 from tidegauge.model.loading import loading
-from tidegauge.parts import OWN_JOBS, Parts, own_jobs
+from tidegauge.parts import OWN_JOBS, SAMPLER, Parts, own_jobs
 from tidegauge.query.front import reader
 from tidegauge.record import aggregate
 from tidegauge.record.context import Context, current
 from tidegauge.record.front import recorder
 from tidegauge.record.logger import MetricLogger
 from tidegauge.record.privacy import PRIVACY_KEY, Privacy
+from tidegauge.record.recorder import PriceFiles
 from tidegauge.record.ticker import Ticker
 from tidegauge.settings import Settings, read_settings
 
@@ -74,6 +75,12 @@ class _Process(Parts):
             self._follow(FollowerThread(drain))
             self._follow(FollowerThread(LateJobs(self, drain)))
             self.run_own_jobs()
+        if chosen.resources_every_s is not None:
+            with loading():
+                from tidegauge.collect.sampler import Sampler
+
+            sampler = Sampler(lambda: self.watch, chosen.resources_every_s)
+            self._follow(FollowerThread(sampler, poll_s=sampler.poll_s))
         if chosen.mlflow:
             self._follow(FollowerThread(self.mlflow(), poll_s=0.2))
         for push in self.pushes():
@@ -92,19 +99,21 @@ class _Process(Parts):
     def stop(self, deadline_s: float) -> None:
         """Stop it, each after the piece of work in hand.
 
-        What leaves the machine may hang in a request, and nobody knows what somebody's own job
-        does: past the deadline they are left behind. Killed there, nothing is lost, as everywhere.
+        What leaves the machine may hang in a request, what looks at it in a driver, and nobody
+        knows what somebody's own job does: past the deadline they are left behind. Killed there,
+        nothing is lost, as everywhere.
         """
         if self.ticker is not None:
             self.ticker.stop()
         remote_tables = "://" in (self.settings.tables_uri or "")
         for thread in self.threads:
             outward = remote_tables or isinstance(thread.follower, OutwardFollower)
-            outward |= thread.follower.name == OWN_JOBS
+            outward |= thread.follower.name in {OWN_JOBS, SAMPLER}
             has_ended = thread.stop(max(deadline_s - time.monotonic(), 0.0) if outward else None)
             if has_ended and (close := getattr(thread.follower, "close", None)) is not None:
                 close()  # connections of whoever pushes
         self.threads = []
+        self.stop_watching()
 
     def _follow(self, thread: FollowerThread) -> None:
         self.threads.append(thread)
@@ -292,7 +301,22 @@ def _configure_recorder(process: _Process) -> None:
         context=context,
         keep=process.keep_declared,
         privacy=Privacy(chosen.free_text, chosen.user_ids, process.root / PRIVACY_KEY),
+        price_files=_price_files(chosen),
     )
+
+
+def _price_files(chosen: Settings) -> PriceFiles:
+    """The files with prices. Whether they can be used is found out now, not with the first call."""
+    files = (
+        None if chosen.llm_prices is None else Path(chosen.llm_prices),
+        None if chosen.litellm_prices is None else Path(chosen.litellm_prices),
+    )
+    if any(files):
+        with loading():
+            from tidegauge.prices.lists import price_lists
+
+        price_lists(*files)
+    return files
 
 
 def _with_run(active_run_id: Callable[[], str | None]) -> Callable[[], object]:

@@ -16,7 +16,7 @@ from tidegauge.model.loading import loading
 from tidegauge.model.times import parse_duration_s
 
 if TYPE_CHECKING:
-    from tidegauge.collect.baselines import Baseline
+    from tidegauge.collect.baselines import Baseline, Baselines
     from tidegauge.collect.cost_sync import CostSync, LastSync
     from tidegauge.collect.focus import FocusImport
     from tidegauge.query.costs import Costs
@@ -211,11 +211,11 @@ class CostTracker:
 
     def baselines(self) -> list[Baseline]:
         """The baselines in force."""
-        return parts().baselines().listed()
+        return _baselines().listed()
 
     def baseline_history(self, name: str) -> list[Baseline]:
         """All that a baseline has been, the newest last."""
-        return parts().baselines().history(name)
+        return _baselines().history(name)
 
     def savings(self, name: str, **asked: Any) -> Document:
         """An estimate of what was saved: (baseline - cost of a unit) x units.
@@ -224,7 +224,7 @@ class CostTracker:
             name: The baseline.
             asked: Over which days; `basis`, `services`, `accounts` as when it was measured.
         """
-        return parts().baselines().savings(name, **asked)
+        return _baselines().savings(name, **asked)
 
     def _sync(self) -> CostSync:
         return parts().cost_sync(source=self._source, every_s=self._every_s, client=self._client)
@@ -269,6 +269,13 @@ def import_focus(
         check=check,
         advance=advance,
     )
+
+
+def _baselines() -> Baselines:
+    with loading():
+        from tidegauge.collect.baselines import Baselines
+
+    return Baselines(parts().store, _costs())
 
 
 def _costs() -> Costs:

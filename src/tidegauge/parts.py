@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from tidegauge.amend.eraser import Eraser
     from tidegauge.amend.trail import Trail
     from tidegauge.catalog import Catalog
-    from tidegauge.collect.baselines import Baselines
     from tidegauge.collect.cost_sync import CostSync
+    from tidegauge.collect.watch import Watch
     from tidegauge.export.mlflow import MlflowFollower
     from tidegauge.export.push import PushFollower, Sender
     from tidegauge.integrations.accuracy import AccuracyJob
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tidegauge.store.scheduler import Scheduler
     from tidegauge.store.store import Store
 
-__all__ = ["OWN_JOBS", "Parts", "collectors", "own_jobs"]
+__all__ = ["OWN_JOBS", "SAMPLER", "Parts", "collectors", "own_jobs"]
 
 #: What this process contributes to live metrics besides facts.
 collectors = Collectors()
@@ -52,6 +52,8 @@ own_jobs: dict[str, Job] = {}
 
 #: The name of the follower that runs those.
 OWN_JOBS = "own-jobs"
+#: And of what looks at the machine.
+SAMPLER = "resources"
 
 _ACCURACY_EVERY_S = 30.0
 #: Shown again so often; read once a day only. The gauge of a process that ended is shown no longer.
@@ -73,6 +75,7 @@ class Parts:
         self._store: Store | None = None
         self._query: Query | None = None
         self._live: Live | None = None
+        self._watches: dict[Path, Watch] = {}
 
     @property
     def root(self) -> Path:
@@ -114,6 +117,23 @@ class Parts:
                 collectors=collectors,
             )
         return self._live
+
+    @property
+    def watch(self) -> Watch:
+        """What looks at the machine and records it."""
+        root = self.root.absolute()
+        if root not in self._watches:
+            with loading():
+                from tidegauge.collect.watch import Watch
+
+            # In one step: of two, one would keep the machine from the other.
+            self._watches.setdefault(root, Watch(root))
+        return self._watches[root]
+
+    def stop_watching(self) -> None:
+        """Look at the machine no more."""
+        for watch in self._watches.values():
+            watch.close()
 
     def _read_live(self) -> Reading:
         return self.live.read(shared=False)
@@ -230,13 +250,6 @@ class Parts:
             from tidegauge.collect.cost_sync import CostSync
 
         return CostSync(self.store, self.query.costs, recorder, **given)
-
-    def baselines(self) -> Baselines:
-        """What costs were before, and what was saved since."""
-        with loading():
-            from tidegauge.collect.baselines import Baselines
-
-        return Baselines(self.store, self.query.costs)
 
     def amender(self) -> Amender:
         """What corrects facts of the store. Its trail is recorded by this process's recorder."""

@@ -30,6 +30,7 @@ _POSITIVE = (
     "drain_after_points",
     "live_series_ttl_s",
     "push_every_s",
+    "resources_every_s",
 )
 _AT_LEAST_1 = ("retention_every_s", "rollup_every_s", "compact_every_s")
 _NOT_NEGATIVE = ("drain_after_s", "exit_wait_s", "retention_days", "live_gauge_ttl_s")
@@ -107,6 +108,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         "the same for who they are; a hash tells users apart, and cannot be undone without the "
         "store's key",
     ] = "keep"
+    llm_prices: Annotated[
+        str | None, "TOML file with prices of your own for calls to language models"
+    ] = None
+    litellm_prices: Annotated[
+        str | None,
+        "JSON file in the form of LiteLLM's model_prices_and_context_window.json, for models that "
+        "no other list knows",
+    ] = None
     time_zone: Annotated[
         str, "whose days daily aggregates and trends are of, such as Europe/Amsterdam"
     ] = "UTC"
@@ -154,6 +163,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         "read AWS Cost Explorer once a day; needs the extra `aws`. AWS charges 0.01 USD for each "
         "request, of which it takes three or more",
     ] = False
+    resources_every_s: Annotated[
+        float | None,
+        "seconds between two samples of the machine, its GPUs and this process; none if unset",
+    ] = None
+    gpu_hour_usd: Annotated[
+        dict[str, float],
+        'price of an hour of a GPU by its model, such as {"NVIDIA H200": 3.5}; "*" is any other',
+    ] = {}
     exit_wait_s: Annotated[
         float, "most seconds to wait at exit for delivery to MLflow, OTLP and CloudWatch"
     ] = 5.0
@@ -278,6 +295,9 @@ def _check_ranges(settings: Settings) -> None:
     for metric, days in settings.retention_metrics.items():
         if not 0 <= days < math.inf:
             raise _out_of_range("retention_metrics", {metric: days}, "0 days or more")
+    for model, price in settings.gpu_hour_usd.items():
+        if not 0 <= price < math.inf:
+            raise _out_of_range("gpu_hour_usd", {model: price}, "0 USD or more")
     _check_tables("retention_tables", settings.retention_tables, "0 days or more")
     _check_tables("storage_budgets", settings.storage_budgets, "0 bytes or more")
 

@@ -93,9 +93,10 @@ def test_ruff_is_the_ruff_of_the_settings(root: Path, pyproject: dict[str, Any])
 
 @pytest.mark.parametrize("name", COMPILED)
 def test_nothing_pulls_a_gpu_stack(root: Path, name: str) -> None:
-    """No compiled file holds torch or a CUDA library."""
+    """No compiled file holds torch or a CUDA library; NVML's bindings are a few hundred lines."""
     pins = _pins(root / "requirements" / f"{name}.txt")
-    assert [p for p in pins if p.startswith(("cuda", "nvidia", "torch", "triton"))] == []
+    found = [p for p in pins if p.startswith(("cuda", "nvidia", "torch", "triton"))]
+    assert set(found) <= {"nvidia-ml-py"}
 
 
 def test_all_means_every_extra(pyproject: dict[str, Any]) -> None:

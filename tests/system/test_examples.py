@@ -20,6 +20,7 @@ SAID = {
         "│ performance  │ throughput.digits_per_s             │    60 │",
     ],
     "high_frequency.py": ["100000 values, mean 499.5", "percentiles from a histogram"],
+    "machine.py": ["CPU: ", "memory: ", "looks, ", "this process was busy: True"],
     "mlflow_registry.py": ["version 1: 0.", "version 2: 0.", "version 2 is better"],
     "own_catalogue.py": ["allowed: de, en, fr", "search:zero_result_rate 1"],
     "training_pipeline.py": ["{'load': 1, 'train': 1}"],

@@ -73,6 +73,27 @@ def test_otlp(name: str, unit: str, otlp: str, otlp_unit: str) -> None:
     assert (names.otlp, names.otlp_unit) == (otlp, otlp_unit)
 
 
+@pytest.mark.parametrize(
+    ("unit", "otlp", "otlp_unit", "scale"),
+    [
+        ("%", "system.cpu.utilization", "1", 0.01),
+        ("1", "system.cpu.utilization", "1", 1.0),
+        ("%", "system.cpu.used", "%", 1.0),
+        ("%", None, "%", 1.0),
+        ("ms", "x.utilization", "ms", 1.0),
+    ],
+)
+def test_the_conventions_want_ratios(
+    unit: str, otlp: str | None, otlp_unit: str, scale: float
+) -> None:
+    """A percentage with a given name that ends in `.utilization` is a ratio in OTLP."""
+    spec = MetricSpec(
+        name="resource:x.utilization", description="x", unit=unit, names=NamesAbroad(otlp=otlp)
+    )
+    names = export_names(spec)
+    assert (names.otlp_unit, names.otlp_scale) == (otlp_unit, scale)
+
+
 def test_mlflow_styles() -> None:
     """As given, with a slash for the colon, or with underscores only."""
     assert mlflow_name("usage:reply_rate") == "usage:reply_rate"

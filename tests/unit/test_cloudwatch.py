@@ -313,6 +313,14 @@ def test_units_are_those_of_cloudwatch(code: str, unit: str, value: float) -> No
     assert (datum.unit, datum.values) == (unit, [pytest.approx(value)])
 
 
+def test_what_is_a_ratio_in_otlp_is_in_percent_here() -> None:
+    """CloudWatch has a unit for what was recorded."""
+    family = replace(gauge("g", "", 45.0), otlp_unit="1", otlp_scale=0.01, recorded_unit="%")
+    reading = Reading([family], NOW_NS, 0)
+    ((datum,), _) = datums(reading, dimensions={}, most_values=150, now_ns=NOW_NS)
+    assert (datum.unit, datum.values) == ("Percent", [45.0])
+
+
 @pytest.mark.parametrize("namespace", ["", "AWS/Lambda", ":x", "n" * 256, "a\n"])
 def test_a_namespace_must_be_one_of_cloudwatchs(namespace: str) -> None:
     """The error says what is allowed."""

@@ -243,6 +243,36 @@ def test_histograms_can_be_exponential(
     assert (point.negative.offset, list(point.negative.bucket_counts)) == (50, [1])
 
 
+def test_percentages_of_the_conventions_arrive_as_ratios(
+    receiver: Receiver, make_sender: Callable[..., OtlpSender], histogram: Histograms
+) -> None:
+    """Values, bounds, sums and exemplars are divided; counts are not. Buckets stay explicit."""
+    used = replace(
+        gauge("used_percent", "", 45.0),
+        otlp_name="system.cpu.utilization",
+        otlp_unit="1",
+        otlp_scale=0.01,
+        recorded_unit="%",
+    )
+    spread = replace(
+        histogram,
+        otlp_name="pool.utilization",
+        otlp_unit="1",
+        otlp_scale=0.01,
+        bounds=[50.0, 70.0],
+        exemplars={(0, 2): Exemplar((), 90.0, 1_800)},
+    )
+    sender = make_sender(receiver, histograms="exponential")
+    sender.send(Reading([used, spread], time_ns=2_000, start_ns=1_000))
+    metrics = receiver.metrics()
+    assert metrics["system.cpu.utilization"].unit == "1"
+    assert metrics["system.cpu.utilization"].gauge.data_points[0].as_double == 0.45
+    (point,) = metrics["pool.utilization"].histogram.data_points
+    assert list(point.explicit_bounds) == [0.5, 0.7]
+    assert (list(point.bucket_counts), point.count, point.sum) == ([3, 1, 1], 5, 8.27)
+    assert point.exemplars[0].as_double == 0.9
+
+
 def test_deltas_begin_at_the_last_acknowledged_reading(
     receiver: Receiver, make_sender: Callable[..., OtlpSender], reading: Reading
 ) -> None:

@@ -15,7 +15,8 @@ Prometheus, after its naming practice and OpenMetrics:
 
 OTLP, after the semantic conventions: colon and dots become dots, and a spelling of the unit at the
 end of the name is dropped, because the unit travels beside the name as a UCUM code, unscaled. (Not
-so for quotients: `revenue_per_user` is not `revenue`.)
+so for quotients: `revenue_per_user` is not `revenue`.) A name that is given and ends in
+`.utilization` is one of the conventions' own, which has a ratio: percentages are divided by 100.
 
 MLflow: see `tidegauge.catalog.mlflow_names`.
 
@@ -46,6 +47,7 @@ __all__ = ["ExportedNames", "claim_names", "claimed_names", "export_names"]
 _UNDERSCORES = re.compile(r"_{2,}")
 _PROMETHEUS = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 _OTLP = re.compile(r"[A-Za-z][A-Za-z0-9_.\-/]{0,254}\Z")
+_RATIO_ENDING = ".utilization"
 _OVERRIDE_FIX = "Change `names` of the metric, or leave the name out to have it computed."
 
 
@@ -57,7 +59,8 @@ class ExportedNames(msgspec.Struct, frozen=True, kw_only=True):
         prometheus_scale: Factor from recorded values to exposed ones.
         prometheus_also: A gauge that shows the same as the counter; empty for none.
         otlp: Dotted name.
-        otlp_unit: UCUM code of the recorded values.
+        otlp_unit: UCUM code of the values in OTLP.
+        otlp_scale: Factor from recorded values to those in OTLP.
         mlflow_as_given: Metric key in MLflow, and so for the other two styles.
         mlflow_slash: See `MlflowStyle`.
         mlflow_underscore: See `MlflowStyle`.
@@ -71,6 +74,7 @@ class ExportedNames(msgspec.Struct, frozen=True, kw_only=True):
     mlflow_slash: str
     mlflow_underscore: str
     prometheus_also: str = ""
+    otlp_scale: float = 1.0
 
     def mlflow(self, style: MlflowStyle = "as_given") -> str:
         """The MLflow key in a style.
@@ -99,11 +103,13 @@ def export_names(spec: MetricSpec) -> ExportedNames:
             check_mlflow_name(replaced, windows=False)
         except MetricValidationError as error:
             raise _bad_override(spec, "MLflow", replaced, error.allowed) from error
+    otlp_unit, otlp_scale = _otlp_unit(spec, unit)
     return ExportedNames(
         prometheus=prometheus,
         prometheus_scale=scale,
         otlp=_otlp(spec, unit),
-        otlp_unit=unit.otlp,
+        otlp_unit=otlp_unit,
+        otlp_scale=otlp_scale,
         mlflow_as_given=replaced or spec.name,
         mlflow_slash=replaced or mlflow_name(spec.name, "slash"),
         mlflow_underscore=replaced or mlflow_name(spec.name, "underscore"),
@@ -212,6 +218,13 @@ def _otlp(spec: MetricSpec, unit: Unit) -> str:
             spec, "OTLP", replaced, "a letter, then letters, digits, '_', '.', '-' and '/'"
         )
     return replaced
+
+
+def _otlp_unit(spec: MetricSpec, unit: Unit) -> tuple[str, float]:
+    """The unit of the values in OTLP, and the factor from recorded values to it."""
+    if unit.code == "%" and (spec.names.otlp or "").endswith(_RATIO_ENDING):
+        return "1", unit.scale
+    return unit.otlp, 1.0
 
 
 def _without_unit(name: str, unit: Unit) -> str:

@@ -43,9 +43,10 @@ def agent(
 ) -> int:
     """Do in a process of its own what programs do in the background.
 
-    That is to drain, to keep and push live metrics, and to run the jobs of the store on their
-    schedules, such as compacting and retiring (see [bold]tidegauge jobs[/]): for programs that run
-    with follower=off, and for a store whose programs come and go. Any number of agents and programs
+    That is to drain, to keep and push live metrics, to run the jobs of the store on their
+    schedules, such as compacting and retiring (see [bold]tidegauge jobs[/]), and to watch the
+    machine if resources_every_s is set: for programs that run with follower=off, and for a store
+    whose programs come and go. Any number of agents and programs
     may run on a store; they take turns, and when one is killed another goes on. Ends with Ctrl-C or
     SIGTERM, after the piece of work in hand.
     """

@@ -98,7 +98,7 @@ def datums(
         if isinstance(family, Samples):
             refused["unsupported_kind"] += len(family.samples)
             continue
-        unit, scale = _unit(family.otlp_unit)
+        unit, scale = _unit(family.recorded_unit or family.otlp_unit)
         for index, labels in enumerate(family.labels):
             both = {**dimensions, **dict(labels)}
             shown = tuple(sorted((name, value) for name, value in both.items() if value))

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A reading in the data classes of OpenTelemetry's SDK, which its exporters take.
 
-Values stay in the recorded unit. Families for Prometheus alone are left out.
+Values are in the unit that the family has in OTLP, which is the recorded one but for what the
+conventions want as a ratio. Families for Prometheus alone are left out.
 """
 
 from __future__ import annotations
@@ -128,7 +129,8 @@ class Converter:
                 data = export.Sum(numbers, self._temporality, is_monotonic=True)
             else:
                 data = export.Gauge(numbers)
-        elif self._histograms == "explicit":
+        elif self._histograms == "explicit" or family.otlp_scale != 1.0:
+            # Exponential buckets cannot be scaled: their bounds are powers.
             points = [_explicit(sdk, family, index, times) for index in indices]
             data = export.Histogram(points, self._temporality)
         else:
@@ -145,8 +147,8 @@ def _number(
     point: NumberDataPoint = sdk.export.NumberDataPoint(
         _attributes(family.labels[index]),
         *times,
-        float(family.values[index]),  # never an int: the type of a series must not change
-        [] if exemplar is None else [_exemplar(sdk, exemplar)],
+        float(family.values[index]) * family.otlp_scale,  # never an int: a series keeps its type
+        [] if exemplar is None else [_exemplar(sdk, exemplar, family.otlp_scale)],
     )
     return point
 
@@ -160,9 +162,10 @@ def _explicit(
         _attributes(family.labels[index]),
         *times,
         count=sum(counts),
-        sum=float(family.sums[index]),
+        sum=float(family.sums[index]) * family.otlp_scale,
         bucket_counts=counts,
-        explicit_bounds=[float(bound) for bound in family.bounds],
+        # 70 % is 0.7, and not 0.7000000000000001: a bound is part of what a series is.
+        explicit_bounds=[float(f"{bound * family.otlp_scale:.15g}") for bound in family.bounds],
         min=unknown,
         max=unknown,
         exemplars=_exemplars(sdk, family, index),
@@ -197,16 +200,17 @@ def _exemplars(sdk: ModuleType, family: Histograms, index: int) -> list[SdkExemp
     if not family.exemplars:
         return []
     keys = ((index, bucket) for bucket in range(len(family.bounds) + 1))
-    return [_exemplar(sdk, family.exemplars[key]) for key in keys if key in family.exemplars]
+    found, scale = family.exemplars, family.otlp_scale
+    return [_exemplar(sdk, found[key], scale) for key in keys if key in found]
 
 
-def _exemplar(sdk: ModuleType, exemplar: Exemplar) -> SdkExemplar:
+def _exemplar(sdk: ModuleType, exemplar: Exemplar, scale: float) -> SdkExemplar:
     labels = dict(exemplar.labels)
     trace_id, span_id = _id(labels, "trace_id", 32), _id(labels, "span_id", 16)
     if trace_id is not None and span_id is not None:  # one without the other leads nowhere
         del labels["trace_id"], labels["span_id"]
     found: SdkExemplar = sdk.Exemplar(
-        _attributes(labels.items()), float(exemplar.value), exemplar.time_ns, span_id, trace_id
+        _attributes(labels.items()), exemplar.value * scale, exemplar.time_ns, span_id, trace_id
     )
     return found
 

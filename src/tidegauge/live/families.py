@@ -54,7 +54,9 @@ class Family:
         help: One line for people; may be empty.
         unit: Base unit that the name ends in, such as `seconds`; empty if it ends in none.
         otlp_name: Dotted name.
-        otlp_unit: UCUM code of the recorded values.
+        otlp_unit: UCUM code of the values in OTLP.
+        otlp_scale: What recorded values, bounds included, are multiplied by for OTLP.
+        recorded_unit: UCUM code of the recorded values; `otlp_unit` if empty.
         scale: What recorded values, bounds included, are multiplied by for Prometheus.
         only: The one system it is for; None for all.
     """
@@ -64,6 +66,8 @@ class Family:
     unit: str = ""
     otlp_name: str = ""
     otlp_unit: str = "1"
+    otlp_scale: float = 1.0
+    recorded_unit: str = ""
     scale: float = 1.0
     only: Literal["prometheus", "otlp"] | None = None
 

@@ -133,16 +133,18 @@ def _under_second_name(counter: Numbers, name: str) -> Numbers:
 
 
 def _described(family: FamilyTotals) -> dict[str, Any]:
-    word = parse_unit(family.spec.unit).word
-    is_said = family.name.removesuffix("_total").endswith(f"_{word}")
+    unit = parse_unit(family.spec.unit)
+    is_said = family.name.removesuffix("_total").endswith(f"_{unit.word}")
     # Rows with a prefix have names of their own, in OTLP as well.
     is_usual = family.name == family.names.prometheus
     return {
         "name": family.name,
         "help": family.spec.description,
-        "unit": word if is_said else "",
+        "unit": unit.word if is_said else "",
         "otlp_name": family.names.otlp if is_usual else family.name.removesuffix("_total"),
-        "otlp_unit": family.names.otlp_unit,
+        "otlp_unit": family.names.otlp_unit if is_usual else unit.otlp,
+        "otlp_scale": family.names.otlp_scale if is_usual else 1.0,
+        "recorded_unit": unit.otlp,
         "scale": family.names.prometheus_scale,
         "only": family.only,
     }

@@ -56,8 +56,8 @@ UNPRICED_REASONS: dict[str, str] = {
     "unknown_model": "no source of prices knows the model",
     "usage_missing": "the provider did not say how many tokens it was",
     "unknown_context": "the price of this service tier or speed is not known",
-    "bad_usage": "the numbers of tokens contradict each other",
-    "no_price_source": "prices are switched off",
+    "unknown_unit": "the list has no price for a sort of tokens that the call had",
+    "no_price_source": "the list of prices could not be loaded",
 }
 
 _MODEL = {"model_name": "model", "provider": "provider"}
@@ -115,6 +115,7 @@ LLM_CALLS = Table(
             values=("provider", "estimated", "missing"),
         ),
         *(_tokens(name, text) for name, text in (INPUT_BUCKETS | OUTPUT_BUCKETS).items()),
+        Column("web_searches", "i64", "searches that the provider made for the answer", least=0),
         _tokens("input_tokens", "all input tokens, those of caches included"),
         _tokens("output_tokens", "all output tokens, those of reasoning included"),
         Column("cost", "decimal", "what it costs by the price list; empty if that is not known"),
@@ -149,7 +150,6 @@ LLM_CALLS = Table(
         Column("prompt", "str", "what was asked, if that is wanted, as `free_text` says"),
         Column("response", "str", "what was answered, likewise"),
         Column("server_address", "str", "host that was asked"),
-        Column("trace_id", "str", "the trace it belongs to, 32 hex digits"),
     ),
     (
         Derived(metric="llm:calls", labels=_MODEL, where=_FIRST),

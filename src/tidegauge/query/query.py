@@ -21,6 +21,7 @@ from tidegauge.query.costs import Costs
 from tidegauge.query.engine import Engine
 from tidegauge.query.errors import did_you_mean, readable_errors
 from tidegauge.query.features import Features
+from tidegauge.query.gpu_time import GPU_BUSY, GpuTime, gpu_times, widened
 from tidegauge.query.guard import check_read_only
 from tidegauge.query.history import history_sql
 from tidegauge.query.retired import settled_facts, view_facts
@@ -267,6 +268,23 @@ class Query:
     def accuracies(self) -> list[Accuracy]:
         """The accuracy of every model version of which ground truths are known."""
         return accuracies(self._engine)
+
+    def gpu_times(
+        self,
+        *,
+        hours: float | None = None,
+        days: float | None = None,
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+        **labels: object,
+    ) -> list[GpuTime]:
+        """For how long each GPU was watched, and busy; see `tidegauge.resources.gpu_hours`."""
+        now_ns = self._clock.wall_ns()
+        asked = time_range(now_ns=now_ns, hours=hours, days=days, start=start, end=end)
+        chosen = self._vocabulary.select(GPU_BUSY, labels, widened(asked, now_ns))
+        connection = self._engine.connect()
+        self._engine.view(connection, [POINTS.name], chosen.time_range)
+        return run(connection, "gpu_times", lambda: gpu_times(connection, chosen, asked, now_ns))
 
     def latest(self, **labels: object) -> dict[str, float]:
         """The newest value of every metric among the chosen facts, by full name.

@@ -68,6 +68,9 @@ class Rules(NamedTuple):
 
 BY_MODE = Rules()
 
+#: The files with prices of calls to language models: one's own, and one in LiteLLM's form.
+PriceFiles = tuple[Path | None, Path | None]
+
 
 class Recorder:
     """Checks, records, drops and counts.
@@ -110,6 +113,7 @@ class Recorder:
         self._logged_s: dict[str, float] = {}
         self.strict = strict
         self.privacy = KEEP_ALL
+        self.price_files: PriceFiles = (None, None)
         self.defaults = dict(defaults or {})
         self.caches = Caches()
         self.writer = JournalWriter(
@@ -139,6 +143,7 @@ class Recorder:
         context: Callable[[], object],
         keep: Callable[[Sequence[MetricSpec]], None] | None = None,
         privacy: Privacy = KEEP_ALL,
+        price_files: PriceFiles = (None, None),
     ) -> None:
         """Change everything at once. Facts being recorded meanwhile go to one side or the other.
 
@@ -157,6 +162,7 @@ class Recorder:
             self.defaults = dict(defaults)
             self.hot.set_context(context)
             self.privacy = privacy
+            self.price_files = price_files
             self._prepare = None
 
     def prepare_again(self, prepare: Callable[[], None]) -> None:

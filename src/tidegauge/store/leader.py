@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One process at a time: a lock on a file, held for the length of one piece of work.
+"""One process at a time: a lock on a file, held for one piece of work or for as long as one lives.
 
 The lock ends with the process, however it ends. A forked child never inherits it.
 """
@@ -18,7 +18,7 @@ from typing import TypeVar
 from tidegauge.journal.permissions import create_directory, create_file
 from tidegauge.model.errors import StoreError
 
-__all__ = ["exclusive", "holder", "in_pieces", "locked"]
+__all__ = ["Claim", "exclusive", "holder", "in_pieces", "locked"]
 
 #: Seconds after which whoever has much to do gives way to others.
 _PIECE_S = 5.0
@@ -52,6 +52,47 @@ def exclusive(path: Path) -> Iterator[bool]:
     finally:
         if descriptor is not None:
             _give_back(descriptor)
+
+
+class Claim:
+    """A lock that is kept until it is released or the process ends, however it ends.
+
+    A forked child does not have it and may take it for itself, with an object of its own. Used by
+    one thread at a time.
+
+    Args:
+        path: The lock's file; created when needed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+        self._owner_pid = 0
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this process has the lock."""
+        return self._descriptor is not None and self._owner_pid == os.getpid()
+
+    def take(self) -> bool:
+        """Take the lock, unless it is held, without waiting.
+
+        Returns:
+            Whether this process has it.
+
+        Raises:
+            StorePermissionError: The directory does not admit this user.
+        """
+        if not self.is_held:
+            self._descriptor, self._owner_pid = _take(self._path), os.getpid()
+        return self.is_held
+
+    def release(self) -> None:
+        """Let others take it; no effect if this process does not have it."""
+        # A child's number for a descriptor of its parent may mean another file by now.
+        if self.is_held and self._descriptor is not None:
+            _give_back(self._descriptor)
+        self._descriptor = None
 
 
 def in_pieces(

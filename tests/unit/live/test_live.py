@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+import tidegauge as tg
 from tidegauge.catalog import builtin_catalog
+from tidegauge.config import live_reading
 from tidegauge.live.collectors import Collectors
-from tidegauge.live.families import gauge
+from tidegauge.live.families import Numbers, gauge
 from tidegauge.model.errors import StoreError
 from tidegauge.statistics.accumulator import Accumulator
+from tidegauge.testing import capture
 
 Show = Callable[..., Any]
 SECOND_NS = 10**9
@@ -424,3 +427,19 @@ def test_start_is_the_earliest_fact(bench: Any) -> None:
     assert reader.read().start_ns == bench.clock.wall_ns()
     bench.record("custom:jobs", 1.0, time_ns=123)
     assert reader.read().start_ns == 123
+
+
+def test_a_percentage_that_is_a_ratio_elsewhere() -> None:
+    """A family says what it is in each system; its values are as they were recorded."""
+    with capture() as captured:
+        tg.log_metric("resource:cpu_percent", 45.0)
+        tg.log_metric("resource:memory_percent", 60.0)
+        memory, cpu = (
+            each for each in live_reading().families if each.otlp_name.startswith("system.")
+        )
+        assert captured.dropped == {}
+    assert isinstance(cpu, Numbers)
+    assert (memory.name, memory.scale, memory.unit) == ("resource_memory_ratio", 0.01, "ratio")
+    assert (cpu.name, cpu.scale, cpu.values) == ("system_cpu_usage_percent", 1.0, [45.0])
+    for family in (cpu, memory):
+        assert (family.otlp_unit, family.otlp_scale, family.recorded_unit) == ("1", 0.01, "%")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegauge.store.leader import exclusive, holder
+from tidegauge.store.leader import Claim, exclusive, holder
 
 # Newer versions of Python warn of forks beside threads; here it is tested that they work.
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
@@ -105,3 +105,40 @@ def test_looking_creates_nothing(path: Path) -> None:
     """Nobody holds a lock that does not exist."""
     assert holder(path) is None
     assert not path.parent.exists()
+
+
+def test_a_claim_is_kept_until_it_is_released(path: Path) -> None:
+    """Taking it again changes nothing; releasing it twice is fine; then others may have it."""
+    claim, other = Claim(path), Claim(path)
+    assert (claim.take(), claim.take(), claim.is_held) == (True, True, True)
+    assert (other.take(), other.is_held) == (False, False)
+    with exclusive(path) as mine:
+        assert not mine
+    other.release()
+    assert claim.is_held
+    claim.release()
+    claim.release()
+    assert not claim.is_held
+    assert other.take()
+    other.release()
+    assert holder(path) is None
+
+
+def test_a_child_does_not_have_its_parents_claim(path: Path) -> None:
+    """Nor takes it away by releasing it; the child may have it when the parent has not."""
+    claim = Claim(path)
+    claim.take()
+    child = os.fork()
+    if child == 0:
+        held = claim.is_held
+        claim.release()
+        os._exit(held or Claim(path).take())
+    assert os.waitpid(child, 0)[1] == 0
+    assert claim.is_held
+    with exclusive(path) as mine:
+        assert not mine
+    claim.release()
+    child = os.fork()
+    if child == 0:
+        os._exit(not claim.take())
+    assert os.waitpid(child, 0)[1] == 0

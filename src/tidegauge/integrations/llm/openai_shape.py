@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers of OpenAI, and of all who have taken over their shape: Mistral, LiteLLM, gateways.
+
+Cached tokens are part of the input, and reasoning is part of the output; xAI counts the reasoning
+beside it, which its total tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from tidegauge.integrations.llm.answer import (
+    Answer,
+    count,
+    field_of,
+    getter,
+    items,
+    items_of,
+    number,
+    text_of,
+)
+from tidegauge.model.amounts import read_amount
+from tidegauge.prices.usage import TokenUsage
+
+__all__ = ["is_chat", "is_responses", "take_chat", "take_responses"]
+
+Get = Callable[[str], Any]
+
+_NUMBERS = (int, float, Decimal)
+_OTHER_CONTENT = (
+    "tool_calls",
+    "function_call",
+    "reasoning",
+    "reasoning_content",
+    "audio",
+    "refusal",
+)
+#: Events of the responses API that hold the whole answer.
+_WHOLE = ("response.completed", "response.incomplete", "response.failed")
+
+
+def is_chat(thing: object) -> bool:
+    """Whether it is a completion, a chunk of one, embeddings, or Mistral's event with a chunk."""
+    return (
+        isinstance(field_of(thing, "choices"), list | tuple)
+        or field_of(field_of(thing, "data"), "choices") is not None
+        or (isinstance(field_of(thing, "data"), list) and field_of(thing, "usage") is not None)
+    )
+
+
+def take_chat(thing: object, answer: Answer) -> bool:
+    """Take over what an object of `is_chat` says; whether it has a part of the answer."""
+    get = getter(thing)
+    data = get("data")
+    if data is not None and not isinstance(data, list):
+        get = getter(data)
+    _take_head(get, answer)
+    # LiteLLM, which is in front of many, says whom it asked.
+    if (hidden := get("_hidden_params")) is not None:
+        answer.know(provider=field_of(hidden, "custom_llm_provider"))
+    tier = get("service_tier")
+    if (usage := get("usage")) is not None:
+        of_usage = getter(usage)
+        answer.usage = _chat_usage(of_usage)
+        _take_cost(of_usage("cost"), answer)
+        tier = tier or of_usage("service_tier")
+    if tier is not None:
+        answer.know(service_tier=tier)
+        answer.decide("service_tier", tier)
+    has_content = False
+    for choice in items(get("choices")):
+        of_choice = getter(choice)
+        if (reason := of_choice("finish_reason")) is not None:
+            answer.know(finish_reason=reason)
+        message = of_choice("delta") or of_choice("message")
+        has_content |= _take_message(of_choice if message is None else getter(message), answer)
+    return has_content
+
+
+def _take_head(get: Get, answer: Answer) -> None:
+    answer.response_id = text_of(get("id")) or answer.response_id
+    answer.response_model = text_of(get("model")) or answer.response_model
+
+
+def _take_message(get: Get, answer: Answer) -> bool:
+    content = get("content") or get("text")
+    if content.__class__ is str:
+        answer.texts.append(content)
+        return True
+    texts = [found for each in items(content) if (found := text_of(field_of(each, "text")))]
+    answer.texts += texts
+    return bool(texts) or any(get(name) for name in _OTHER_CONTENT)
+
+
+def _chat_usage(get: Get) -> TokenUsage:
+    prompt, completion = number(get("prompt_tokens")), number(get("completion_tokens"))
+    made = getter(get("completion_tokens_details"))
+    reasoning = number(made("reasoning_tokens"))
+    if reasoning and number(get("total_tokens")) == prompt + completion + reasoning:
+        completion += reasoning
+    return _usage(prompt, completion, getter(get("prompt_tokens_details")), made, searches=0)
+
+
+def _usage(total_in: int, total_out: int, details: Get, made: Get, *, searches: int) -> TokenUsage:
+    read = number(details("cached_tokens"))
+    written = number(details("cache_write_tokens") or details("cache_creation_tokens"))
+    for_5m = for_1h = 0
+    if (by_time := details("cache_creation_token_details")) is not None:
+        for_5m = count(by_time, "ephemeral_5m_input_tokens")
+        for_1h = count(by_time, "ephemeral_1h_input_tokens")
+    # Of tokens that are both audio and cached nothing says how many there are.
+    plain = total_in - read - written
+    audio = max(0, min(number(details("audio_tokens")), plain))
+    images = max(0, min(number(details("image_tokens")), plain - audio))
+    reasoning = number(made("reasoning_tokens"))
+    audio_out, images_out = number(made("audio_tokens")), number(made("image_tokens"))
+    return TokenUsage(
+        input_uncached_tokens=plain - audio - images,
+        input_audio_tokens=audio,
+        input_image_tokens=images,
+        cache_read_tokens=read,
+        cache_write_tokens=written - for_5m - for_1h,
+        cache_write_5m_tokens=for_5m,
+        cache_write_1h_tokens=for_1h,
+        output_text_tokens=total_out - reasoning - audio_out - images_out,
+        reasoning_tokens=reasoning,
+        output_audio_tokens=audio_out,
+        output_image_tokens=images_out,
+        web_searches=searches,
+    )
+
+
+def _take_cost(cost: object, answer: Answer) -> None:
+    """What OpenRouter says in dollars."""
+    if isinstance(cost, _NUMBERS) and not isinstance(cost, bool) and cost >= 0:
+        answer.provider_cost, answer.provider_currency = read_amount(cost), "USD"
+
+
+def is_responses(thing: object) -> bool:
+    """Whether it is a response of the responses API, or an event of its streams."""
+    kind = text_of(field_of(thing, "type"))
+    return field_of(thing, "object") == "response" or (
+        kind is not None and (kind.startswith("response.") or kind == "keepalive")
+    )
+
+
+def take_responses(thing: object, answer: Answer) -> bool:
+    """Take over what an object of `is_responses` says; whether it has a part of the answer."""
+    kind = text_of(field_of(thing, "type")) or ""
+    whole: Any = field_of(thing, "response") if kind else thing
+    if whole is not None:
+        _take_response(whole, answer, is_final=not kind or kind in _WHOLE)
+    if not kind:
+        return True
+    delta = text_of(field_of(thing, "delta"))
+    if delta is not None and kind == "response.output_text.delta":
+        answer.texts.append(delta)
+    return kind.endswith(".delta")
+
+
+def _take_response(response: object, answer: Answer, *, is_final: bool) -> None:
+    get = getter(response)
+    _take_head(get, answer)
+    if not is_final:
+        return
+    tier = get("service_tier")
+    answer.know(service_tier=tier, finish_reason=get("status"))
+    answer.know(finish_reason=field_of(get("incomplete_details"), "reason"))
+    answer.decide("service_tier", tier)
+    output = items(get("output"))
+    if (usage := get("usage")) is not None:
+        of_usage = getter(usage)
+        answer.usage = _usage(
+            number(of_usage("input_tokens")),
+            number(of_usage("output_tokens")),
+            getter(of_usage("input_tokens_details")),
+            getter(of_usage("output_tokens_details")),
+            searches=sum(field_of(each, "type") == "web_search_call" for each in output),
+        )
+        _take_cost(of_usage("cost"), answer)
+    if not answer.texts:
+        parts = (part for each in output for part in items_of(each, "content"))
+        answer.texts += [text for part in parts if (text := text_of(field_of(part, "text")))]

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port of price lists, and the prices of one model at one time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Literal, Protocol
+
+import msgspec
+
+from tidegauge.prices.usage import TokenUsage
+
+__all__ = ["Context", "PriceSource", "Rates", "Tier", "Unknown"]
+
+#: What else decides a price, such as `{"service_tier": "flex"}`; empty for the standard one.
+Context = Mapping[str, str]
+
+#: Why a source has no price.
+Unknown = Literal["unknown_model", "unknown_context"]
+
+
+class Tier(msgspec.Struct, frozen=True):
+    """Prices for calls of some size. All tokens of a call have the prices of its tier.
+
+    Attributes:
+        above: The call has more input tokens than this.
+        rates: Price of one token of each of `tidegauge.prices.usage.BUCKETS`, shape (n_buckets,);
+            None where it is not known.
+        per_request: Price of the call itself.
+    """
+
+    above: int
+    rates: tuple[Decimal | None, ...]
+    per_request: Decimal = Decimal(0)
+
+
+class Rates(msgspec.Struct, frozen=True, kw_only=True):
+    """The prices of one model at one time.
+
+    Attributes:
+        source: The price list and its version, such as `genai-prices@0.2.3`.
+        model: The entry of the list, `<provider>/<model>`.
+        currency: ISO 4217.
+        tiers: By size of the call, ascending; the first is above -1.
+        holds_for: For how long they may be kept: they may change with the day, or within it.
+    """
+
+    source: str
+    model: str
+    currency: str
+    tiers: tuple[Tier, ...]
+    holds_for: Literal["day", "minute"] = "day"
+
+    def amount(self, usage: TokenUsage) -> Decimal | None:
+        """What a call costs, not rounded; None if some of its tokens have no known price."""
+        tier = self.tiers[0]
+        if len(self.tiers) > 1:
+            size = usage.input_tokens
+            tier = next(each for each in reversed(self.tiers) if size > each.above)
+        total = tier.per_request
+        for count, rate in zip(usage.counts(), tier.rates, strict=True):
+            if count:
+                if rate is None:
+                    return None
+                total += count * rate
+        return total
+
+
+class PriceSource(Protocol):
+    """A price list.
+
+    The contract: thread-safe; never asks the network; takes milliseconds at most, for answers are
+    kept for a day. A price that is not known is said to be unknown, and never 0.
+    """
+
+    def rates(
+        self, provider: str | None, model: str, at: dt.datetime, context: Context
+    ) -> Rates | Unknown:
+        """The prices of a model at a time.
+
+        Args:
+            provider: Who serves it, as recorded (`openai`, `aws.bedrock`, …); None if unknown.
+            model: Name of the model, as recorded.
+            at: When, UTC.
+            context: What else decides the price; the answer must be for exactly this.
+        """
