@@ -203,11 +203,8 @@ class CostTracker:
             ConfigError: The name, the unit or the amount cannot be used.
             QueryError: There is nothing to measure.
         """
-        return (
-            parts()
-            .baselines()
-            .set(name, unit=unit, source=self._source, amount=amount, currency=currency, **asked)
-        )
+        given = {"amount": amount, "currency": currency, **asked}
+        return _baselines().set(name, unit=unit, source=self._source, **given)
 
     def baselines(self) -> list[Baseline]:
         """The baselines in force."""

@@ -239,7 +239,9 @@ class _Change:
         written: list[AddAction] = []
         found, n_waiting = _NOTHING, 0
         for rows in parts:
-            found = _joined(found, self._print_of(rows))
+            # Where there was nothing before, there is nothing to compare with.
+            more = self._print_of(rows) if day in self._before else (rows.num_rows, 0, 0)
+            found = _joined(found, more)
             waiting.append(rows)
             n_waiting += rows.num_rows
             if n_waiting >= _FILE_ROWS:
@@ -288,25 +290,23 @@ class _Change:
             return {}
         stored_rows(self._location, COSTS, self.view.files).register(self._connection, "costs")
         found = self._connection.execute(
-            f"SELECT {PARTITION}, {_PRINT} FROM costs WHERE {self._where} GROUP BY ALL"
+            f"SELECT {PARTITION}, {_PRINT} FROM (SELECT {PARTITION}, {_HASH} FROM costs "
+            f"WHERE {self._where}) GROUP BY ALL"
         ).fetchall()
         return {day: (count, total, mixed) for day, count, total, mixed in found}
 
     def _print_of(self, rows: pa.Table) -> _Print:
         self._connection.register("delivered", rows)
         ((count, total, mixed),) = self._connection.execute(
-            f"SELECT {_PRINT} FROM delivered"
+            f"SELECT {_PRINT} FROM (SELECT {_HASH} FROM delivered)"
         ).fetchall()
         self._connection.unregister("delivered")
         return count, total or 0, mixed or 0
 
 
-def _hash_sql() -> str:
-    return f"hash({', '.join(COST_SCHEMA.names)})"
-
-
 # A set of rows, whatever their order: how many, and two sums of what each is like.
-_PRINT = f"count(*), sum({_hash_sql()}), bit_xor({_hash_sql()})"
+_HASH = f"hash({', '.join(COST_SCHEMA.names)}) AS print"
+_PRINT = "count(*), sum(print), bit_xor(print)"
 
 
 def _joined(a: _Print, b: _Print) -> _Print:

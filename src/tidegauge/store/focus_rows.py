@@ -133,21 +133,26 @@ class FocusFiles:
         """
         sql = _Expressions(self.columns, mapping)
         chosen = sql.row(source, currency, now)
-        columns = ", ".join(f"{chosen[name]} AS {name}" for name in COST_SCHEMA.names)
+        told = {name: each for name, each in chosen.items() if '"' in each}
+        inner = ", ".join(f"{each} AS {name}" for name, each in told.items())
+        # What is the same for all rows is added behind the sort, which is a tenth faster for it.
+        outer = ", ".join(n if n in told else f"{chosen[n]} AS {n}" for n in COST_SCHEMA.names)
+        mine = f"coalesce({sql.text('BillingCurrency')}, {_literal(currency)})"
         # Not `execute`, which would hold all of it in memory before the first row.
         with _explained(self._paths):
             batches = self._connection.sql(
-                f"SELECT time::DATE AS day, * FROM (SELECT {columns} FROM {self._source} WHERE "
-                f"coalesce({sql.text('BillingCurrency')}, {_literal(currency)}) = "
-                f"{_literal(currency)}) ORDER BY day"
+                f"SELECT day, {outer} FROM (SELECT ({sql.time('ChargePeriodStart')})::DATE AS day, "
+                f"{inner} FROM {self._source} WHERE {mine} = {_literal(currency)} ORDER BY day)"
             ).to_arrow_reader(_BATCH_ROWS)
-        done = 0
+        done = latest = 0
         while True:
             with _explained(self._paths):
                 batch = next(batches, None)
             if batch is None:
                 return
             days = to_numpy(batch.column(0))
+            assert days[0] >= latest or not done, "whoever replaces days relies on their order"
+            latest = int(days[-1])
             rows = pa.Table.from_batches([batch]).drop_columns(["day"]).cast(COST_SCHEMA)
             starts = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(days)]
             for start, end in pairwise(starts):
