@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,110 @@ def _run_program(
         check=False,
         timeout=timeout_s,
     )
+
+
+@pytest.fixture(scope="session")
+def new_calls() -> type[Calls]:
+    """Makes a store for calls to language models at a path."""
+    return Calls
+
+
+@pytest.fixture
+def calls(store_dir: Path) -> Generator[Calls]:
+    """A store for calls to language models; it is noon of 2026-01-15, UTC, a Thursday."""
+    made = Calls(store_dir)
+    yield made
+    made.close()
+
+
+class Calls:
+    """Records calls to language models as wrappers of clients do.
+
+    Attributes:
+        clock: What tells the time to recorder, query and budgets.
+        store: The store.
+        recorder: Records into it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        from tidegauge.model.llm_tables import LLM_CALLS, LLM_PRICES
+        from tidegauge.model.times import parse_time_ns
+        from tidegauge.record.recorder import Recorder
+        from tidegauge.record.rows import RowWriter
+        from tidegauge.store.store import Store
+        from tidegauge.testing import FakeClock
+
+        self.clock = FakeClock(parse_time_ns("2026-01-15T12:00:00Z"))
+        self.store = Store(root, clock=self.clock)
+        self.recorder = Recorder(root / "journal", clock=self.clock, strict=True)
+        self._tables = {each.name: each for each in (LLM_CALLS, LLM_PRICES)}
+        self._writers = {
+            name: RowWriter(self.recorder, each) for name, each in self._tables.items()
+        }
+        self._parse_time_ns = parse_time_ns
+        self._count = 0
+
+    def call(
+        self,
+        cost: object = "0.01",
+        *,
+        model: str = "o3",
+        at: Any = None,
+        labels: dict[str, str] | None = None,
+        **columns: object,
+    ) -> str:
+        """Record a call that succeeded, unless said otherwise; returns its id."""
+        from decimal import Decimal
+
+        self._count += 1
+        row = {
+            "provider": "openai",
+            "operation": "chat",
+            "status": "success",
+            "is_stream": False,
+            "usage": "provider",
+            "call_id": f"call-{self._count:06}",
+            "operation_id": f"operation-{self._count:06}",
+            "attempt": 1,
+            "wire_requests": 1,
+            "cost": None if cost is None else Decimal(str(cost)),
+            "currency": None if cost is None else "USD",
+            **columns,
+        }
+        self._put("llm_calls", row, {"model": model, **(labels or {})}, at)
+        return str(row["call_id"])
+
+    def price(self, call_id: str, version: int, cost: object, *, at: Any = None) -> None:
+        """Record that the price of a call was worked out anew; None for unknown."""
+        from decimal import Decimal
+
+        row = {
+            "call_id": call_id,
+            "version": version,
+            "cost": None if cost is None else Decimal(str(cost)),
+            "currency": None if cost is None else "USD",
+            "unpriced_reason": "unknown_model" if cost is None else None,
+        }
+        self._put("llm_prices", row, {}, at)
+
+    def drain(self) -> None:
+        """Move everything to the tables."""
+        from tidegauge.store.drain import DrainFollower
+
+        while DrainFollower(self.store).advance(force=True):
+            pass
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.recorder.writer.close()
+        self.store.close()
+
+    def _put(self, table: str, row: dict[str, object], labels: dict[str, str], at: Any) -> None:
+        names = [column.name for column in self._tables[table].columns]
+        assert row.keys() <= set(names)
+        time_ns = self.clock.wall_ns() if at is None else self._parse_time_ns(at)
+        put = self._writers[table].bind(tuple(labels.items()))
+        assert put(tuple(row.get(name) for name in names), time_ns)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -38,6 +38,10 @@ from tidegauge.record.logger import MetricLogger
 if TYPE_CHECKING:
     from tidegauge.amending import correct as correct
     from tidegauge.amending import forget as forget
+    from tidegauge.budgeting import budgets as budgets
+    from tidegauge.budgeting import on_budget_warning as on_budget_warning
+    from tidegauge.budgeting import remove_budget as remove_budget
+    from tidegauge.budgeting import set_budget as set_budget
     from tidegauge.catalog import STANDARD_METRICS as STANDARD_METRICS
     from tidegauge.costs import CostTracker as CostTracker
     from tidegauge.features import get_advanced_metrics as get_advanced_metrics
@@ -67,6 +71,7 @@ __all__ = [
     "MetricValidationError",
     "TidegaugeError",
     "__version__",
+    "budgets",
     "calculate_llm_cost",
     "compare",
     "configure",
@@ -90,11 +95,14 @@ __all__ = [
     "log_usage_metrics",
     "metric",
     "migrate_metric_name",
+    "on_budget_warning",
     "parse_metric_name",
     "predict_with_metrics",
     "price_llm_call",
     "record_ground_truth",
+    "remove_budget",
     "search",
+    "set_budget",
     "shutdown",
     "sql",
     "stats",
@@ -117,6 +125,10 @@ _LATE = {
     "CostTracker": "tidegauge.costs",
     "correct": "tidegauge.amending",
     "forget": "tidegauge.amending",
+    "budgets": "tidegauge.budgeting",
+    "on_budget_warning": "tidegauge.budgeting",
+    "remove_budget": "tidegauge.budgeting",
+    "set_budget": "tidegauge.budgeting",
     "MLMetrics": "tidegauge.integrations.predictions",
     "calculate_llm_cost": "tidegauge.integrations.llm.generate",
     "generate_with_metrics": "tidegauge.integrations.llm.generate",

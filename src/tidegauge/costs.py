@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tidegauge.config import parts
 from tidegauge.model.loading import loading
 from tidegauge.model.times import parse_duration_s
+from tidegauge.record.front import recorder
 
 if TYPE_CHECKING:
     from tidegauge.collect.baselines import Baseline, Baselines
@@ -224,7 +225,17 @@ class CostTracker:
         return _baselines().savings(name, **asked)
 
     def _sync(self) -> CostSync:
-        return parts().cost_sync(source=self._source, every_s=self._every_s, client=self._client)
+        with loading():
+            from tidegauge.collect.cost_sync import CostSync
+
+        return CostSync(
+            parts().store,
+            _costs(),
+            recorder,
+            source=self._source,
+            every_s=self._every_s,
+            client=self._client,
+        )
 
 
 def import_focus(

@@ -7,15 +7,17 @@ import datetime as dt
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tidegauge.journal.permissions import create_directory
 from tidegauge.journal.slot import journal_id
+from tidegauge.journal.writer import JournalWriter
 from tidegauge.live.collectors import Collectors
-from tidegauge.model.errors import ConfigError, DeliveryError
+from tidegauge.model.errors import ConfigError
 from tidegauge.model.loading import loading
 from tidegauge.model.tables import CORRECTIONS, TABLES, Table
 from tidegauge.record.front import recorder
+from tidegauge.record.privacy import PRIVACY_KEY, Privacy
 from tidegauge.settings import Settings, read_settings
 from tidegauge.store.intents import open_intents
 
@@ -26,11 +28,11 @@ if TYPE_CHECKING:
     from tidegauge.amend.eraser import Eraser
     from tidegauge.amend.trail import Trail
     from tidegauge.catalog import Catalog
-    from tidegauge.collect.cost_sync import CostSync
     from tidegauge.collect.watch import Watch
     from tidegauge.export.mlflow import MlflowFollower
     from tidegauge.export.push import PushFollower, Sender
     from tidegauge.integrations.accuracy import AccuracyJob
+    from tidegauge.integrations.budgets import Budgets
     from tidegauge.live.families import Reading
     from tidegauge.live.follower import LiveFollower
     from tidegauge.live.live import Live
@@ -58,6 +60,7 @@ SAMPLER = "resources"
 _ACCURACY_EVERY_S = 30.0
 #: Shown again so often; read once a day only. The gauge of a process that ended is shown no longer.
 _COSTS_EVERY_S = 3600.0
+_BUDGETS_EVERY_S = 60.0
 _TRAIL_EVERY_S = 60.0
 
 
@@ -76,6 +79,8 @@ class Parts:
         self._query: Query | None = None
         self._live: Live | None = None
         self._watches: dict[Path, Watch] = {}
+        self._budgets: Budgets | None = None
+        self._other_writer: JournalWriter | None = None
 
     @property
     def root(self) -> Path:
@@ -165,6 +170,10 @@ class Parts:
         """Close what was opened; the next use opens it again."""
         if self._query is not None:
             self._query.close()
+        if self._budgets is not None:
+            self._budgets.close()
+        if self._other_writer is not None:
+            self._other_writer.close()
         if self._store is not None:
             self._store.close()
 
@@ -205,6 +214,7 @@ class Parts:
                 protocol=chosen.otlp_protocol,
                 temporality=chosen.otlp_temporality,
                 histograms=chosen.otlp_histograms,
+                genai=chosen.otlp_genai,
                 resource=self._resource(),
             )
         if chosen.cloudwatch is not None:
@@ -240,16 +250,34 @@ class Parts:
 
         return AccuracyJob(self.store, self.query, recorder)
 
-    def cost_sync(self, **given: Any) -> CostSync:
-        """What reads the bill of AWS, and shows what is known of it.
+    def budgets(self) -> Budgets:
+        """The budgets of the store, and what warns of them."""
+        if self._budgets is None:
+            with loading():
+                from tidegauge.integrations.budgets import Budgets
 
-        Args:
-            given: As for `tidegauge.collect.cost_sync.CostSync`.
-        """
-        with loading():
-            from tidegauge.collect.cost_sync import CostSync
+            self._budgets = Budgets(
+                self.root,
+                lambda: self.query.llm,
+                privacy=self.privacy,
+                writer=self._writer(),
+            )
+        return self._budgets
 
-        return CostSync(self.store, self.query.costs, recorder, **given)
+    @property
+    def privacy(self) -> Privacy:
+        """What becomes of texts, and what users are known as, in the store."""
+        chosen = self.settings
+        return Privacy(chosen.free_text, chosen.user_ids, self.root / PRIVACY_KEY)
+
+    def _writer(self) -> JournalWriter:
+        """What writes to the journal of the store, whose process may record into another one."""
+        root = self.root / "journal"
+        if recorder.writer.root.absolute() == root.absolute():
+            return recorder.writer
+        if self._other_writer is None:
+            self._other_writer = JournalWriter(root)
+        return self._other_writer
 
     def amender(self) -> Amender:
         """What corrects facts of the store. Its trail is recorded by this process's recorder."""
@@ -293,6 +321,12 @@ class Parts:
                 name="corrections",
                 schedule=Schedule(_TRAIL_EVERY_S),
                 run=self._settle_trail,
+                at_once=True,
+            ),
+            Job(
+                name="budgets",
+                schedule=Schedule(_BUDGETS_EVERY_S),
+                run=lambda: self.budgets().watch(),
                 at_once=True,
             ),
             Job(
@@ -380,11 +414,10 @@ class Parts:
         }
 
     def _read_bill(self) -> str | None:
-        """Read the bill of AWS if that was a day ago, and show what is known of it."""
-        last = self.cost_sync().update()
-        if last.error is not None:
-            raise DeliveryError(last.error)
-        return f"{last.rows:,} rows of {last.start} to {last.end}, {last.requests} requests"
+        with loading():
+            from tidegauge.collect.cost_sync import read_bill
+
+        return read_bill(self.store, self.query.costs, recorder)
 
     def _judge(self) -> str | None:
         return "recorded" if self.accuracy().advance() else None

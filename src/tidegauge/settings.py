@@ -146,6 +146,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     otlp_histograms: Annotated[
         Literal["explicit", "exponential"], "which buckets distributions have"
     ] = "explicit"
+    otlp_genai: Annotated[
+        Literal["1.28", "1.37", "latest"],
+        "version of OpenTelemetry's conventions by which calls to language models are named",
+    ] = "latest"
     cloudwatch: Annotated[
         str | None, "CloudWatch namespace to push live metrics to; needs the extra `aws`"
     ] = None

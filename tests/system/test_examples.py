@@ -24,6 +24,12 @@ SAID = {
         "│ performance  │ throughput.digits_per_s             │    60 │",
     ],
     "high_frequency.py": ["100000 values, mean 499.5", "percentiles from a histogram"],
+    "llm_calls.py": [
+        "failed: the model took too long",
+        "('a-model-of-our-own', 1, 1005, 896, 220, None, 1)",
+        "('gpt-4.1-mini', 2, 2006, 1792, 440, Decimal('0.00096880'), 0)",
+        "('o3', 4, 3011, 1792, 480, Decimal('0.00717400'), 1)",
+    ],
     "machine.py": ["CPU: ", "memory: ", "looks, ", "this process was busy: True"],
     "mlflow_registry.py": ["version 1: 0.", "version 2: 0.", "version 2 is better"],
     "own_catalogue.py": ["allowed: de, en, fr", "search:zero_result_rate 1"],

@@ -7,6 +7,7 @@ would be unused, and unused ignores are errors.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, assert_type
 
 import tidegauge as tg
@@ -76,6 +77,16 @@ def asks_the_collector() -> None:
     found = metrics.get_metric_statistics("search", "accuracy", hours=24)
     assert_type(found, dict[str, Any])
     metrics.get_metric_statistics("search", "accuracy", hours="24")  # type: ignore[arg-type]
+
+
+def sets_budgets() -> None:
+    assert_type(tg.set_budget("all", "99.90", period="week", each="user").amount, Decimal)
+    tg.set_budget("all", 100, period="hour")  # type: ignore[arg-type]
+    tg.set_budget("all", 100, "week")  # type: ignore[call-arg]
+    tg.set_budget("all", 100, each="day")  # type: ignore[arg-type]
+    assert_type(tg.budgets("all", forecast=False), list[dict[str, Any]])
+    assert_type(tg.remove_budget("all"), bool)
+    tg.on_budget_warning(lambda warning: print(warning.spent, warning.period))
 
 
 def names_are_text(logger: MetricLogger, spec: MetricSpec) -> None:

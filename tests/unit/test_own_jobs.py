@@ -81,8 +81,9 @@ _NO_ARGUMENTS = "allowed: a function that takes no arguments."
             str,
             [
                 "the name of a job is taken by one of tidegauge's own; got 'compact'; allowed:",
-                "anything but accuracy, corrections, rollup, daily_aggregates, compact, retention,",
-                "cloud_costs. Give another one with name=….",
+                "anything but accuracy, corrections, budgets, rollup, daily_aggregates,",
+                "compact, retention, cloud_costs.",
+                "Give another one with name=….",
             ],
         ),
         (
@@ -132,6 +133,7 @@ def test_intervals_are_settings(store_dir: Path) -> None:
     assert schedules == {
         "accuracy": "30s",
         "corrections": "1m",
+        "budgets": "1m",
         "rollup": "1h",
         "daily_aggregates": "1h",
         "compact": "1m",

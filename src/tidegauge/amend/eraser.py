@@ -18,6 +18,7 @@ from tidegauge.live.families import Labels
 from tidegauge.model.errors import MetricValidationError, QueryError
 from tidegauge.model.personal import USER_LABELS
 from tidegauge.model.tables import CORRECTIONS, POINTS, TABLES, Table
+from tidegauge.store.budgets import BudgetBook
 from tidegauge.store.cursors import Cursors
 from tidegauge.store.erasure import Erasure
 from tidegauge.store.leader import locked
@@ -139,6 +140,7 @@ class Eraser:
             live_series = self._drop_live(lambda labels: _has_user(labels, forms))
             frames = self._blank_journal(forms)
             letters = store.state.drop_dead_letters(lambda letter: _tells_of(letter, forms))
+            BudgetBook(store.state).forget_user(forms)
             is_clean = store.state.scrub()
             files = self._purge()
         return Forgotten(

@@ -14,11 +14,13 @@ from typer.core import TyperGroup
 
 from tidegauge.cli import (
     amending,
+    budgets,
     costs,
     exporting,
     features,
     importing,
     jobs,
+    llm,
     metrics,
     monitoring,
     overview,
@@ -53,10 +55,10 @@ class _Program(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         # A command may have several words: `export prometheus-rules`, beside `export FILE`.
-        for n_words in (3, 2):
-            if (name := " ".join(args[:n_words])) in self.commands:
-                args = [name, *args[n_words:]]
-                break
+        most = max(name.count(" ") + 1 for name in self.commands)
+        for count in range(most, 1, -1):
+            if (name := " ".join(args[:count])) in self.commands:
+                return super().resolve_command(ctx, [name, *args[count:]])
         return super().resolve_command(ctx, args)
 
     @contextlib.contextmanager
@@ -90,6 +92,8 @@ for _module in (
     features,
     trends,
     costs,
+    llm,
+    budgets,
     overview,
     upkeep,
     amending,

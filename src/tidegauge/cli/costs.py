@@ -112,11 +112,14 @@ def sync_aws(
     they are final. Needs the extra [bold]aws[/] and the right ce:GetCostAndUsage.
     """
     from tidegauge import config
+    from tidegauge.collect.cost_sync import CostSync
+    from tidegauge.record.front import recorder
 
     first = None if start is None else _read_day(start)
     config.configure(**session.given, follower="off", pushing=False)
     try:
-        reading = config.parts().cost_sync(source=source)
+        parts = config.parts()
+        reading = CostSync(parts.store, parts.query.costs, recorder, source=source)
         done = reading.sync(start=first)
         shown = reading.publish()
     finally:
@@ -183,12 +186,13 @@ def import_focus(
 def _cost_explorer(parts: Parts) -> dict[str, Any] | None:
     """How often AWS was asked, and what that has cost; None if it never was."""
     from tidegauge.collect.aws_costs import REQUEST_USD
-    from tidegauge.collect.cost_sync import AWS, COST_EXPLORER
+    from tidegauge.collect.cost_sync import AWS, COST_EXPLORER, CostSync
+    from tidegauge.record.front import recorder
 
     requests = parts.store.state.counters(COST_EXPLORER).get("requests", 0)
     if not requests:
         return None
-    last = parts.cost_sync().last
+    last = CostSync(parts.store, parts.query.costs, recorder).last
     return {
         "requests": requests,
         "cost_usd": requests * REQUEST_USD,

@@ -27,7 +27,7 @@ from tidegauge.store.costs import replace_cost_days
 from tidegauge.store.leader import exclusive
 from tidegauge.store.store import Store
 
-__all__ = ["AWS", "COST_EXPLORER", "CostSync", "LastSync"]
+__all__ = ["AWS", "COST_EXPLORER", "CostSync", "LastSync", "read_bill"]
 
 #: The source of what Cost Explorer says.
 AWS = "aws-ce"
@@ -257,6 +257,23 @@ class CostSync:
         self._recorder.writer.put_point(
             SeriesKey.of(metric, labels), float(amount), time_ns=self._store.clock.wall_ns()
         )
+
+
+def read_bill(store: Store, costs: Costs, recorder: Recorder) -> str:
+    """Read the bill of AWS if that was a day ago, and show what is known of it.
+
+    Returns:
+        What was read last, for people.
+
+    Raises:
+        DeliveryError: The last reading did not succeed.
+        MissingExtraError: boto3 is not installed.
+        StoreError: The store cannot be used.
+    """
+    last = CostSync(store, costs, recorder).update()
+    if last.error is not None:
+        raise DeliveryError(last.error)
+    return f"{last.rows:,} rows of {last.start} to {last.end}, {last.requests} requests"
 
 
 def _row(source: str, grouping: str, charge: Charge) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol, TypeAlias, get_args
 import msgspec
 
 from tidegauge.export.deltas import PartlyDelivered, Series
+from tidegauge.export.genai_names import GenAiNames, GenAiVersion
 from tidegauge.export.otlp_grpc import GrpcExporter
 from tidegauge.export.otlp_http import HttpExporter
 from tidegauge.export.otlp_metrics import Converter, about
@@ -85,6 +86,7 @@ class OtlpSender:
             process of the store may be the one that sends, so these must not differ among them.
         temporality: Whether totals or deltas are sent.
         histograms: Whether histograms have explicit bounds or exponential buckets.
+        genai: Version of the conventions by which calls to language models are named.
         certificate: File with the certificates to trust, in PEM.
         insecure: Whether gRPC goes without TLS, for an endpoint without `https://`.
 
@@ -103,6 +105,7 @@ class OtlpSender:
         resource: Mapping[str, str] | None = None,
         temporality: Temporality = "cumulative",
         histograms: _Histograms = "explicit",
+        genai: GenAiVersion = "latest",
         certificate: str | None = None,
         insecure: bool | None = None,
     ) -> None:
@@ -126,6 +129,7 @@ class OtlpSender:
                 temporality=temporality,
                 histograms=histograms,
                 max_points=_MAX_POINTS,
+                genai=GenAiNames(genai),
             )
         except ImportError as error:
             raise MissingExtraError(error.name or "opentelemetry", extra="otlp") from error

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tidegauge.export.deltas import Series
+from tidegauge.export.genai_names import GenAiNames
 from tidegauge.live.families import Exemplar, Histograms, Numbers, Reading, Samples
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Converter:
         temporality: What the readings are.
         histograms: Whether histograms are sent with their explicit bounds or exponential buckets.
         max_points: Most series in a request.
+        genai: What calls to language models are called.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Converter:
         temporality: Literal["cumulative", "delta"],
         histograms: Literal["explicit", "exponential"],
         max_points: int,
+        genai: GenAiNames,
     ) -> None:
         import opentelemetry.sdk.metrics.export
         from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -85,6 +88,7 @@ class Converter:
         ]
         self._histograms = histograms
         self._max_points = max_points
+        self._genai = genai
         self._scope = InstrumentationScope(_SCOPE, version(_SCOPE))
 
     def batches(self, reading: Reading) -> Iterator[Batch]:
@@ -107,6 +111,8 @@ class Converter:
         for family in reading.families:
             if family.only == "prometheus" or isinstance(family, Samples):
                 continue
+            if not self._genai.has(family):
+                continue
             indices: Iterator[int] = iter(range(len(family.labels)))
             while part := list(islice(indices, room)):
                 yield family, part
@@ -122,6 +128,8 @@ class Converter:
     def _metric(
         self, family: Numbers | Histograms, indices: Sequence[int], reading: Reading
     ) -> Metric:
+        # Only what is sent: a series that arrived is known by its own labels.
+        family = self._genai.renamed(family)
         sdk, export, times = self._sdk, self._sdk.export, (reading.start_ns, reading.time_ns)
         if isinstance(family, Numbers):
             numbers = [_number(sdk, family, index, times) for index in indices]

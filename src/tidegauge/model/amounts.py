@@ -43,7 +43,7 @@ def read_amount(value: object) -> Decimal:
 
 def to_units(amount: Decimal) -> int:
     """The amount in units of 10⁻⁸, rounded half to even."""
-    return int(amount.quantize(_UNIT, ROUND_HALF_EVEN).scaleb(PLACES))
+    return int(amount.scaleb(PLACES).to_integral_value(ROUND_HALF_EVEN))
 
 
 def from_units(units: int) -> Decimal:

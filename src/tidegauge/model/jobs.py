@@ -14,6 +14,7 @@ __all__ = ["JOB_NAMES", "Job", "Postponed"]
 JOB_NAMES = (
     "accuracy",
     "corrections",
+    "budgets",
     "rollup",
     "daily_aggregates",
     "compact",

@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import logging
 import time
 from collections.abc import Sequence
 from decimal import Decimal
-
-import msgspec
+from typing import NamedTuple
 
 from tidegauge.prices.source import Context, PriceSource, Rates, Unknown
 from tidegauge.prices.usage import TokenUsage
@@ -29,7 +27,7 @@ _STANDARD = frozenset(
 )
 
 
-class Priced(msgspec.Struct, frozen=True, kw_only=True):
+class Priced(NamedTuple):
     """What is known of the price of a call.
 
     Attributes:
@@ -49,6 +47,15 @@ class Priced(msgspec.Struct, frozen=True, kw_only=True):
     context: str = ""
 
 
+class _Kept(NamedTuple):
+    """What the lists say of a model and a context, and from when until when it holds."""
+
+    start_ns: int
+    end_ns: int
+    found: Rates | str
+    context: str
+
+
 class Pricer:
     """Prices calls by the first of several lists that knows the model. Thread-safe.
 
@@ -61,7 +68,7 @@ class Pricer:
 
     def __init__(self, sources: Sequence[PriceSource]) -> None:
         self._sources = tuple(sources)
-        self._kept: dict[object, Rates | str] = {}
+        self._kept: dict[tuple[object, ...], _Kept] = {}
         self._logged_s = float("-inf")
 
     def price(
@@ -82,47 +89,50 @@ class Pricer:
             time_ns: When it was made.
             context: What else may decide the price, such as `{"service_tier": "flex"}`.
         """
-        special, text = _special(tuple(context.items())) if context else ((), "")
-        reason = "unknown_model"
+        said = tuple(context.items()) if context else ()
+        reason, text = "unknown_model", ""
         for model in models:
             if not model:
                 continue
-            found = self._rates(provider, model, time_ns, special)
+            # One look for nearly all calls: those of today.
+            kept = self._kept.get((provider, model, said))
+            if kept is None or not kept.start_ns <= time_ns < kept.end_ns:
+                kept = self._keep(provider, model, time_ns, said)
+            found, text = kept.found, kept.context
             if isinstance(found, str):
                 reason = found if reason == "unknown_model" else reason
                 continue
             cost = found.amount(usage)
             return Priced(
-                cost=cost,
-                reason="unknown_unit" if cost is None else None,
-                currency=None if cost is None else found.currency,
-                source=found.source,
-                model=found.model,
-                context=text,
+                cost,
+                "unknown_unit" if cost is None else None,
+                None if cost is None else found.currency,
+                found.source,
+                found.model,
+                text,
             )
         return Priced(reason=reason, context=text)
 
-    def _rates(
+    def _keep(
         self,
         provider: str | None,
         model: str,
         time_ns: int,
-        context: tuple[tuple[str, str], ...],
-    ) -> Rates | str:
-        what = provider, model, context
-        kept = self._kept.get((what, time_ns // _DAY_NS))
-        if kept is None:
-            kept = self._kept.get((what, time_ns // _MINUTE_NS, "minute"))
-        if kept is not None:
-            return kept
-        found = self._look(provider, model, time_ns, dict(context))
+        said: tuple[tuple[str, str], ...],
+    ) -> _Kept:
+        special = sorted(each for each in said if each[1].lower() not in _STANDARD)
+        found = self._look(provider, model, time_ns, dict(special))
+        is_brief = isinstance(found, Rates) and found.holds_for == "minute"
+        length_ns = _MINUTE_NS if is_brief else _DAY_NS
+        start_ns = time_ns - time_ns % length_ns
+        if found == "no_price_source":  # the next call asks again
+            length_ns = 0
+        text = ",".join(f"{name}={value}" for name, value in special)
+        kept = _Kept(start_ns, start_ns + length_ns, found, text)
         if len(self._kept) >= _MOST_KEPT:
             self._kept.clear()
-        if isinstance(found, Rates) and found.holds_for == "minute":
-            self._kept[what, time_ns // _MINUTE_NS, "minute"] = found
-        elif found != "no_price_source":
-            self._kept[what, time_ns // _DAY_NS] = found
-        return found
+        self._kept[provider, model, said] = kept
+        return kept
 
     def _look(
         self, provider: str | None, model: str, time_ns: int, context: Context
@@ -147,10 +157,3 @@ class Pricer:
             self._logged_s = now_s
             name = type(source).__name__
             _log.warning("calls to language models have no price: %s failed: %r", name, error)
-
-
-@functools.lru_cache(maxsize=1_000)
-def _special(context: tuple[tuple[str, str], ...]) -> tuple[tuple[tuple[str, str], ...], str]:
-    """What of a context is not the service that everybody gets, sorted; and the same as text."""
-    special = sorted(each for each in context if each[1].lower() not in _STANDARD)
-    return tuple(special), ",".join(f"{name}={value}" for name, value in special)

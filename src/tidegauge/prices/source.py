@@ -60,7 +60,7 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
             size = usage.input_tokens
             tier = next(each for each in reversed(self.tiers) if size > each.above)
         total = tier.per_request
-        for count, rate in zip(usage.counts(), tier.rates, strict=True):
+        for count, rate in zip(usage, tier.rates, strict=True):
             if count:
                 if rate is None:
                     return None

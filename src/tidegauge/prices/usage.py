@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
+from typing import Any, NamedTuple, Self
 
 from tidegauge.model.errors import MetricValidationError
 from tidegauge.model.llm_tables import INPUT_BUCKETS, OUTPUT_BUCKETS
@@ -17,7 +15,25 @@ BUCKETS = (*INPUT_BUCKETS, *OUTPUT_BUCKETS, "web_searches")
 _N_INPUT = len(INPUT_BUCKETS)
 
 
-class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+class _Counts(NamedTuple):
+    """The fields of `TokenUsage`."""
+
+    input_uncached_tokens: int = 0
+    input_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_read_audio_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_5m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    output_text_tokens: int = 0
+    reasoning_tokens: int = 0
+    output_audio_tokens: int = 0
+    output_image_tokens: int = 0
+    web_searches: int = 0
+
+
+class TokenUsage(_Counts):
     """What a provider charges for one call.
 
     Providers say the same in different ways: some count tokens of the cache as part of the input,
@@ -43,44 +59,29 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=T
         MetricValidationError: A number is negative, or no whole number.
     """
 
-    input_uncached_tokens: int = 0
-    input_audio_tokens: int = 0
-    input_image_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_read_audio_tokens: int = 0
-    cache_write_tokens: int = 0
-    cache_write_5m_tokens: int = 0
-    cache_write_1h_tokens: int = 0
-    output_text_tokens: int = 0
-    reasoning_tokens: int = 0
-    output_audio_tokens: int = 0
-    output_image_tokens: int = 0
-    web_searches: int = 0
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        for count in self.counts():
-            if count.__class__ is not int or count < 0:
-                raise _no_count(self)
-
-    def counts(self) -> tuple[int, ...]:
-        """All numbers, in the order of `BUCKETS`."""
-        return msgspec.structs.astuple(self)
+    def __new__(cls, **counts: int) -> Self:  # noqa: D102  (documented with the class)
+        self = super().__new__(cls, **counts)
+        if min(self) < 0 or set(map(type, self)) != {int}:
+            raise _no_count(self)
+        return self
 
     @property
     def input_tokens(self) -> int:
         """All input tokens, those of caches included."""
-        return sum(self.counts()[:_N_INPUT])
+        return sum(self[:_N_INPUT])
 
     @property
     def output_tokens(self) -> int:
         """All output tokens, those of reasoning included."""
-        return sum(self.counts()[_N_INPUT:-1])
+        return sum(self[_N_INPUT:-1])
 
 
 def _no_count(usage: Any) -> MetricValidationError:
     wrong = {
         name: count
-        for name, count in zip(BUCKETS, usage.counts(), strict=True)
+        for name, count in zip(BUCKETS, usage, strict=True)
         if count.__class__ is not int or count < 0
     }
     return MetricValidationError(

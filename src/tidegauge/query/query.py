@@ -24,6 +24,7 @@ from tidegauge.query.features import Features
 from tidegauge.query.gpu_time import GPU_BUSY, GpuTime, gpu_times, widened
 from tidegauge.query.guard import check_read_only
 from tidegauge.query.history import history_sql
+from tidegauge.query.llm import Llm
 from tidegauge.query.retired import settled_facts, view_facts
 from tidegauge.query.running import run
 from tidegauge.query.search import Seen, SeenMetrics, metrics_with_label, search_table
@@ -68,7 +69,7 @@ class Query:
         clock: What `hours` and `days` count back from.
         memory_limit: Most memory of all queries together, such as `2GB`; DuckDB's default if None.
         threads: Most threads of all queries together; one per CPU if None.
-        time_zone: Whose days trends of features are of.
+        time_zone: Whose days trends of features, and cost, are of.
         few_rows: Of about so many rows of a table, statistics of features do not use rollups.
     """
 
@@ -97,6 +98,8 @@ class Query:
         )
         #: What clouds bill.
         self.costs = Costs(self._engine, clock)
+        #: Usage and cost of language models.
+        self.llm = Llm(store, self._engine, clock, time_zone=time_zone)
 
     def history(
         self,

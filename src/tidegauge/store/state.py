@@ -73,6 +73,16 @@ _MIGRATIONS = {
             failures integer not null, failures_in_a_row integer not null
         ) strict, without rowid;
     """,
+    "budgets": """
+        create table budgets (
+            name text primary key, definition text not null
+        ) strict, without rowid;
+        create table budget_warnings (
+            budget text not null, value text not null, period text not null,
+            percent integer not null, time_ns integer not null,
+            primary key (budget, value, period, percent)
+        ) strict, without rowid;
+    """,
 }
 
 

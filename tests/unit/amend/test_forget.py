@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,11 +14,13 @@ from tidegauge.journal.reader import Event
 from tidegauge.journal.writer import JournalWriter
 from tidegauge.live.families import Reading
 from tidegauge.live.live import Live
+from tidegauge.model.budgets import Budget
 from tidegauge.model.errors import MetricValidationError, QueryError
 from tidegauge.model.series import SeriesKey
 from tidegauge.model.tables import ROLLUPS
 from tidegauge.record.context import context
 from tidegauge.statistics.accumulator import Accumulator
+from tidegauge.store.budgets import BudgetBook, Passed
 from tidegauge.store.files import write_file
 from tidegauge.store.maintenance import compact
 from tidegauge.store.rows import Rows
@@ -186,6 +189,20 @@ def test_dead_letters_go(desk: Any) -> None:
     assert desk.forget(ALICE).dead_letters == 1
     assert len(desk.store.state.dead_letters()) == 1
     assert desk.files_with(ALICE) == []
+
+
+def test_budgets_that_name_the_user_go(desk: Any) -> None:
+    """With what was warned of them; the gauges of a user lose their label."""
+    book = BudgetBook(desk.store.state)
+    book.put(Budget(name="theirs", amount=Decimal(1), scope={"user": ALICE}))
+    users = book.put(Budget(name="users", amount=Decimal(1), each="user"))
+    book.note([Passed(users, ALICE, "2026", 50), Passed(users, "bob", "2026", 50)], 1)
+    desk.point(3.0, "cost:budget_spent_usd", budget="users", user=ALICE)
+    desk.eraser.forget(ALICE)
+    assert list(book.all()) == ["users"]
+    assert book.warned() == {("users", "bob", "2026"): (50,)}
+    files = [path for path in desk.root.rglob("*") if path.is_file()]
+    assert [path for path in files if ALICE.encode() in path.read_bytes()] == []
 
 
 def test_rows_made_of_others_go_whole(desk: Any) -> None:

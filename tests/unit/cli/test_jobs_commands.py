@@ -38,6 +38,7 @@ def test_jobs_that_never_ran_are_listed(filled: Any) -> None:
     assert [(job["name"], job["every"], job["outcome"], job["due"]) for job in done.json] == [
         ("accuracy", "30s", None, None),
         ("corrections", "1m", None, None),
+        ("budgets", "1m", None, None),
         ("rollup", "1h", None, None),
         ("daily_aggregates", "1h", None, None),
         ("compact", "1h", None, None),
@@ -82,7 +83,7 @@ def test_a_job_that_does_not_exist(filled: Any) -> None:
     done = filled("jobs", "run", "nonsense", "--json")
     assert done.code == 1
     assert done.json["error"]["what"] == "the store has no such job"
-    names = "accuracy, compact, corrections, daily_aggregates, retention, rollup"
+    names = "accuracy, budgets, compact, corrections, daily_aggregates, retention, rollup"
     assert done.json["error"]["allowed"] == names
 
 

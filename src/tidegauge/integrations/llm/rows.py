@@ -161,12 +161,12 @@ def _bound(model: str | None) -> Put:
 
 
 def _values(call: Call, answer: Answer, provider: str | None, priced: Priced) -> Values:
-    said, privacy, usage = call.attributes, recorder.privacy, answer.usage
+    said, usage = call.attributes, answer.usage
     tokens: tuple[int | None, ...] = _NO_TOKENS
     n_out, per_token_s, per_s = None, None, None
     if usage is not None:
-        counts, n_out = usage.counts(), usage.output_tokens
-        tokens = (*[each or None for each in counts], usage.input_tokens, n_out)
+        n_out = usage.output_tokens
+        tokens = (*[each or None for each in usage], usage.input_tokens, n_out)
     if call.first_s is not None and n_out is not None and call.usage == "provider":
         per_token_s, per_s = _pace(call.latency_s - call.first_s, n_out)
     return (
@@ -199,16 +199,16 @@ def _values(call: Call, answer: Answer, provider: str | None, priced: Priced) ->
         call.attempt,
         call.wire_requests,
         said.feature,
-        privacy.user(said.user_id),
+        None if said.user_id is None else recorder.privacy.user(said.user_id),
         said.api_key,
-        _kept(call.prompt),
-        _kept(call.response),
+        None if call.prompt is None else _kept(call.prompt),
+        None if call.response is None else _kept(call.response),
         call.server_address,
     )
 
 
-def _kept(text: str | None) -> str | None:
-    return None if text is None else recorder.privacy.text(shortened(text))
+def _kept(text: str) -> str | None:
+    return recorder.privacy.text(shortened(text))
 
 
 def _pace(rest_s: float, n_out: int) -> tuple[float | None, float | None]:
