@@ -57,6 +57,9 @@ if TYPE_CHECKING:
     from tidegauge.integrations.tracking import track_prediction as track_prediction
     from tidegauge.jobs import every as every
     from tidegauge.resources import update_resource_metrics as update_resource_metrics
+    from tidegauge.spending import llm_top as llm_top
+    from tidegauge.spending import llm_usage as llm_usage
+    from tidegauge.spending import reprice_llm_calls as reprice_llm_calls
     from tidegauge.sqlite import export_sqlite as export_sqlite
     from tidegauge.sqlite import import_sqlite as import_sqlite
 
@@ -87,6 +90,8 @@ __all__ = [
     "get_metrics_collector",
     "history",
     "import_sqlite",
+    "llm_top",
+    "llm_usage",
     "log_metric",
     "log_metric_with_metadata",
     "log_metrics",
@@ -101,6 +106,7 @@ __all__ = [
     "price_llm_call",
     "record_ground_truth",
     "remove_budget",
+    "reprice_llm_calls",
     "search",
     "set_budget",
     "shutdown",
@@ -135,6 +141,9 @@ _LATE = {
     "price_llm_call": "tidegauge.integrations.llm.generate",
     "track_llm": "tidegauge.integrations.llm.tracking",
     "every": "tidegauge.jobs",
+    "llm_top": "tidegauge.spending",
+    "llm_usage": "tidegauge.spending",
+    "reprice_llm_calls": "tidegauge.spending",
     "update_resource_metrics": "tidegauge.resources",
     "predict_with_metrics": "tidegauge.integrations.predictions",
     "record_ground_truth": "tidegauge.integrations.predictions",

@@ -29,7 +29,7 @@ from tidegauge.model.tables import TABLES
 if TYPE_CHECKING:
     from tidegauge.amending import Correction, Forgotten
 
-__all__ = ["commands", "correct", "forget"]
+__all__ = ["commands", "correct", "forget", "recording"]
 
 commands = Commands("Look after the store")
 
@@ -108,7 +108,7 @@ def correct(
             dry_run=dry_run,
         )
 
-    with _recording(session):
+    with recording(session):
         if not dry_run and _asks(session, yes=yes):
             would = run(dry_run=True)
             verb = "taken back" if retract else "changed"
@@ -171,7 +171,7 @@ def forget(
             dry_run=dry_run,
         )
 
-    with _recording(session):
+    with recording(session):
         if not dry_run and _asks(session, yes=yes):
             n_rows = sum(run(dry_run=True).rows.values())
             verb = "deleted" if delete else "anonymised"
@@ -211,7 +211,7 @@ def forget(
 
 
 @contextlib.contextmanager
-def _recording(session: Session) -> Iterator[None]:
+def recording(session: Session) -> Iterator[None]:
     """Let this process record into the store, for the trail; nothing runs in the background."""
     from tidegauge import config
 

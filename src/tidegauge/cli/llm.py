@@ -22,7 +22,7 @@ from tidegauge.cli.failure import ExitCode
 from tidegauge.cli.output import Block, Column, Lines, Pairs, Table
 from tidegauge.cli.session import Session
 
-__all__ = ["commands", "llm_show", "llm_top", "money_text"]
+__all__ = ["WhereOption", "asked_of", "commands", "llm_show", "llm_top", "money_text"]
 
 commands = Commands("Language models and cost")
 
@@ -86,7 +86,7 @@ def llm_top(
         limit=limit,
         sort=sort,
         prices="first" if first_prices else "latest",
-        **_asked(session, where, hours, days, start, end),
+        **asked_of(session, where, hours, days, start, end),
     )
     session.output.show(found, *_top_blocks(found, by, sort))
     return ExitCode.OK if found["totals"] else ExitCode.PROBLEM
@@ -111,7 +111,7 @@ def llm_show(
     """
     found = session.existing.query.llm.spend(
         prices="first" if first_prices else "latest",
-        **_asked(session, where, hours, days, start, end),
+        **asked_of(session, where, hours, days, start, end),
     )
     session.output.show(found, *_show_blocks(found))
     return ExitCode.OK if found["totals"] else ExitCode.PROBLEM
@@ -135,7 +135,7 @@ def money_text(amount: Decimal | None, *, is_floor: bool = False) -> str | None:
     return f"≥ {text}" if is_floor else text
 
 
-def _asked(
+def asked_of(
     session: Session,
     where: Sequence[str] | None,
     hours: float | None,
@@ -143,6 +143,7 @@ def _asked(
     start: str | None,
     end: str | None,
 ) -> dict[str, Any]:
+    """What the options of a command choose; the last 30 days if they say no range."""
     from tidegauge.query.llm import chosen_by
 
     asked = chosen_by(parse_pairs(where or (), option="--where"))

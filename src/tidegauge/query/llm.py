@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from tidegauge.query.engine import Engine
 from tidegauge.query.kept_since import kept_since
 from tidegauge.query.llm_calls import Prices, view_calls
 from tidegauge.query.llm_rows import Document, groups_of
+from tidegauge.query.llm_to_price import CallToPrice, calls_to_price
 from tidegauge.query.running import run
 from tidegauge.query.selection import about_value, check_label_name, check_limit
 from tidegauge.store.store import Store
@@ -172,6 +173,22 @@ class Llm:
             "groups": kept,
             "left_out": len(found["groups"]) - len(kept),
         }
+
+    def to_price(self, *, unpriced: bool = False, **asked: Any) -> Iterator[list[CallToPrice]]:
+        """The calls whose tokens are known, each with the price that holds, in batches.
+
+        Args:
+            unpriced: Only those without a price.
+            asked: As for `spend`.
+        """
+        chosen, where = self._chosen(asked)
+        connection = self._engine.connect()
+
+        def look() -> Iterator[list[CallToPrice]]:
+            view_calls(self._engine, connection, chosen)
+            return calls_to_price(self._engine, connection, chosen, where, unpriced=unpriced)
+
+        return run(connection, LLM_CALLS.name, look)
 
     def budgets(
         self, budgets: Sequence[Budget], forms: Forms, *, forecast: bool = True
