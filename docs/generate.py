@@ -14,6 +14,7 @@ from types import ModuleType
 
 import tidegauge
 import tidegauge.asgi
+import tidegauge.costs
 import tidegauge.prometheus
 import tidegauge.resources
 import tidegauge.wsgi
@@ -60,7 +61,8 @@ def monitoring_page() -> str:
         "# Monitoring\n",
         "What a program imports to be monitored. How to use it:",
         "[monitoring with Prometheus](../how-to/monitor-with-prometheus.md),",
-        "[watching the machine](../how-to/watch-the-machine.md).\n",
+        "[watching the machine](../how-to/watch-the-machine.md),",
+        "[what the cloud costs](../how-to/cloud-costs.md).\n",
     ]
     for module in _MONITORING:
         lines += [f"# {module.__name__}\n", f"{inspect.getdoc(module)}\n", *_entries(module)]
@@ -89,6 +91,7 @@ _MONITORING = (
     tidegauge.prometheus,
     families,
     tidegauge.resources,
+    tidegauge.costs,
 )
 
 _ABOUT_VALUES = {

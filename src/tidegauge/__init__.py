@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tidegauge.budgeting import remove_budget as remove_budget
     from tidegauge.budgeting import set_budget as set_budget
     from tidegauge.catalog import STANDARD_METRICS as STANDARD_METRICS
+    from tidegauge.costs import CostTracker as CostTracker
     from tidegauge.features import get_advanced_metrics as get_advanced_metrics
     from tidegauge.features import get_metrics_collector as get_metrics_collector
     from tidegauge.integrations.feature_tracking import track_feature as track_feature
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 __all__ = [
     "METRIC_NAME_PATTERN",
     "STANDARD_METRICS",
+    "CostTracker",
     "MLMetrics",
     "MetricCategory",
     "MetricLogger",
@@ -126,6 +128,7 @@ _LATE = {
     "STANDARD_METRICS": "tidegauge.catalog",
     "get_advanced_metrics": "tidegauge.features",
     "get_metrics_collector": "tidegauge.features",
+    "CostTracker": "tidegauge.costs",
     "correct": "tidegauge.amending",
     "forget": "tidegauge.amending",
     "budgets": "tidegauge.budgeting",

@@ -17,6 +17,8 @@ __all__ = ["chores"]
 
 _ACCURACY_EVERY_S = 30.0
 _BUDGETS_EVERY_S = 60.0
+#: Shown again so often; read once a day only. The gauge of a process that ended is shown no longer.
+_COSTS_EVERY_S = 3600.0
 _TRAIL_EVERY_S = 60.0
 
 
@@ -26,6 +28,13 @@ def chores(parts: Parts) -> list[Job]:
     A new one is one entry here; its name is in `tidegauge.model.jobs.JOB_NAMES`.
     """
     chosen = parts.settings
+    bill = Job(
+        name="cloud_costs",
+        schedule=Schedule(_COSTS_EVERY_S),
+        run=parts.read_bill,
+        at_once=True,
+        can_run=_can_write_tables,
+    )
     return [
         Job(
             name="accuracy",
@@ -71,6 +80,7 @@ def chores(parts: Parts) -> list[Job]:
             needs=("rollup", "daily_aggregates"),
             can_run=_can_write_tables,
         ),
+        *([bill] if chosen.aws_costs else []),
     ]
 
 

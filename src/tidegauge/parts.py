@@ -300,6 +300,13 @@ class Parts:
 
         return chores(self)
 
+    def read_bill(self) -> str | None:
+        """Read the bill of AWS if that was a day ago, and show what is known of it."""
+        with loading():
+            from tidegauge.collect.cost_sync import read_bill
+
+        return read_bill(self.store, self.query.costs, recorder)
+
     def scheduler(self) -> Scheduler:
         """What runs the jobs of the store when they are due."""
         with loading():

@@ -86,8 +86,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retention_tables: Annotated[
         dict[str, float],
         'the same for single tables, such as {"requests": 30}. What is made of other tables '
-        "(`rollups`, `daily_aggregates`) and the trail of changes (`corrections`) are kept for "
-        "ever unless they are named here",
+        "(`rollups`, `daily_aggregates`), what clouds bill (`costs`) and the trail of changes "
+        "(`corrections`) are kept for ever unless they are named here",
     ] = {}
     storage_budgets: Annotated[
         dict[str, int],
@@ -162,6 +162,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool, "whether this process pushes; if not, another one or `tidegauge agent` does"
     ] = True
     push_every_s: Annotated[float, "seconds between two pushes of live metrics"] = 60.0
+    aws_costs: Annotated[
+        bool,
+        "read AWS Cost Explorer once a day; needs the extra `aws`. AWS charges 0.01 USD for each "
+        "request, of which it takes three or more",
+    ] = False
     resources_every_s: Annotated[
         float | None,
         "seconds between two samples of the machine, its GPUs and this process; none if unset",

@@ -184,14 +184,14 @@ def test_a_metric_of_the_catalogue_keeps_the_labels_it_needs(place: Place) -> No
         name="custom:aws_cost_by_service_usd",
         description="Cost",
         unit="USD",
-        labels={"service": LabelSpec()},
+        labels={"team": LabelSpec()},
         names=NamesAbroad(prometheus="aws_cost_by_service_usd"),
     )
     with pytest.raises(CatalogError) as caught:
         place.recorder.declare(spec)
     assert str(caught.value) == (
         "metric 'aws_cost_by_service_usd' is 'cost:by_service_usd' of the catalogue, which needs "
-        "the label 'cloud_service'; got ['service']; allowed: labels with cloud_service among "
+        "the label 'cloud_service'; got ['team']; allowed: labels with cloud_service among "
         "them. Declare it with that label, or under another name."
     )
 

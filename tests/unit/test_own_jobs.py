@@ -82,7 +82,7 @@ _NO_ARGUMENTS = "allowed: a function that takes no arguments."
             [
                 "the name of a job is taken by one of tidegauge's own; got 'compact'; allowed:",
                 "anything but accuracy, corrections, budgets, rollup, daily_aggregates,",
-                "compact, retention.",
+                "compact, retention, cloud_costs.",
                 "Give another one with name=….",
             ],
         ),
@@ -141,6 +141,14 @@ def test_intervals_are_settings(store_dir: Path) -> None:
     }
 
 
+def test_the_bill_is_read_only_where_that_is_wanted(store_dir: Path) -> None:
+    """It costs money; the job looks hourly, and reads daily."""
+    names = {job.name for job in assemble(store=store_dir).jobs()}
+    assert "cloud_costs" not in names
+    jobs = {job.name: job for job in assemble(store=store_dir, aws_costs=True).jobs()}
+    assert (str(jobs["cloud_costs"].schedule), jobs["cloud_costs"].at_once) == ("1h", True)
+
+
 def test_retention_by_table(store_dir: Path) -> None:
     """A table's own days go before those of all; what is derived, and the trail, stay unasked."""
     parts = assemble(
@@ -156,11 +164,13 @@ def test_retention_by_table(store_dir: Path) -> None:
         "requests": 7,
         "rollups": 900,
         "daily_aggregates": None,
+        "costs": None,
         CORRECTIONS.name: None,
     }
     assert {name for name, each in kept.items() if not each.metrics} == {
         "rollups",
         "daily_aggregates",
+        "costs",
         CORRECTIONS.name,
     }
     assert {name: each.budget_bytes for name, each in kept.items() if each.budget_bytes} == {

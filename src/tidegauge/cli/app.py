@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from tidegauge.cli import (
     amending,
     budgets,
+    costs,
     exporting,
     features,
     importing,
@@ -91,6 +92,7 @@ for _module in (
     querying,
     features,
     trends,
+    costs,
     llm,
     budgets,
     repricing,

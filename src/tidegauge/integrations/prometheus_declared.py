@@ -26,6 +26,7 @@ class DeclaredMetric:
     __slots__ = (
         "__weakref__",
         "_children",
+        "_kept_as",
         "_labelnames",
         "_name",
         "_record",
@@ -64,7 +65,7 @@ class DeclaredMetric:
             child = object.__new__(type(self))
             child._begin(self._name, self.documentation, ())
             pairs = zip(self._labelnames, values, strict=True)
-            child._bind({name: value for name, value in pairs if value})
+            child._bind({self._kept_as.get(name, name): value for name, value in pairs if value})
             child = self._children.setdefault(values, child)
         return child
 
@@ -97,6 +98,12 @@ class DeclaredMetric:
         )
         meant = recorder.declare(spec)
         self._begin(spec.name, documentation, tuple(spec.labels))
+        # A label that the catalogue shows under this name, and calls something else.
+        self._kept_as: dict[str, str] = {
+            label.shown_as: name
+            for name, label in meant.labels.items()
+            if label.shown_as is not None and name not in spec.labels
+        }
         if not self._labelnames:
             self._bind({})
         return spec, meant
@@ -106,6 +113,7 @@ class DeclaredMetric:
         self.documentation = documentation
         self._labelnames = labelnames
         self._children: dict[tuple[str, ...], Self] = {}
+        self._kept_as = {}
         self._series: Series | None = None
         self._record: Callable[[float], object] = self._refuse
 

@@ -19,6 +19,7 @@ JOB_NAMES = (
     "daily_aggregates",
     "compact",
     "retention",
+    "cloud_costs",
 )
 
 

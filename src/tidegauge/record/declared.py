@@ -93,7 +93,7 @@ class Declared:
         missing = [
             name
             for name, label in known.labels.items()
-            if label.required and name not in spec.labels
+            if label.required and not {name, label.shown_as} & set(spec.labels)
         ]
         if missing:
             raise _without_labels(spec, known, missing)
