@@ -15,6 +15,7 @@ import typer
 
 from tidegauge.cli.command import Commands, escape
 from tidegauge.cli.failure import ExitCode
+from tidegauge.cli.llm import money_text
 from tidegauge.cli.output import Block, Column, Lines, Table
 from tidegauge.cli.progress import progress
 from tidegauge.cli.session import Session
@@ -76,7 +77,7 @@ def show(
         typer.Option(help="What is on the bill, or the same with what was paid ahead spread out."),
     ] = Basis.BILLED,
 ) -> int:
-    """Show what clouds have billed, each source by itself.
+    """Show what clouds have billed, and what language models cost by the price list.
 
     Sources tell of the same money in different ways, and are never added; nor are currencies. Exit
     code 1 if nothing is stored of these days.
@@ -86,10 +87,15 @@ def show(
         by.value, days=days, start=start, end=end, source=source, basis=basis.value
     )
     asked = _cost_explorer(parts)
+    first, last = parts.query.costs.complete_days(days, start, end)
+    models = parts.query.llm.spend(start=str(first), end=str(last))
     session.output.show(
-        {"clouds": documents, "cost_explorer": asked}, *_cloud_blocks(documents, asked)
+        {"clouds": documents, "cost_explorer": asked, "language_models": models},
+        *_cloud_blocks(documents, asked),
+        *_model_blocks(models),
     )
-    return ExitCode.OK if any(each["rows"] for each in documents) else ExitCode.PROBLEM
+    is_any = models["totals"] or any(each["rows"] for each in documents)
+    return ExitCode.OK if is_any else ExitCode.PROBLEM
 
 
 @commands.add("cost sync aws", examples=["cost sync aws", "cost sync aws --start 2025-11-01"])
@@ -240,6 +246,33 @@ def _cloud_blocks(documents: list[dict[str, Any]], asked: dict[str, Any] | None)
         )
 
 
+def _model_blocks(models: dict[str, Any]) -> Iterator[Block]:
+    rows = models["totals"]
+    if not rows:
+        return
+    yield Table(
+        [
+            Column("cost", kind="number"),
+            Column("currency"),
+            Column("calls", kind="count"),
+            Column("unpriced", "without a price", "count"),
+            Column("said", "as providers said", "number"),
+        ],
+        [
+            {
+                **row,
+                "cost": money_text(row["cost"], is_floor=row["is_floor"]),
+                "said": money_text(row["provider_cost"]),
+            }
+            for row in rows
+        ],
+        title="Language models, by the price list",
+    )
+    yield Lines(
+        "Part of it may be on the bills above as well. Who spends it: [bold]tidegauge llm top[/]."
+    )
+
+
 def _sync_blocks(source: str, done: LastSync) -> Iterator[Block]:
     from tidegauge.collect.aws_costs import REQUEST_USD
 
@@ -291,12 +324,7 @@ def _sums(title: str, sums: list[FocusSum]) -> Table:
 
 
 def _money(amount: Decimal | None) -> str:
-    """An amount as people read it: cents, and more of them where there is less than one unit."""
-    if amount is None:
-        return "-"
-    if abs(amount) >= 1 or amount == 0:
-        return f"{amount:,.2f}"
-    return f"{amount:.8f}".rstrip("0").ljust(len(f"{amount:.2f}"), "0")
+    return money_text(amount) or "-"
 
 
 def _share(cost: Decimal | None, total: Decimal | None) -> float | None:

@@ -130,12 +130,12 @@ class Output:
 
     def write_json(self, document: object) -> None:
         """Write a document to standard output, whatever was asked for."""
-        encoded = msgspec.json.encode(plain(document))
+        encoded = _encoder.encode(plain(document))
         sys.stdout.write(msgspec.json.format(encoded, indent=2).decode() + "\n")
 
     def write_json_line(self, document: object) -> None:
         """Write a part of a document to standard output on one line, without ending it."""
-        sys.stdout.write(msgspec.json.encode(plain(document)).decode())
+        sys.stdout.write(_encoder.encode(plain(document)).decode())
 
     def write(self, text: str) -> None:
         """Write text to standard output as it is."""
@@ -193,11 +193,17 @@ def plain(value: object) -> Any:
     return str(value)
 
 
-def _plain_decimal(value: Decimal) -> float | int | str:
-    """A number without rounding where JSON's readers keep it: whole, and of at most 64 bits."""
-    if value.as_tuple().exponent != 0:
-        return float(value)
-    return int(value) if -(2**63) <= value < 2**64 else str(value)
+#: Amounts are written with all their digits: what they become is up to who reads them.
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def _plain_decimal(value: Decimal) -> Decimal | int | str | None:
+    """The same number without zeros at the end; whole ones beyond 64 bits as text."""
+    if not value.is_finite():
+        return None
+    if value == value.to_integral_value():
+        return int(value) if -(2**63) <= value < 2**64 else f"{value:f}"
+    return Decimal(f"{value:f}".rstrip("0"))
 
 
 def number_text(value: float | None) -> str:

@@ -62,7 +62,8 @@ def reprice(
             advance=lambda calls: advance(calls, None),
             **asked,
         )
-    session.output.show({**msgspec.to_builtins(done), "dry_run": dry_run}, *_blocks(done, dry_run))
+    document = {**msgspec.structs.asdict(done), "dry_run": dry_run}
+    session.output.show(document, *_blocks(done, dry_run))
     return ExitCode.PROBLEM if done.lost else ExitCode.OK
 
 

@@ -195,7 +195,7 @@ class Costs:
         """
         if by not in BY:
             raise QueryError("costs cannot be told apart by this", got=by, allowed=", ".join(BY))
-        first, last = self._range(days, start, end)
+        first, last = self.complete_days(days, start, end)
         mine = [each for each in self.sources() if each["source"] == source]
         currency = currency or _only_currency(source, {each["currency"] for each in mine})
         groupings = [each["grouping"] for each in mine if each["currency"] == currency]
@@ -249,7 +249,7 @@ class Costs:
             grouping: Which way of splitting is added up; the first that has all costs if None.
             chosen: `services` and `accounts`.
         """
-        first, last = self._range(days, start, end)
+        first, last = self.complete_days(days, start, end)
         mine = [each for each in self.sources() if each["source"] == source]
         groupings = [each["grouping"] for each in mine]
         if grouping is None:
@@ -306,9 +306,19 @@ class Costs:
         finally:
             connection.close()
 
-    def _range(
+    def complete_days(
         self, days: int | None, start: dt.date | str | None, end: dt.date | str | None
     ) -> tuple[dt.date, dt.date]:
+        """The first day of a range, and the day after its last.
+
+        Args:
+            days: How many complete days; 30 if no range is given.
+            start: The first day.
+            end: The day after the last one; today if None.
+
+        Raises:
+            QueryError: They contradict each other.
+        """
         last = self.today if end is None else _day(end)
         if start is not None:
             if days is not None:

@@ -36,7 +36,7 @@ def test_a_focus_file_is_imported_and_shown(cli: Any, write: Write) -> None:
         "In the place of 0 rows; 1 days changed.",
     ]
     assert [each.split() for each in done.lines if "Usage" in each or "Credit" in each] == [
-        ["Credit", "1", "-0.00012345", "0.00"],
+        ["Credit", "1", "-0.0001234", "0.00"],
         ["Usage", "1", "1,234.50", "1,000.00"],
     ]
     assert done.lines[-1] == "Total: 1,234.50 billed, 1,000.00 effective."
@@ -46,7 +46,7 @@ def test_a_focus_file_is_imported_and_shown(cli: Any, write: Write) -> None:
     assert shown.code == 0, shown.err
     assert [each.split() for each in shown.lines[3:5]] == [
         ["Amazon", "EC2", "1,234.50", "100", "%", *note.split()],
-        ["Amazon", "S3", "-0.00012345", "-1e-05", "%", *note.split()],
+        ["Amazon", "S3", "-0.0001234", "-1e-05", "%", *note.split()],
     ]
 
 

@@ -45,7 +45,7 @@ def test_a_price_is_found_and_lost(
             "found": 1,
             "lost": 0,
             "before": {},
-            "after": {"USD": "0.00100000"},
+            "after": {"USD": 0.001},
             "dry_run": False,
         },
     )
