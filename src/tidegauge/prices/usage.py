@@ -12,7 +12,7 @@ __all__ = ["BUCKETS", "TokenUsage"]
 
 #: The fields of `TokenUsage`, in the order of its rates: the buckets, then web searches.
 BUCKETS = (*INPUT_BUCKETS, *OUTPUT_BUCKETS, "web_searches")
-_N_INPUT = len(INPUT_BUCKETS)
+_N, _N_INPUT = len(BUCKETS), len(INPUT_BUCKETS)
 
 
 class _Counts(NamedTuple):
@@ -61,10 +61,14 @@ class TokenUsage(_Counts):
 
     __slots__ = ()
 
-    def __new__(cls, **counts: int) -> Self:  # noqa: D102  (documented with the class)
-        self = super().__new__(cls, **counts)
-        if min(self) < 0 or set(map(type, self)) != {int}:
-            raise _no_count(self)
+    def __new__(cls, *counts: int, **named: int) -> Self:  # noqa: D102  (documented with the class)
+        if named or len(counts) != _N:
+            self = super().__new__(cls, *counts, **named)
+        else:  # all of them, as they are read from answers: in a quarter of the time
+            self = tuple.__new__(cls, counts)
+        for count in self:
+            if count.__class__ is not int or count < 0:
+                raise _no_count(self)
         return self
 
     @property

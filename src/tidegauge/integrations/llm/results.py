@@ -25,24 +25,31 @@ def observed(call: TrackedCall, result: Any) -> Any:
         result: An answer, a stream, a coroutine that gives either, a context manager that gives a
             stream, a raw response, or anything else, of which only the call is recorded.
     """
+    take = shape_of(result)
+    if take is None:
+        return _observed_later(call, result)
+    call.take(result, take)
+    call.end()
+    return result
+
+
+def _observed_later(call: TrackedCall, result: Any) -> Any:
+    """What is no answer: something that will give one, or of which nothing is known."""
+    kind = type(result)
     if inspect.iscoroutine(result):
         return _awaited(call, result)
     if isinstance(result, Mapping) and hasattr(result.get("stream"), "__iter__"):
         take_metadata(result, call.answer)
         return {**result, "stream": ObservedStream(result["stream"], call)}  # Bedrock
-    take = shape_of(result)
-    if take is None:
-        if hasattr(type(result), "__anext__") or hasattr(type(result), "__aiter__"):
-            return AsyncObservedStream(result, call)
-        if hasattr(type(result), "__next__"):
-            return ObservedStream(result, call)
-        if hasattr(type(result), "__aenter__"):
-            return _AsyncObservedManager(result, call)
-        if hasattr(type(result), "__enter__"):
-            return _ObservedManager(result, call)
-        _take_raw(call, result)
-    else:
-        call.take(result, take)
+    if hasattr(kind, "__anext__") or hasattr(kind, "__aiter__"):
+        return AsyncObservedStream(result, call)
+    if hasattr(kind, "__next__"):
+        return ObservedStream(result, call)
+    if hasattr(kind, "__aenter__"):
+        return _AsyncObservedManager(result, call)
+    if hasattr(kind, "__enter__"):
+        return _ObservedManager(result, call)
+    _take_raw(call, result)
     call.end()
     return result
 

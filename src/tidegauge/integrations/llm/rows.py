@@ -165,8 +165,8 @@ def _values(call: Call, answer: Answer, provider: str | None, priced: Priced) ->
     tokens: tuple[int | None, ...] = _NO_TOKENS
     n_out, per_token_s, per_s = None, None, None
     if usage is not None:
-        n_out = usage.output_tokens
-        tokens = (*[each or None for each in usage], usage.input_tokens, n_out)
+        n_in, n_out = usage.input_tokens, usage.output_tokens
+        tokens = (*[each or None for each in usage], n_in, n_out)
     if call.first_s is not None and n_out is not None and call.usage == "provider":
         per_token_s, per_s = _pace(call.latency_s - call.first_s, n_out)
     return (

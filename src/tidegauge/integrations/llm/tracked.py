@@ -61,6 +61,22 @@ class TrackedCall:
         is_stream: Whether the answer comes in parts.
     """
 
+    __slots__ = (
+        "_attempt",
+        "_first_s",
+        "_operation_id",
+        "_options",
+        "_prompt",
+        "_scope",
+        "_started",
+        "_take",
+        "_time_ns",
+        "answer",
+        "has_ended",
+        "is_stream",
+        "priced",
+    )
+
     def __init__(self, scope: Scope, options: Options, prompt: str | None = None) -> None:
         self.answer = Answer()
         self.priced: Priced | None = None
@@ -131,22 +147,23 @@ class TrackedCall:
         answer, options = self.answer, self._options
         usage = self._who_counted(error)
         text = "".join(answer.texts) if options.keep_text else ""
-        call = Call(
-            attributes=self._scope.attributes,
-            time_ns=self._time_ns,
-            latency_s=latency_s,
-            first_s=self._first_s if self.is_stream else None,
-            is_stream=self.is_stream,
-            usage=usage,
-            error_class=None if error is None else error_class(error),
-            error_type=None if error is None else type(error).__qualname__,
-            call_id=self._operation_id if self._attempt == 1 else new_id(),
-            operation_id=self._operation_id,
-            attempt=self._attempt,
-            wire_requests=max(1, self._scope.requests, 1 + answer.retries),
-            prompt=self._prompt if options.keep_text else None,
-            response=text or None,
-            server_address=options.server_address,
+        own, attempt = self._operation_id, self._attempt
+        call = Call(  # by position, which takes a third of the time
+            self._scope.attributes,
+            self._time_ns,
+            latency_s,
+            self._first_s if self.is_stream else None,
+            self.is_stream,
+            usage,
+            None if error is None else error_class(error),
+            None if error is None else type(error).__qualname__,
+            own if attempt == 1 else new_id(),
+            own,
+            attempt,
+            max(1, self._scope.requests, 1 + answer.retries),
+            self._prompt if options.keep_text else None,
+            text or None,
+            options.server_address,
         )
         self.priced = put_call(call, answer)
 
