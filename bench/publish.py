@@ -69,9 +69,9 @@ MEANING = {
     "times as many.",
     "costs": "Importing a FOCUS file in a process of its own, and the memory that takes; beside "
     "DuckDB alone, which reads the same columns, sorts them by day and writes them to one file.",
-    "llm": "What a call to a language model costs the program, beside the call itself: the answer is "
-    "read, priced by the list of its day and on disk when the wrapper returns. Beside it, what the "
-    "price list takes for its own calculation, which is made once per model and day.",
+    "llm": "What a call to a language model costs the program, beside the call itself: the answer "
+    "is read, priced by the list of its day and on disk when the wrapper returns. Beside it, what "
+    "the price list takes for its own calculation, which is made once per model and day.",
     "peers": "Side by side with others: what a call costs, and how many of the calls that had "
     "returned are found after the process was killed with SIGKILL right behind the last.",
 }
