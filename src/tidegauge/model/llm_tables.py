@@ -93,11 +93,11 @@ LLM_CALLS = Table(
         Column("error_class", "str", "what sort of failure", values=ERROR_CLASSES),
         Column("error_type", "str", "class of the exception of a failed one"),
         Column("latency_s", "f64", "seconds until the answer was complete", least=0),
-        Column("time_to_first_token_s", "f64", "seconds until it began; streams only", least=0),
+        Column("ttft_s", "f64", "seconds to the first token; streams only", least=0),
         Column(
-            "time_per_output_token_s",
+            "tpot_s",
             "f64",
-            "(end - first token) / (output tokens - 1); streams only",
+            "seconds per output token after the first one; streams only",
             least=0,
         ),
         Column(
@@ -183,12 +183,10 @@ LLM_CALLS = Table(
             labels={"model_name": "model"},
             where=_SUCCESS,
         ),
-        Derived(
-            metric="llm:time_to_first_token_seconds", value="time_to_first_token_s", labels=_MODEL
-        ),
+        Derived(metric="llm:time_to_first_token_seconds", value="ttft_s", labels=_MODEL),
         Derived(
             metric="llm:time_per_output_token_seconds",
-            value="time_per_output_token_s",
+            value="tpot_s",
             labels=_MODEL,
         ),
         Derived(metric="llm:output_tokens_per_second", value="output_tokens_per_s", labels=_MODEL),
@@ -232,13 +230,13 @@ LLM_CALLS = Table(
         ),
         Derived(
             metric="llm:client_time_to_first_chunk_seconds",
-            value="time_to_first_token_s",
+            value="ttft_s",
             labels=_GEN_AI,
             only="otlp",
         ),
         Derived(
             metric="llm:client_time_per_output_chunk_seconds",
-            value="time_per_output_token_s",
+            value="tpot_s",
             labels=_GEN_AI,
             only="otlp",
         ),

@@ -44,8 +44,8 @@ _COUNTED = {
     "provider_cost": "sum(provider_cost)",
     "provider_priced": "count(provider_cost)",
     "latency": "quantile_cont(latency_s, [0.5, 0.95]) FILTER (status = 'success')",
-    "ttft": "quantile_cont(time_to_first_token_s, [0.5, 0.95])",
-    "time_per_output_token_s": "avg(time_per_output_token_s)",
+    "ttft": "quantile_cont(ttft_s, [0.5, 0.95])",
+    "tpot_s": "avg(tpot_s)",
     # A ratio of sums: the mean of rates would be that of the short answers.
     "output_tokens_per_s": "sum(output_tokens) FILTER (output_tokens_per_s > 0) / "
     "sum(output_tokens / output_tokens_per_s) FILTER (output_tokens_per_s > 0)",
@@ -142,9 +142,7 @@ def _group(keys: Sequence[str], row: Mapping[str, Any]) -> Document:
         "latency_p95_s": known("latency_p95_s", latency[1], "no call succeeded"),
         "ttft_p50_s": known("ttft_p50_s", first[0], "no streams"),
         "ttft_p95_s": known("ttft_p95_s", first[1], "no streams"),
-        "time_per_output_token_s": known(
-            "time_per_output_token_s", row["time_per_output_token_s"], "no streams"
-        ),
+        "tpot_s": known("tpot_s", row["tpot_s"], "no streams"),
         "output_tokens_per_s": known(
             "output_tokens_per_s", row["output_tokens_per_s"], "no streams"
         ),
