@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -85,6 +85,20 @@ class Busy:
         self._thread.join()
 
 
+@pytest.fixture
+def busy_thread() -> Iterator[Callable[[], Busy]]:
+    """Makes threads in the middle of record calls, none of which outlives the test."""
+    made: list[Busy] = []
+
+    def make() -> Busy:
+        made.append(Busy())
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.end()
+
+
 def test_slot_that_does_not_exist_is_empty(slot: SlotReader) -> None:
     """Reading nothing is no error."""
     assert counts(slot) == (0, [], 0, 0)
@@ -134,13 +148,13 @@ def test_owner_settles_a_slot_that_was_given_up(writer: JournalWriter, slot: Slo
 
 
 def test_slot_of_a_call_that_is_running_is_not_settled(
-    writer: JournalWriter, slot: SlotReader
+    writer: JournalWriter, slot: SlotReader, busy_thread: Callable[[], Busy]
 ) -> None:
     """A call that runs in any thread might be the one that fills it."""
     put(writer, 0.0)
     leave_a_hole(writer)
     put(writer, 1.0)
-    busy = Busy()
+    busy = busy_thread()
     writer.tick()
     writer.tick()
     assert counts(slot) == (1, [0.0], 0, 0)
@@ -150,7 +164,7 @@ def test_slot_of_a_call_that_is_running_is_not_settled(
 
 
 def test_calls_that_never_pause_do_not_keep_a_slot_from_being_settled(
-    writer: JournalWriter, slot: SlotReader
+    writer: JournalWriter, slot: SlotReader, busy_thread: Callable[[], Busy]
 ) -> None:
     """It is enough that each call that ran when the slot was given up has ended since.
 
@@ -159,9 +173,9 @@ def test_calls_that_never_pause_do_not_keep_a_slot_from_being_settled(
     put(writer, 0.0)
     leave_a_hole(writer)
     put(writer, 1.0)
-    first = Busy()
+    first = busy_thread()
     writer.tick()
-    second = Busy()
+    second = busy_thread()
     first.end()
     put(writer, 2.0)
     writer.tick()
@@ -170,15 +184,15 @@ def test_calls_that_never_pause_do_not_keep_a_slot_from_being_settled(
 
 
 def test_slot_taken_after_the_look_is_not_settled_with_it(
-    writer: JournalWriter, slot: SlotReader
+    writer: JournalWriter, slot: SlotReader, busy_thread: Callable[[], Busy]
 ) -> None:
     """What was taken while the owner waited has to wait for another round."""
     put(writer, 0.0)
-    first = Busy()
+    first = busy_thread()
     writer.tick()
     leave_a_hole(writer)
     put(writer, 1.0)
-    second = Busy()
+    second = busy_thread()
     first.end()
     writer.tick()
     assert counts(slot) == (1, [0.0], 0, 0)

@@ -44,15 +44,15 @@ class Grace:
         return not self._calls
 
 
-def _packing() -> set[int]:
-    # Frames are told apart by address, so that none is kept alive with all that its caller holds.
-    # A later call at the same address looks like the earlier one: the grace period then takes a
-    # little longer than it must, never less.
+def _packing() -> set[tuple[int, int]]:
+    # Frames are told apart by thread and address, so that none is kept alive with all that its
+    # caller holds. A later call of a thread at the same address looks like the earlier one: the
+    # grace period then takes a little longer than it must, never less.
     calls = set()
-    for top in sys._current_frames().values():  # noqa: SLF001  (documented, if underscored)
+    for thread, top in sys._current_frames().items():  # noqa: SLF001  (documented, if underscored)
         frame: FrameType | None = top
         while frame is not None:
             if frame.f_code in _packers:
-                calls.add(id(frame))
+                calls.add((thread, id(frame)))
             frame = frame.f_back
     return calls
