@@ -28,7 +28,7 @@ from tidegauge.record.context import Context, current
 from tidegauge.record.front import recorder
 from tidegauge.record.logger import MetricLogger
 from tidegauge.record.privacy import PRIVACY_KEY, Privacy
-from tidegauge.record.recorder import PriceFiles
+from tidegauge.record.recorder import NO_PRICE_FILES, PriceFiles
 from tidegauge.record.ticker import Ticker
 from tidegauge.settings import Settings, read_settings
 
@@ -307,15 +307,16 @@ def _configure_recorder(process: _Process) -> None:
 
 def _price_files(chosen: Settings) -> PriceFiles:
     """The files with prices. Whether they can be used is found out now, not with the first call."""
-    files = (
-        None if chosen.llm_prices is None else Path(chosen.llm_prices),
-        None if chosen.litellm_prices is None else Path(chosen.litellm_prices),
-    )
-    if any(files):
-        with loading():
-            from tidegauge.prices.lists import price_lists
+    own = None if chosen.llm_prices is None else Path(chosen.llm_prices)
+    litellm = None if chosen.litellm_prices is None else Path(chosen.litellm_prices)
+    if own is None and litellm is None:
+        return NO_PRICE_FILES
+    with loading():
+        from tidegauge.prices.lists import price_lists
+        from tidegauge.prices.pricing import Pricer
 
-        price_lists(*files)
+    files = PriceFiles(own, litellm)
+    files.pricer = Pricer(price_lists(own, litellm))
     return files
 
 

@@ -8,6 +8,7 @@ changes again is a new version here, and the old one stays.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Literal, NamedTuple, TypeVar, get_args
 
@@ -101,7 +102,12 @@ class GenAiNames:
         """The family as the version has it; one that is of something else as it is."""
         if not family.otlp_name.startswith(_PREFIX):
             return family
-        return replace(family, labels=[self._renamed(labels) for labels in family.labels])
+        renamed = [self._renamed(labels) for labels in family.labels]
+        if len(set(renamed)) < len(renamed):  # a provider has two names: they stay apart
+            again = [each for each, count in Counter(renamed).items() if count > 1]
+            pairs = zip(family.labels, renamed, strict=True)
+            renamed = [mine if new in again else new for mine, new in pairs]
+        return replace(family, labels=renamed)
 
     def _renamed(self, labels: Labels) -> Labels:
         attributes, providers, _ = self._names

@@ -7,15 +7,20 @@ tables hold a decimal with eight places; people and Python get a `Decimal`.
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 
-__all__ = ["MOST_UNITS", "PLACES", "from_units", "read_amount", "to_units"]
+__all__ = ["EXACT", "MOST_UNITS", "PLACES", "from_units", "read_amount", "to_units"]
 
 #: Digits behind the point.
 PLACES = 8
 
 #: The largest amount of a journal, in units: ninety billion.
 MOST_UNITS = 2**63 - 1
+
+#: Amounts are worked out in this context, whatever the program's own is.
+EXACT = Context(
+    prec=60, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow]
+)
 
 _UNIT = Decimal(1).scaleb(-PLACES)
 
@@ -43,9 +48,9 @@ def read_amount(value: object) -> Decimal:
 
 def to_units(amount: Decimal) -> int:
     """The amount in units of 10⁻⁸, rounded half to even."""
-    return int(amount.scaleb(PLACES).to_integral_value(ROUND_HALF_EVEN))
+    return int(amount.scaleb(PLACES, EXACT).to_integral_value(ROUND_HALF_EVEN, EXACT))
 
 
 def from_units(units: int) -> Decimal:
     """The amount that units are, with eight places."""
-    return Decimal(units).scaleb(-PLACES).quantize(_UNIT)
+    return Decimal(units).scaleb(-PLACES, EXACT).quantize(_UNIT, context=EXACT)

@@ -16,13 +16,16 @@ __all__ = ["GenaiPrices"]
 
 # Names of providers in OpenTelemetry's conventions that the list has under another name.
 _PROVIDERS = {
+    "amazon": "aws",
     "aws.bedrock": "aws",
+    "bedrock": "aws",
     "azure.ai.inference": "azure",
     "azure.ai.openai": "azure",
     "gcp.gemini": "google",
     "gcp.gen_ai": "google",
     "gcp.vertex_ai": "google",
     "gemini": "google",
+    "google-vertex": "google",
     "mistral_ai": "mistral",
     "vertex_ai": "google",
     "x_ai": "x-ai",
@@ -101,13 +104,20 @@ class GenaiPrices:
         return self._library.types
 
     @cached_property
+    def _providers(self) -> frozenset[str]:
+        snapshot = self._library.data_snapshot.get_snapshot()
+        return frozenset(each.id for each in snapshot.providers)
+
+    @cached_property
     def _name(self) -> str:
         return f"genai-prices@{self._library.__version__}"
 
     def _calculated(
         self, provider: str | None, model: str, at: dt.datetime, context: Context
     ) -> Any | None:
-        known = None if provider is None else _PROVIDERS.get(provider.lower(), provider)
+        known = None if provider is None else _PROVIDERS.get(provider.lower(), provider.lower())
+        if known is not None and known not in self._providers:
+            return None  # the list would take any name with a vendor's in it for that vendor
         usage = self._library.Usage(input_tokens=0)
         try:
             return self._library.calc_price(

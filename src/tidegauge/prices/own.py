@@ -95,6 +95,8 @@ class OwnPrices:
         for entry in reversed(self._entries):
             if not _fits(entry, provider, model, at.date()):
                 continue
+            if entry.context and entry.context != dict(context):
+                continue
             if entry.same_as is not None:
                 like, _, name = entry.same_as.rpartition("/")
                 return self._others.rates(like or provider, name, at, context)
@@ -155,7 +157,7 @@ def _problem(entry: _Entry) -> str:
         return f"has {entry.currency!r} for a currency, which has three capitals, such as EUR"
     if entry.same_as is None and entry.input is None:
         return "has no price: give `input` and `output` per million tokens, or `same_as`"
-    if entry.same_as is not None and entry.input is not None:
+    if entry.same_as is not None and (prices != [Decimal(0)]):
         return "has both `same_as` and prices"
     if entry.start is not None and entry.end is not None and entry.end <= entry.start:
         return "ends before it starts"

@@ -7,13 +7,15 @@ import datetime as dt
 import logging
 import time
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import NamedTuple
+from urllib.parse import parse_qsl, urlencode
 
+from tidegauge.model.amounts import EXACT
 from tidegauge.prices.source import Context, PriceSource, Rates, Unknown
 from tidegauge.prices.usage import TokenUsage
 
-__all__ = ["Priced", "Pricer"]
+__all__ = ["Priced", "Pricer", "context_of"]
 
 _SECOND_NS = 10**9
 _DAY_NS, _MINUTE_NS = 86_400 * _SECOND_NS, 60 * _SECOND_NS
@@ -56,6 +58,11 @@ class _Kept(NamedTuple):
     context: str
 
 
+def context_of(text: str | None) -> dict[str, str]:
+    """The context that `Priced.context` is the text of."""
+    return dict(parse_qsl(text or ""))
+
+
 class Pricer:
     """Prices calls by the first of several lists that knows the model. Thread-safe.
 
@@ -90,65 +97,66 @@ class Pricer:
             context: What else may decide the price, such as `{"service_tier": "flex"}`.
         """
         said = tuple(context.items()) if context else ()
-        reason, text = "unknown_model", ""
-        for model in models:
-            if not model:
-                continue
-            # One look for nearly all calls: those of today.
-            kept = self._kept.get((provider, model, said))
-            if kept is None or not kept.start_ns <= time_ns < kept.end_ns:
-                kept = self._keep(provider, model, time_ns, said)
-            found, text = kept.found, kept.context
-            if isinstance(found, str):
-                reason = found if reason == "unknown_model" else reason
-                continue
-            cost = found.amount(usage)
-            return Priced(
-                cost,
-                "unknown_unit" if cost is None else None,
-                None if cost is None else found.currency,
-                found.source,
-                found.model,
-                text,
-            )
-        return Priced(reason=reason, context=text)
+        names = tuple(models)
+        # One look for nearly all calls: those of today.
+        kept = self._kept.get((provider, names, said))
+        if kept is None or not kept.start_ns <= time_ns < kept.end_ns:
+            kept = self._keep(provider, names, time_ns, said)
+        found = kept.found
+        if isinstance(found, str):
+            return Priced(reason=found, context=kept.context)
+        cost = found.amount(usage)
+        return Priced(
+            cost,
+            "unknown_unit" if cost is None else None,
+            None if cost is None else found.currency,
+            found.source,
+            found.model,
+            kept.context,
+        )
 
     def _keep(
         self,
         provider: str | None,
-        model: str,
+        models: tuple[str | None, ...],
         time_ns: int,
         said: tuple[tuple[str, str], ...],
     ) -> _Kept:
         special = sorted(each for each in said if each[1].lower() not in _STANDARD)
-        found = self._look(provider, model, time_ns, dict(special))
+        with localcontext(EXACT):  # whatever the program calculates with
+            found = self._look(provider, models, time_ns, dict(special))
         is_brief = isinstance(found, Rates) and found.holds_for == "minute"
         length_ns = _MINUTE_NS if is_brief else _DAY_NS
         start_ns = time_ns - time_ns % length_ns
         if found == "no_price_source":  # the next call asks again
             length_ns = 0
-        text = ",".join(f"{name}={value}" for name, value in special)
-        kept = _Kept(start_ns, start_ns + length_ns, found, text)
+        kept = _Kept(start_ns, start_ns + length_ns, found, urlencode(special))
         if len(self._kept) >= _MOST_KEPT:
             self._kept.clear()
-        self._kept[provider, model, said] = kept
+        self._kept[provider, models, said] = kept
         return kept
 
     def _look(
-        self, provider: str | None, model: str, time_ns: int, context: Context
+        self,
+        provider: str | None,
+        models: Sequence[str | None],
+        time_ns: int,
+        context: Context,
     ) -> Rates | str:
+        """The first list that knows any of the names, the best name first."""
         at = dt.datetime.fromtimestamp(time_ns / _SECOND_NS, dt.UTC)
         reason: Unknown | str = "unknown_model"
         for source in self._sources:
-            try:
-                found = source.rates(provider, model, at, context)
-            except Exception as error:  # noqa: BLE001  (of a library; the call itself is recorded)
-                self._say(source, error)
-                reason = "no_price_source" if reason == "unknown_model" else reason
-                continue
-            if isinstance(found, Rates):
-                return found
-            reason = found if found == "unknown_context" else reason
+            for model in dict.fromkeys(name for name in models if name):
+                try:
+                    found = source.rates(provider, model, at, context)
+                except Exception as error:  # noqa: BLE001  (of a library; the call is recorded)
+                    self._say(source, error)
+                    reason = "no_price_source" if reason == "unknown_model" else reason
+                    continue
+                if isinstance(found, Rates):
+                    return found
+                reason = found if found == "unknown_context" else reason
         return reason
 
     def _say(self, source: PriceSource, error: Exception) -> None:

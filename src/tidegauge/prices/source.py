@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from tidegauge.model.amounts import EXACT
 from tidegauge.prices.usage import TokenUsage
 
 __all__ = ["Context", "PriceSource", "Rates", "Tier", "Unknown"]
@@ -19,6 +20,10 @@ Context = Mapping[str, str]
 
 #: Why a source has no price.
 Unknown = Literal["unknown_model", "unknown_context"]
+
+
+# The program's own context may round.
+_add, _multiply = EXACT.add, EXACT.multiply
 
 
 class Tier(msgspec.Struct, frozen=True):
@@ -64,7 +69,7 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
             if count:
                 if rate is None:
                     return None
-                total += count * rate
+                total = _add(total, _multiply(rate, count))
         return total
 
 

@@ -25,22 +25,21 @@ REPEATED_WITHIN_S = 7 * 86_400
 
 _PRICE = ("cost", "currency", "price_source", "price_model", "price_context", "unpriced_reason")
 
-# Providers do not share their ids.
-_REPEATED = """
-    CREATE TEMP TABLE repeated AS SELECT coalesce(provider, '') AS whose, response_id
+# Providers do not share their ids, and small servers give out the same ones again and again.
+_SAME = ("provider", "response_id", "response_model", "input_tokens", "output_tokens")
+_KEYS = ", ".join(_SAME)
+_REPEATED = f"""
+    CREATE TEMP TABLE repeated AS SELECT {_KEYS}
     FROM seen_calls WHERE response_id <> '' GROUP BY ALL HAVING count(*) > 1
 """
-_AGAIN = (
-    "coalesce(seen_calls.provider, '') = repeated.whose "
-    "AND seen_calls.response_id = repeated.response_id"
-)
+_AGAIN = " AND ".join(f"seen_calls.{name} IS NOT DISTINCT FROM repeated.{name}" for name in _SAME)
 # Only rows that share an id are sorted; there are few of them, if any.
 _ONCE = f"""
     SELECT * FROM seen_calls ANTI JOIN repeated ON {_AGAIN}
     UNION ALL
     SELECT * EXCLUDE (before_us) FROM (
         SELECT *, lag(epoch_us(time)) OVER (
-            PARTITION BY coalesce(provider, ''), response_id ORDER BY time, call_id, attempt
+            PARTITION BY {_KEYS} ORDER BY time, call_id, attempt
         ) AS before_us
         FROM seen_calls SEMI JOIN repeated ON {_AGAIN}
     ) WHERE before_us IS NULL OR epoch_us(time) - before_us > {REPEATED_WITHIN_S * 10**6}
@@ -55,8 +54,9 @@ def view_calls(
 ) -> None:
     """Give a connection a view `calls`: the rows of `llm_calls` that count, of a range of time.
 
-    Of rows with the same provider and the same id of the answer the earliest counts, as far as they
-    are within `REPEATED_WITHIN_S` of each other; whether a row counts does not depend on the range.
+    Of rows with the same provider, id of the answer, model and tokens the earliest counts, as far
+    as they are within `REPEATED_WITHIN_S` of each other; whether a row counts does not depend on
+    the range.
     Rows without such an id all count. The columns are those of `llm_calls`, those about the price
     as `prices` says.
 

@@ -76,7 +76,8 @@ def calls_to_price(
         f"coalesce(version, 1), cost, currency, unpriced_reason, {tokens} "
         "FROM calls LEFT JOIN priced USING (call_id) "
         "WHERE usage <> 'missing' AND input_tokens IS NOT NULL "
-        f"AND ({where}) AND ({'cost IS NULL' if unpriced else 'true'})"
+        f"AND ({where}) AND ({'cost IS NULL' if unpriced else 'true'}) "
+        "ORDER BY time"  # prices are kept for a day
     )
     return _batches(rows)
 

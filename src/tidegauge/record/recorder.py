@@ -68,8 +68,25 @@ class Rules(NamedTuple):
 
 BY_MODE = Rules()
 
-#: The files with prices of calls to language models: one's own, and one in LiteLLM's form.
-PriceFiles = tuple[Path | None, Path | None]
+
+class PriceFiles:
+    """Files with prices of calls to language models, and what was read of them.
+
+    Attributes:
+        own: One's own.
+        litellm: One in LiteLLM's form.
+        pricer: Whatever prices by them, once there is one.
+    """
+
+    __slots__ = ("litellm", "own", "pricer")
+
+    def __init__(self, own: Path | None = None, litellm: Path | None = None) -> None:
+        self.own = own
+        self.litellm = litellm
+        self.pricer: object = None
+
+
+NO_PRICE_FILES = PriceFiles()
 
 
 class Recorder:
@@ -113,7 +130,7 @@ class Recorder:
         self._logged_s: dict[str, float] = {}
         self.strict = strict
         self.privacy = KEEP_ALL
-        self.price_files: PriceFiles = (None, None)
+        self.price_files = NO_PRICE_FILES
         self.defaults = dict(defaults or {})
         self.caches = Caches()
         self.writer = JournalWriter(
@@ -143,7 +160,7 @@ class Recorder:
         context: Callable[[], object],
         keep: Callable[[Sequence[MetricSpec]], None] | None = None,
         privacy: Privacy = KEEP_ALL,
-        price_files: PriceFiles = (None, None),
+        price_files: PriceFiles = NO_PRICE_FILES,
     ) -> None:
         """Change everything at once. Facts being recorded meanwhile go to one side or the other.
 

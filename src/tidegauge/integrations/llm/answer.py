@@ -3,14 +3,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from tidegauge.prices.usage import TokenUsage
 
-__all__ = ["Answer", "count", "field_of", "getter", "items", "items_of", "number", "text_of"]
+__all__ = [
+    "Answer",
+    "Unwanted",
+    "count",
+    "field_of",
+    "getter",
+    "is_number",
+    "items",
+    "items_of",
+    "number",
+    "text_of",
+]
+
+
+class Unwanted(list[str]):
+    """A list that keeps nothing: an answer may be long, and its text is nobody's business."""
+
+    def append(self, _: str) -> None:
+        """Keep nothing."""
+
+    def __iadd__(self, _: Iterable[str]) -> Self:  # type: ignore[override,misc]
+        return self
 
 
 @dataclass(slots=True)
@@ -28,7 +49,8 @@ class Answer:
         provider_cost: What the provider said that it costs.
         provider_currency: In which currency.
         retries: Requests that the client repeated by itself, if it says so.
-        texts: The text so far, in pieces.
+        failure: What the provider says went wrong, where it says so in an answer.
+        texts: The text so far, in pieces, if anybody wants it.
         parts: Numbers of a stream's earlier events that later ones do not repeat.
     """
 
@@ -42,6 +64,7 @@ class Answer:
     provider_cost: Decimal | None = None
     provider_currency: str | None = None
     retries: int = 0
+    failure: str | None = None
     texts: list[str] = field(default_factory=list)
     parts: dict[str, int] = field(default_factory=dict)
 
@@ -79,6 +102,8 @@ def getter(thing: Any) -> Callable[[str], Any]:
         return _nothing
     is_model = _models.get(kind)
     if is_model is None:
+        if len(_models) >= _MOST_CLASSES:  # of a program that makes classes as it goes
+            _models.clear()
         is_model = _models[kind] = hasattr(kind, "__pydantic_fields__")
     if not is_model:
         if isinstance(thing, Mapping):
@@ -96,6 +121,7 @@ def _nothing(name: str) -> None:
     del name
 
 
+_MOST_CLASSES = 1_000
 #: Of classes, whether they are pydantic's.
 _models: dict[type, bool] = {}
 
@@ -109,7 +135,14 @@ def number(given: Any) -> int:
     """A number of tokens; 0 for what is none. Numbers below 0 stay, to be refused."""
     if given is None or given.__class__ is int:
         return given or 0
+    if isinstance(given, float):
+        return int(given) if given.is_integer() else 0
     return int(given) if isinstance(given, int) and not isinstance(given, bool) else 0
+
+
+def is_number(given: Any) -> bool:
+    """Whether it is a number of tokens, 0 among them."""
+    return given.__class__ is int or (isinstance(given, float) and given.is_integer())
 
 
 def text_of(given: object) -> str | None:

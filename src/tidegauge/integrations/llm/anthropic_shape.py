@@ -6,7 +6,15 @@ In a stream, what `message_delta` says is what there is so far, and is not to be
 
 from __future__ import annotations
 
-from tidegauge.integrations.llm.answer import Answer, field_of, getter, items_of, number, text_of
+from tidegauge.integrations.llm.answer import (
+    Answer,
+    field_of,
+    getter,
+    is_number,
+    items_of,
+    number,
+    text_of,
+)
 from tidegauge.prices.usage import TokenUsage
 
 __all__ = ["is_message", "take_message"]
@@ -27,7 +35,8 @@ _INPUTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_toke
 
 def is_message(thing: object) -> bool:
     """Whether it is a message, or an event of a stream of one."""
-    return field_of(thing, "type") in _EVENTS
+    kind = field_of(thing, "type")
+    return isinstance(kind, str) and kind in _EVENTS
 
 
 def take_message(thing: object, answer: Answer) -> bool:
@@ -82,11 +91,13 @@ def _take_usage(usage: object, answer: Answer) -> None:
         (getter(get("server_tool_use")), ("web_search_requests",)),
     ):
         for name in names:
-            if (said := place(name)) is not None:
+            if is_number(said := place(name)):
                 answer.parts[name] = number(said)
 
 
-def _usage(answer: Answer) -> TokenUsage:
+def _usage(answer: Answer) -> TokenUsage | None:
+    if not answer.parts:
+        return None
     said = answer.parts.get
     for_5m = said("ephemeral_5m_input_tokens", 0)
     for_1h = said("ephemeral_1h_input_tokens", 0)

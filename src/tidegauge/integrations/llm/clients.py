@@ -8,6 +8,7 @@ count once, for only the innermost call does.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,12 +17,11 @@ import msgspec
 
 from tidegauge.integrations.llm.answer import field_of, text_of
 from tidegauge.integrations.llm.results import observed
-from tidegauge.integrations.llm.scope import Attributes, current_scope, inside, new_scope
+from tidegauge.integrations.llm.scope import Attributes, current_scope, new_scope
 from tidegauge.integrations.llm.tracked import Options, TrackedCall
 from tidegauge.model.errors import ConfigError
-from tidegauge.record.cells import MOST_TEXT_CHARS
 
-__all__ = ["Method", "is_tracked", "track_client", "tracked"]
+__all__ = ["Method", "track_client", "tracked"]
 
 #: By path of a method the operation it is. Of Gemini's those that make one request each.
 _METHODS = {
@@ -85,7 +85,7 @@ _MARK = "__tidegauge_tracked__"
 
 
 def track_client(client: Any, options: Options) -> Any:
-    """Have the calls of a client recorded, and return it.
+    """Have the calls of a client recorded, and return it. What was said of it before is forgotten.
 
     Args:
         client: A client of OpenAI, Anthropic, Google, Mistral or another with such methods; one of
@@ -107,18 +107,15 @@ def track_client(client: Any, options: Options) -> Any:
         if not callable(method):
             continue
         found += 1
-        if not is_tracked(method):
-            own = options._replace(attributes=said._replace(operation=said.operation or operation))
-            setattr(owner, name, tracked(method, own))
+        own = options._replace(attributes=said._replace(operation=said.operation or operation))
+        original = getattr(method, _MARK, method)  # of a client that is tracked once more
+        replacement = tracked(original, own)
+        setattr(replacement, _MARK, original)
+        setattr(owner, name, replacement)
     if not found:
         raise _no_client(client)
     _count_requests(client)
     return client
-
-
-def is_tracked(method: Method) -> bool:
-    """Whether calls of a method are recorded already."""
-    return bool(getattr(method, _MARK, False))
 
 
 def tracked(method: Method, options: Options) -> Method:
@@ -126,30 +123,38 @@ def tracked(method: Method, options: Options) -> Method:
     said = options.attributes
     of_model: dict[str, Attributes] = {}
 
-    @functools.wraps(method)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def begin(kwargs: dict[str, Any]) -> TrackedCall:
         attributes = said
         if said.model is None:
             model = kwargs.get("model") or kwargs.get("modelId")
             if isinstance(model, str):
                 attributes = of_model.get(model) or _with_model(of_model, said, model)
-        scope = new_scope(attributes)
-        begun = TrackedCall(scope, options, _prompt(kwargs, options))
+        call = TrackedCall(new_scope(attributes), options, _prompt(kwargs, options))
+        call.begin()
+        return call
+
+    def made(call: TrackedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
-            with inside(scope):
+            with call.inside():
                 result = method(*args, **kwargs)
         except BaseException as error:
-            if scope.has_calls:  # they have been recorded
-                begun.has_ended = True
-            begun.end(error)
+            call.end(error)
             raise
-        if scope.has_calls:
-            begun.has_ended = True
-            return result
-        return observed(begun, result)
+        return observed(call, result)
 
-    setattr(call, _MARK, True)
-    return call
+    if inspect.iscoroutinefunction(method):
+
+        @functools.wraps(method)
+        async def coroutine(*args: Any, **kwargs: Any) -> Any:
+            return await made(begin(kwargs), args, kwargs)
+
+        return coroutine
+
+    @functools.wraps(method)
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        return made(begin(kwargs), args, kwargs)
+
+    return plain
 
 
 def _with_model(known: dict[str, Attributes], attributes: Attributes, model: str) -> Attributes:
@@ -160,16 +165,16 @@ def _with_model(known: dict[str, Attributes], attributes: Attributes, model: str
 
 
 def _prompt(kwargs: dict[str, Any], options: Options) -> str | None:
-    """What was asked, as text, if anybody wants to know."""
-    if not options.keep_text and options.estimate is None:
+    """What was asked, as text, if anybody wants to know and it can be written down."""
+    if not options.wants_text:
         return None
     given = next((kwargs[name] for name in _PROMPT_ARGUMENTS if name in kwargs), None)
     if given is None or isinstance(given, str):
         return given
     try:
         return msgspec.json.encode(given, enc_hook=repr).decode()
-    except (TypeError, ValueError, RecursionError):
-        return repr(given)[:MOST_TEXT_CHARS]
+    except Exception:  # noqa: BLE001  (somebody's objects; the request is made all the same)
+        return None
 
 
 def _owner_of(client: Any, path: str) -> tuple[Any, str]:
@@ -222,8 +227,9 @@ def _count_requests(client: Any) -> None:
     """Count the requests of each call, where the client has an HTTP client that can be asked."""
     http = getattr(client, "_client", None)
     hooks = getattr(http, "event_hooks", None)
-    if not isinstance(hooks, dict) or "request" not in hooks:
+    if not isinstance(hooks, dict) or "request" not in hooks or getattr(http, _MARK, False):
         return
+    setattr(http, _MARK, True)  # clients may share it
     is_async = hasattr(http, "aclose")
 
     def count(request: Any) -> None:

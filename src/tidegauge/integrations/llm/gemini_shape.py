@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tidegauge.integrations.llm.answer import Answer, count, field_of, items_of, text_of
+from tidegauge.integrations.llm.answer import Answer, count, field_of, is_number, items_of, text_of
 from tidegauge.prices.usage import TokenUsage
 
 __all__ = ["is_gemini", "take_gemini"]
+
+_SAID = (
+    ("prompt_token_count", "promptTokenCount"),
+    ("candidates_token_count", "candidatesTokenCount"),
+    ("total_token_count", "totalTokenCount"),
+)
 
 
 def is_gemini(thing: object) -> bool:
@@ -36,7 +42,7 @@ def take_gemini(thing: object, answer: Answer) -> bool:
     answer.know(finish_reason=field_of(feedback, "block_reason", "blockReason"))
     usage = field_of(thing, "usage_metadata", "usageMetadata")
     if usage is not None:
-        answer.usage = _usage(usage)
+        answer.usage = _usage(usage) or answer.usage
         tier = field_of(usage, "service_tier", "serviceTier")
         answer.know(service_tier=tier)
         answer.decide("service_tier", tier)
@@ -60,7 +66,9 @@ def _decide_traffic(given: object, answer: Answer) -> None:
         answer.decide("service_tier", tier)
 
 
-def _usage(usage: object) -> TokenUsage:
+def _usage(usage: object) -> TokenUsage | None:
+    if not any(is_number(field_of(usage, *names)) for names in _SAID):
+        return None
     prompt = count(usage, "prompt_token_count", "promptTokenCount")
     cached = count(usage, "cached_content_token_count", "cachedContentTokenCount")
     tool = count(usage, "tool_use_prompt_token_count", "toolUsePromptTokenCount")

@@ -6,10 +6,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from tidegauge.integrations.llm.blocks import LlmCall
+from tidegauge.integrations.llm.clients import tracked
 from tidegauge.integrations.llm.rows import pricer
-from tidegauge.integrations.llm.shapes import shape_of
-from tidegauge.integrations.llm.tracking import track_llm
+from tidegauge.integrations.llm.scope import Attributes
+from tidegauge.integrations.llm.tracked import Options, words_estimate
 from tidegauge.model.errors import ConfigError
 from tidegauge.model.times import TimeLike, parse_time_ns
 from tidegauge.prices.pricing import Priced
@@ -42,7 +42,7 @@ def generate_with_metrics(
         kwargs: Further arguments of `generate`.
 
     Returns:
-        What `generate` returned.
+        What `generate` returned; where that is a stream or to be awaited, the call ends with it.
 
     Raises:
         ConfigError: There is no client to ask.
@@ -63,17 +63,12 @@ def generate_with_metrics(
     generate = getattr(client, "generate", client)
     if not callable(generate):
         raise _no_client(client)
-    with track_llm(provider=provider, model=model_name) as call:
-        response = generate(model=model_name, prompt=prompt, max_tokens=max_tokens, **kwargs)
-        _tell(call, response, prompt, estimate=estimate)
-    return response
-
-
-def _tell(call: LlmCall, response: Any, prompt: str, *, estimate: bool) -> None:
-    if shape_of(response) is not None:
-        call.response(response)
-    elif estimate:
-        call.estimated(prompt, str(getattr(response, "text", response)))
+    counts = words_estimate if estimate else None
+    options = Options(
+        Attributes(provider, model_name, operation="text_completion"), estimate=counts
+    )
+    ask = tracked(generate, options)
+    return ask(model=model_name, prompt=prompt, max_tokens=max_tokens, **kwargs)
 
 
 def calculate_llm_cost(
@@ -142,7 +137,11 @@ def price_llm_call(
 
     Raises:
         MetricValidationError: As there.
+        TypeError: There is no such bucket, or it is one of the two that follow from the totals.
     """
+    for name in ("input_uncached_tokens", "output_text_tokens"):
+        if name in tokens:  # what is left of the totals
+            raise TypeError(f"{name} follows from the others, and is not to be given")
     recorder.get_ready()
     time_ns = recorder.now_ns() if time is None else parse_time_ns(time)
     parts = TokenUsage(**tokens)

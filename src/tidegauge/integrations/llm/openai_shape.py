@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers of OpenAI, and of all who have taken over their shape: Mistral, LiteLLM, gateways.
 
-Cached tokens are part of the input, and reasoning is part of the output; xAI counts the reasoning
-beside it, which its total tells.
+Cached tokens are part of the input, and reasoning is part of the output; xAI and Perplexity count
+the reasoning beside it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tidegauge.integrations.llm.answer import (
     count,
     field_of,
     getter,
+    is_number,
     items,
     items_of,
     number,
@@ -66,7 +67,7 @@ def take_chat(thing: object, answer: Answer) -> bool:
     tier = get("service_tier")
     if (usage := get("usage")) is not None:
         of_usage = getter(usage)
-        answer.usage = _chat_usage(of_usage)
+        answer.usage = _chat_usage(of_usage) or answer.usage
         _take_cost(of_usage("cost"), answer)
         tier = tier or of_usage("service_tier")
     if tier is not None:
@@ -97,13 +98,19 @@ def _take_message(get: Get, answer: Answer) -> bool:
     return bool(texts) or any(get(name) for name in _OTHER_CONTENT)
 
 
-def _chat_usage(get: Get) -> TokenUsage:
+def _chat_usage(get: Get) -> TokenUsage | None:
+    if not (is_number(get("prompt_tokens")) or is_number(get("completion_tokens"))):
+        return _responses_usage(get, searches=0)  # some gateways say it so
     prompt, completion = number(get("prompt_tokens")), number(get("completion_tokens"))
     made = getter(get("completion_tokens_details"))
     reasoning = number(made("reasoning_tokens"))
     if reasoning and number(get("total_tokens")) == prompt + completion + reasoning:
         completion += reasoning
-    return _usage(prompt, completion, getter(get("prompt_tokens_details")), made, searches=0)
+    elif (beside := number(get("reasoning_tokens"))) and not reasoning:  # Perplexity
+        completion += beside
+        made = {"reasoning_tokens": beside}.get
+    searches = number(get("num_search_queries"))
+    return _usage(prompt, completion, getter(get("prompt_tokens_details")), made, searches=searches)
 
 
 def _usage(total_in: int, total_out: int, details: Get, made: Get, *, searches: int) -> TokenUsage:
@@ -135,6 +142,18 @@ def _usage(total_in: int, total_out: int, details: Get, made: Get, *, searches: 
         audio_out,
         images_out,
         searches,
+    )
+
+
+def _responses_usage(get: Get, *, searches: int) -> TokenUsage | None:
+    if not (is_number(get("input_tokens")) or is_number(get("output_tokens"))):
+        return None
+    return _usage(
+        number(get("input_tokens")),
+        number(get("output_tokens")),
+        getter(get("input_tokens_details")),
+        getter(get("output_tokens_details")),
+        searches=searches,
     )
 
 
@@ -173,18 +192,15 @@ def _take_response(response: object, answer: Answer, *, is_final: bool) -> None:
         return
     tier = get("service_tier")
     answer.know(service_tier=tier, finish_reason=get("status"))
+    if get("status") == "failed":
+        answer.failure = text_of(field_of(get("error"), "code")) or "failed"
     answer.know(finish_reason=field_of(get("incomplete_details"), "reason"))
     answer.decide("service_tier", tier)
     output = items(get("output"))
     if (usage := get("usage")) is not None:
         of_usage = getter(usage)
-        answer.usage = _usage(
-            number(of_usage("input_tokens")),
-            number(of_usage("output_tokens")),
-            getter(of_usage("input_tokens_details")),
-            getter(of_usage("output_tokens_details")),
-            searches=sum(field_of(each, "type") == "web_search_call" for each in output),
-        )
+        searches = sum(field_of(each, "type") == "web_search_call" for each in output)
+        answer.usage = _responses_usage(of_usage, searches=searches) or answer.usage
         _take_cost(of_usage("cost"), answer)
     if not answer.texts:
         parts = (part for each in output for part in items_of(each, "content"))

@@ -8,9 +8,9 @@ from decimal import Decimal
 
 import msgspec
 
-from tidegauge.model.amounts import from_units, to_units
+from tidegauge.model.amounts import EXACT, from_units, to_units
 from tidegauge.model.tables import LLM_PRICES
-from tidegauge.prices.pricing import Priced, Pricer
+from tidegauge.prices.pricing import Priced, Pricer, context_of
 from tidegauge.prices.usage import BUCKETS, TokenUsage
 from tidegauge.query.llm_to_price import CallToPrice
 from tidegauge.record.recorder import Recorder
@@ -79,13 +79,12 @@ def reprice(
 
 
 def _priced(pricer: Pricer, call: CallToPrice) -> Priced:
-    context = dict(each.split("=", 1) for each in (call.context or "").split(",") if each)
     return pricer.price(
         TokenUsage(**dict(zip(BUCKETS, call.tokens, strict=True))),
         provider=call.provider,
         models=(call.response_model, call.model),
         time_ns=call.time_ns,
-        context=context,
+        context=context_of(call.context),
     )
 
 
@@ -108,4 +107,4 @@ def _put(writer: RowWriter, call: CallToPrice, new: Priced, cost: Decimal | None
 
 def _add(sums: dict[str, Decimal], currency: str | None, cost: Decimal | None) -> None:
     if currency is not None and cost is not None:
-        sums[currency] = sums.get(currency, Decimal(0)) + cost
+        sums[currency] = EXACT.add(sums.get(currency, Decimal(0)), cost)

@@ -11,10 +11,16 @@ from typing import Any
 from tidegauge.integrations.llm.answer import field_of
 from tidegauge.integrations.llm.bedrock_shape import take_metadata
 from tidegauge.integrations.llm.shapes import shape_of
-from tidegauge.integrations.llm.streams import AsyncObservedStream, ObservedStream
+from tidegauge.integrations.llm.streams import observed_stream
 from tidegauge.integrations.llm.tracked import TrackedCall
+from tidegauge.model.tables import LLM_CALLS
+from tidegauge.record.front import recorder
+from tidegauge.record.recorder import FAULTS
 
 __all__ = ["observed"]
+
+#: How the classes end whose objects give a stream when they are entered.
+_MANAGERS = "StreamManager"
 
 
 def observed(call: TrackedCall, result: Any) -> Any:
@@ -25,9 +31,14 @@ def observed(call: TrackedCall, result: Any) -> Any:
         result: An answer, a stream, a coroutine that gives either, a context manager that gives a
             stream, a raw response, or anything else, of which only the call is recorded.
     """
-    take = shape_of(result)
-    if take is None:
-        return _observed_later(call, result)
+    try:
+        take = shape_of(result)
+        if take is None:
+            return _observed_later(call, result)
+    except FAULTS as error:  # of an object that nobody foresaw; it is the caller's all the same
+        recorder.refuse(error, LLM_CALLS.name)
+        call.has_ended = True
+        return result
     call.take(result, take)
     call.end()
     return result
@@ -40,16 +51,15 @@ def _observed_later(call: TrackedCall, result: Any) -> Any:
         return _awaited(call, result)
     if isinstance(result, Mapping) and hasattr(result.get("stream"), "__iter__"):
         take_metadata(result, call.answer)
-        return {**result, "stream": ObservedStream(result["stream"], call)}  # Bedrock
-    if hasattr(kind, "__anext__") or hasattr(kind, "__aiter__"):
-        return AsyncObservedStream(result, call)
-    if hasattr(kind, "__next__"):
-        return ObservedStream(result, call)
-    if hasattr(kind, "__aenter__"):
-        return _AsyncObservedManager(result, call)
-    if hasattr(kind, "__enter__"):
-        return _ObservedManager(result, call)
+        return {**result, "stream": observed_stream(result["stream"], call)}  # Bedrock
+    if any(hasattr(kind, name) for name in ("__next__", "__anext__", "__aiter__")):
+        return observed_stream(result, call)
+    if kind.__name__.endswith(_MANAGERS) and hasattr(kind, "__aenter__"):
+        return _AsyncManager(result, call)
+    if kind.__name__.endswith(_MANAGERS) and hasattr(kind, "__enter__"):
+        return _PlainManager(result, call)
     _take_raw(call, result)
+    call.told(field_of(result, "text"))
     call.end()
     return result
 
@@ -71,7 +81,10 @@ def _take_raw(call: TrackedCall, response: Any) -> None:
         return
     if field_of(response, "is_closed") is False:  # the caller will read it
         return
-    found = parse()
+    try:
+        found = parse()
+    except Exception:  # noqa: BLE001  (the caller will see it, if he parses it himself)
+        return
     if not inspect.iscoroutine(found):
         call.take(found)
     else:
@@ -87,7 +100,18 @@ class _Manager:
         self._given: Any = None
 
     def __getattr__(self, name: str) -> Any:
+        if name in ("_manager", "_call") or name.startswith("__"):
+            raise AttributeError(name)
         return getattr(self._manager, name)
+
+    def _observe(self, given: Any) -> Any:
+        self._given = given
+        raw = getattr(given, "_raw_stream", None)
+        if raw is None:
+            self._call.is_stream = True
+        else:  # the stream makes its own events of these
+            given._raw_stream = observed_stream(raw, self._call)  # noqa: SLF001
+        return given
 
     def _take_snapshot(self) -> None:
         """Look at what the stream has put together, where its events could not be looked at."""
@@ -96,22 +120,17 @@ class _Manager:
         self._call.end_early()
 
 
-class _ObservedManager(_Manager):
+class _PlainManager(_Manager):
     """A context manager that gives a stream; the request is made when it is entered."""
 
     def __enter__(self) -> Any:
         try:
             with self._call.inside():
-                self._given = self._manager.__enter__()
+                given = self._manager.__enter__()
         except BaseException as error:
             self._call.end(error)
             raise
-        raw = getattr(self._given, "_raw_stream", None)
-        if raw is None:
-            self._call.is_stream = True
-        else:  # the stream makes its own events of these
-            self._given._raw_stream = ObservedStream(raw, self._call)  # noqa: SLF001
-        return self._given
+        return self._observe(given)
 
     def __exit__(
         self,
@@ -125,22 +144,17 @@ class _ObservedManager(_Manager):
             self._take_snapshot()
 
 
-class _AsyncObservedManager(_Manager):
+class _AsyncManager(_Manager):
     """The same for `async with`."""
 
     async def __aenter__(self) -> Any:
         try:
             with self._call.inside():
-                self._given = await self._manager.__aenter__()
+                given = await self._manager.__aenter__()
         except BaseException as error:
             self._call.end(error)
             raise
-        raw = getattr(self._given, "_raw_stream", None)
-        if raw is None:
-            self._call.is_stream = True
-        else:
-            self._given._raw_stream = AsyncObservedStream(raw, self._call)  # noqa: SLF001
-        return self._given
+        return self._observe(given)
 
     async def __aexit__(
         self,

@@ -22,7 +22,6 @@ __all__ = ["Call", "pricer", "put_call"]
 
 _writer = RowWriter(recorder, LLM_CALLS)
 _puts: dict[str | None, Put] = {}
-_pricers: dict[tuple[Path | None, Path | None], Pricer] = {}
 _MOST_BOUND = 1_000
 _NO_TOKENS = (None,) * (len(BUCKETS) + 2)
 
@@ -35,14 +34,13 @@ class _Seen:
 
     def __init__(self) -> None:
         self._root: Path | None = None
-        self._latest: set[tuple[str | None, str]] = set()
-        self._before: set[tuple[str | None, str]] = set()
+        self._latest: set[tuple[object, ...]] = set()
+        self._before: set[tuple[object, ...]] = set()
 
-    def add(self, root: Path, provider: str | None, response_id: str) -> bool:
+    def add(self, root: Path, key: tuple[object, ...]) -> bool:
         """Remember an answer; whether it is new."""
         if root is not self._root:
             self._root, self._latest, self._before = root, set(), set()
-        key = provider, response_id
         if key in self._latest or key in self._before:
             return False
         self._latest.add(key)
@@ -101,13 +99,13 @@ def pricer() -> Pricer:
         ConfigError: A file with prices cannot be used.
     """
     files = recorder.price_files
-    found = _pricers.get(files)
-    if found is None:
+    if files.pricer is None:
         with loading():
             from tidegauge.prices.lists import price_lists
 
-        found = _pricers[files] = Pricer(price_lists(*files))
-    return found
+        files.pricer = Pricer(price_lists(files.own, files.litellm))
+    assert isinstance(files.pricer, Pricer)
+    return files.pricer
 
 
 def put_call(call: Call, answer: Answer) -> Priced | None:
@@ -119,8 +117,12 @@ def put_call(call: Call, answer: Answer) -> Priced | None:
         recorder.get_ready()
         said = call.attributes
         provider = said.provider or answer.provider
+        # Not the id alone: servers of one's own give out a few hundred of them again and again.
         known = answer.response_id
-        if known is not None and not _seen.add(recorder.writer.root, provider, known):
+        if known is not None and not _seen.add(
+            recorder.writer.root, (provider, known, answer.response_model, answer.usage)
+        ):
+            recorder.one("llm:repeated_answers", 1.0, None, None, _said_of(provider))
             return None
         priced = _price(call, answer, provider)
         model = said.model or answer.response_model
@@ -134,10 +136,15 @@ def put_call(call: Call, answer: Answer) -> Priced | None:
     return priced if is_put else None
 
 
+def _said_of(provider: str | None) -> dict[str, str]:
+    return {} if provider is None else {"provider": provider}
+
+
 def _price(call: Call, answer: Answer, provider: str | None) -> Priced:
     if call.usage == "missing" or answer.usage is None:
         # Who was turned away pays nothing; who got part of an answer, or may have, perhaps.
-        is_free = call.error_class in _TURNED_AWAY and answer.usage is None
+        has_begun = call.first_s is not None or answer.usage is not None
+        is_free = call.error_class in _TURNED_AWAY and not has_begun
         return Priced(reason=None if is_free else "usage_missing")
     return pricer().price(
         answer.usage,

@@ -123,6 +123,9 @@ class inside:  # noqa: N801  (used like a function)
         _current.set(self._scope)
 
     def __exit__(self, *error: object) -> None:
-        # Not if the block is left elsewhere, as that of a generator may be.
-        if _current.get() is self._scope:
+        # Blocks of generators may end out of order, or elsewhere, where this one is not in force.
+        around = _current.get()
+        while around is not None and around is not self._scope:
+            around = around.outer
+        if around is not None:
             _current.set(self._before)

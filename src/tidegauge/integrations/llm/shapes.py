@@ -35,10 +35,14 @@ def shape_of(thing: object) -> Take | None:
     take = _of_class.get(thing.__class__)
     if take is None:
         take = next((take for fits, take in _SHAPES if fits(thing)), None)
-        # The fields of such a class are always the same.
-        if take is not None and hasattr(thing.__class__, "__pydantic_fields__"):
-            _of_class[thing.__class__] = take
+        # What a client's class is, it stays; a class without fields of its own may be anything.
+        kind = thing.__class__
+        if take is not None and getattr(kind, "__pydantic_fields__", None):
+            if len(_of_class) >= _MOST_CLASSES:
+                _of_class.clear()
+            _of_class[kind] = take
     return take
 
 
+_MOST_CLASSES = 1_000
 _of_class: dict[type, Take] = {}

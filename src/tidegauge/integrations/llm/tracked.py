@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
+from contextvars import copy_context
 from time import perf_counter
 from typing import NamedTuple
 
-from tidegauge.integrations.llm.answer import Answer, field_of
+from tidegauge.integrations.llm.answer import Answer, Unwanted, field_of
 from tidegauge.integrations.llm.failures import error_class
 from tidegauge.integrations.llm.rows import Call, put_call
 from tidegauge.integrations.llm.scope import Attributes, Scope, inside, new_id
 from tidegauge.integrations.llm.shapes import Take, shape_of
+from tidegauge.model.tables import LLM_CALLS
 from tidegauge.prices.pricing import Priced
 from tidegauge.prices.usage import TokenUsage
 from tidegauge.record.front import recorder
@@ -40,6 +43,11 @@ class Options(NamedTuple):
     estimate: Estimate | None = None
     server_address: str | None = None
 
+    @property
+    def wants_text(self) -> bool:
+        """Whether anybody wants to know what is asked and answered."""
+        return self.keep_text or self.estimate is not None
+
 
 def words_estimate(text: str) -> int:
     """About how many tokens a text has: one for four characters, as English has."""
@@ -48,6 +56,8 @@ def words_estimate(text: str) -> int:
 
 class TrackedCall:
     """A call in progress. Used by one thread or task at a time.
+
+    In lenient mode none of its methods raises, whatever a client gives them.
 
     Args:
         scope: Where it is.
@@ -62,9 +72,9 @@ class TrackedCall:
     """
 
     __slots__ = (
-        "_attempt",
+        "_context",
         "_first_s",
-        "_operation_id",
+        "_operation",
         "_options",
         "_prompt",
         "_scope",
@@ -79,6 +89,8 @@ class TrackedCall:
 
     def __init__(self, scope: Scope, options: Options, prompt: str | None = None) -> None:
         self.answer = Answer()
+        if not options.wants_text:
+            self.answer.texts = Unwanted()
         self.priced: Priced | None = None
         self.has_ended = False
         self.is_stream = False
@@ -87,9 +99,16 @@ class TrackedCall:
         self._prompt = prompt
         self._take: Take | None = None
         self._first_s: float | None = None
-        self._operation_id, self._attempt = scope.begin_call()
+        self._operation: tuple[str, int] | None = None
+        # What holds where the call begins; a stream may end elsewhere.
+        self._context = copy_context()
         self._time_ns = recorder.now_ns()
         self._started = perf_counter()
+
+    def begin(self) -> None:
+        """Tell what is around it that a call is made."""
+        if self._operation is None:
+            self._operation = self._scope.begin_call()
 
     def inside(self) -> inside:
         """What happens in the block belongs to this call."""
@@ -106,12 +125,12 @@ class TrackedCall:
             MetricValidationError: In strict mode, if its numbers of tokens are none. In lenient
                 mode they are missing then.
         """
-        take = take or self._take or shape_of(thing)
-        if take is None:
-            return
-        if self.is_stream:
-            self._take = take
         try:
+            take = take or self._take or shape_of(thing)
+            if take is None:
+                return
+            if self.is_stream:
+                self._take = take
             has_content = take(thing, self.answer)
         except FAULTS:
             if recorder.strict:
@@ -125,14 +144,13 @@ class TrackedCall:
         """Say how many tokens it was, where no answer does."""
         self.answer.usage = usage
 
-    def estimate_of(self, prompt: str, answer: str) -> None:
-        """Count tokens of texts, one for four characters if the options do not say how."""
-        self._options = self._options._replace(estimate=self._options.estimate or words_estimate)
-        self._prompt = prompt
-        self.answer.texts = [answer]
+    def told(self, text: object) -> None:
+        """Say what was answered, where no shape tells; for an estimate."""
+        if isinstance(text, str):
+            self.answer.texts.append(text)
 
     def end(self, error: BaseException | None = None) -> None:
-        """Record it; only the first time.
+        """Record it; only the first time, and not if it was made of calls that are recorded.
 
         Args:
             error: Why it failed; None if it did not.
@@ -140,23 +158,51 @@ class TrackedCall:
         if self.has_ended:
             return
         self.has_ended = True
+        if self._scope.has_calls:
+            return
         latency_s = perf_counter() - self._started
-        if error is not None and self.answer.usage is None:
+        try:
+            self.begin()
+            call = self._call(latency_s, error)
+            self.priced = self._context.run(put_call, call, self.answer)
+        except FAULTS as fault:
+            if error is None:
+                recorder.refuse(fault, LLM_CALLS.name)
+        self.answer.texts = Unwanted()
+
+    def end_early(self) -> None:
+        """Record it when nobody wants the rest of a stream: cut, if the answer was not complete."""
+        self.end(None if self.answer.finish_reason is not None else GeneratorExit())
+
+    def _call(self, latency_s: float, error: BaseException | None) -> Call:
+        assert self._operation is not None
+        answer, options = self.answer, self._options
+        if error is not None and answer.usage is None:
             # Some clients hand over what was bought with the error that it cannot be used.
             self.take(field_of(error, "completion"))
-        answer, options = self.answer, self._options
-        usage = self._who_counted(error)
+        if answer.usage is None and options.estimate is not None:
+            answer.usage = self._estimated(options.estimate, error)
+            who = "missing" if answer.usage is None else "estimated"
+        else:
+            # Of a stream that was cut the numbers are those until then.
+            is_whole = error is None or answer.finish_reason is not None or not self.is_stream
+            who = "provider" if answer.usage is not None and is_whole else "missing"
+        failed, kind = None, None
+        if error is not None:
+            failed, kind = error_class(error), type(error).__qualname__
+        elif answer.failure is not None:
+            failed, kind = "server", answer.failure
+        own, attempt = self._operation
         text = "".join(answer.texts) if options.keep_text else ""
-        own, attempt = self._operation_id, self._attempt
-        call = Call(  # by position, which takes a third of the time
+        return Call(  # by position, which takes a third of the time
             self._scope.attributes,
             self._time_ns,
             latency_s,
             self._first_s if self.is_stream else None,
             self.is_stream,
-            usage,
-            None if error is None else error_class(error),
-            None if error is None else type(error).__qualname__,
+            who,
+            failed,
+            kind,
             own if attempt == 1 else new_id(),
             own,
             attempt,
@@ -165,27 +211,12 @@ class TrackedCall:
             text or None,
             options.server_address,
         )
-        self.priced = put_call(call, answer)
 
-    def end_early(self) -> None:
-        """Record it when nobody wants the rest of a stream: cut, if the answer was not complete."""
-        self.end(None if self._is_complete() else GeneratorExit())
-
-    def _is_complete(self) -> bool:
-        return self.answer.finish_reason is not None
-
-    def _who_counted(self, error: BaseException | None) -> str:
-        answer, estimate = self.answer, self._options.estimate
-        is_whole = not self.is_stream or self._is_complete()
-        if answer.usage is not None and is_whole:
-            return "provider"
-        if estimate is None:
-            return "missing"
-        text = "".join(answer.texts)
-        if error is None or text:
-            answer.usage = TokenUsage(
-                input_uncached_tokens=estimate(self._prompt or ""),
-                output_text_tokens=estimate(text),
-            )
-            return "estimated"
-        return "missing"
+    def _estimated(self, estimate: Estimate, error: BaseException | None) -> TokenUsage | None:
+        text = "".join(self.answer.texts)
+        if error is not None and not text:
+            return None
+        return TokenUsage(
+            input_uncached_tokens=operator.index(estimate(self._prompt or "")),
+            output_text_tokens=operator.index(estimate(text)),
+        )

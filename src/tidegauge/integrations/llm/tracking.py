@@ -7,8 +7,8 @@ import inspect
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
-from tidegauge.integrations.llm.blocks import LlmCall, begin_block, end_block
-from tidegauge.integrations.llm.clients import is_tracked, track_client, tracked
+from tidegauge.integrations.llm.blocks import Block, LlmCall, begin_block, end_block
+from tidegauge.integrations.llm.clients import track_client, tracked
 from tidegauge.integrations.llm.scope import Attributes
 from tidegauge.integrations.llm.tracked import Estimate, Options, words_estimate
 
@@ -30,17 +30,16 @@ class LlmTracker:
     def __init__(self, options: Options, *, one_operation: bool = False) -> None:
         self._options = options
         self._one_operation = one_operation
+        self._open: list[Block] = []
 
     def __call__(self, function: T) -> T:
         """Decorate a function of any kind that returns what a model answered."""
         if not callable(function):
             raise TypeError(f"track_llm decorates functions; {function!r} cannot be called")
-        if is_tracked(function):
-            return function
         return tracked(function, self._options)  # type: ignore[return-value]
 
     def __enter__(self) -> LlmCall:
-        return begin_block(self, self._options, one_operation=self._one_operation)
+        return begin_block(self._open, self._options, one_operation=self._one_operation)
 
     def __exit__(
         self,
@@ -48,7 +47,7 @@ class LlmTracker:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        end_block(self, error)
+        end_block(self._open, error)
 
     async def __aenter__(self) -> LlmCall:
         return self.__enter__()
@@ -59,7 +58,7 @@ class LlmTracker:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        end_block(self, error)
+        end_block(self._open, error)
 
 
 @overload
@@ -161,6 +160,6 @@ def track_llm(
     options = Options(attributes, keep_text, counts)
     if target is None:
         return LlmTracker(options, one_operation=one_operation)
-    if inspect.isroutine(target) or inspect.isclass(target):
+    if inspect.isroutine(target):
         return LlmTracker(options)(target)
     return track_client(target, options)
