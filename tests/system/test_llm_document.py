@@ -165,7 +165,7 @@ for row in tg.sql(
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
         "failed",
-        "0.09000 None",
+        "0.09 None",
         "('error', 'missing', None, None, None)",
         "('success', 'provider', 12, 6, Decimal('0.00072000'))",
         "('success', 'estimated', 5, 5, Decimal('0.00045000'))",
@@ -196,4 +196,4 @@ theirs = {"openai", "anthropic", "google.genai", "mistralai", "boto3", "botocore
 print(theirs & set(sys.modules))
 """
     done = run_program(program, tmp_path)
-    assert done.stdout == "0.000010\nset()\n", done.stderr
+    assert done.stdout == "0.00001\nset()\n", done.stderr

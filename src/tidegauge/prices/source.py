@@ -22,8 +22,10 @@ Context = Mapping[str, str]
 Unknown = Literal["unknown_model", "unknown_context"]
 
 
-# The program's own context may round.
-_add, _multiply = EXACT.add, EXACT.multiply
+# Prices are summed up in whole numbers of 10⁻³⁰: exact, in a third of the time of decimals, and
+# whatever the program's decimal context is.
+_PLACES = 30
+_ONE, _TEN = Decimal(1), Decimal(10)
 
 
 class Tier(msgspec.Struct, frozen=True):
@@ -34,11 +36,18 @@ class Tier(msgspec.Struct, frozen=True):
         rates: Price of one token of each of `tidegauge.prices.usage.BUCKETS`, shape (n_buckets,);
             None where it is not known.
         per_request: Price of the call itself.
+        units: The rates, and that price behind them, in units of 10⁻³⁰.
     """
 
     above: int
     rates: tuple[Decimal | None, ...]
     per_request: Decimal = Decimal(0)
+    units: tuple[int | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        prices = (*self.rates, self.per_request)
+        units = tuple(None if each is None else int(each.scaleb(_PLACES, EXACT)) for each in prices)
+        msgspec.structs.force_setattr(self, "units", units)
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,13 +73,16 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
         if len(self.tiers) > 1:
             size = usage.input_tokens
             tier = next(each for each in reversed(self.tiers) if size > each.above)
-        total = tier.per_request
-        for count, rate in zip(usage, tier.rates, strict=True):
+        total = tier.units[-1] or 0
+        for count, units in zip(usage, tier.units, strict=False):
             if count:
-                if rate is None:
+                if units is None:
                     return None
-                total = _add(total, _multiply(rate, count))
-        return total
+                total += count * units
+        amount = Decimal(total).scaleb(-_PLACES, EXACT).normalize(EXACT)
+        if amount >= _TEN and amount == (whole := amount.to_integral_value()):
+            amount = whole.quantize(_ONE, context=EXACT)  # 50, and not 5E+1
+        return amount
 
 
 class PriceSource(Protocol):

@@ -12,7 +12,6 @@ from tidegauge.prices.usage import TokenUsage
 
 __all__ = [
     "Answer",
-    "Unwanted",
     "count",
     "field_of",
     "getter",
@@ -24,7 +23,7 @@ __all__ = [
 ]
 
 
-class Unwanted(list[str]):
+class _Unwanted(list[str]):
     """A list that keeps nothing: an answer may be long, and its text is nobody's business."""
 
     def append(self, _: str) -> None:
@@ -32,6 +31,10 @@ class Unwanted(list[str]):
 
     def __iadd__(self, _: Iterable[str]) -> Self:  # type: ignore[override,misc]
         return self
+
+
+#: In place of texts that nobody wants.
+UNWANTED = _Unwanted()
 
 
 @dataclass(slots=True)

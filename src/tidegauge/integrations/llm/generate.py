@@ -99,7 +99,7 @@ def calculate_llm_cost(
     Example:
         >>> import tidegauge as tg
         >>> tg.calculate_llm_cost("o3", 1_000_000, 0, provider="openai", time="2025-05-01")
-        Decimal('10.00000')
+        Decimal('10')
         >>> tg.calculate_llm_cost("no-such-model", 1_000, 10) is None
         True
     """

@@ -35,6 +35,8 @@ class _Observed:
         self._stream = stream
         self._call = call
         self._events: Any = None
+        # What a function of the program makes may ask models itself; what a client makes does not.
+        self._may_ask = inspect.isgenerator(stream) or inspect.isasyncgen(stream)
 
     def __getattr__(self, name: str) -> Any:
         if name in ("_stream", "_call") or name.startswith("__"):  # of a copy that is not made yet
@@ -73,7 +75,10 @@ class _Stream(_Observed):
         if self._events is None:
             self._events = iter(self._stream)
         try:
-            with self._call.inside():
+            if self._may_ask:
+                with self._call.inside():
+                    event = next(self._events)
+            else:
                 event = next(self._events)
         except StopIteration:
             self._call.end()
@@ -112,7 +117,10 @@ class _AsyncStream(_Observed):
         if self._events is None:
             self._events = aiter(self._stream)
         try:
-            with self._call.inside():
+            if self._may_ask:
+                with self._call.inside():
+                    event = await anext(self._events)
+            else:
                 event = await anext(self._events)
         except StopAsyncIteration:
             self._call.end()

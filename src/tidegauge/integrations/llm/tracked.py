@@ -9,7 +9,7 @@ from contextvars import copy_context
 from time import perf_counter
 from typing import NamedTuple
 
-from tidegauge.integrations.llm.answer import Answer, Unwanted, field_of
+from tidegauge.integrations.llm.answer import UNWANTED, Answer, field_of
 from tidegauge.integrations.llm.failures import error_class
 from tidegauge.integrations.llm.rows import Call, put_call
 from tidegauge.integrations.llm.scope import Attributes, Scope, inside, new_id
@@ -88,9 +88,7 @@ class TrackedCall:
     )
 
     def __init__(self, scope: Scope, options: Options, prompt: str | None = None) -> None:
-        self.answer = Answer()
-        if not options.wants_text:
-            self.answer.texts = Unwanted()
+        self.answer = Answer() if options.wants_text else Answer(texts=UNWANTED)
         self.priced: Priced | None = None
         self.has_ended = False
         self.is_stream = False
@@ -168,7 +166,7 @@ class TrackedCall:
         except FAULTS as fault:
             if error is None:
                 recorder.refuse(fault, LLM_CALLS.name)
-        self.answer.texts = Unwanted()
+        self.answer.texts = UNWANTED
 
     def end_early(self) -> None:
         """Record it when nobody wants the rest of a stream: cut, if the answer was not complete."""

@@ -153,7 +153,7 @@ def track_llm(
         ...         }
         ...     )
         >>> call.priced.cost
-        Decimal('0.0028000')
+        Decimal('0.0028')
     """
     counts = words_estimate if estimate is True else estimate or None
     attributes = Attributes(provider, model, operation, feature, user_id, api_key)
