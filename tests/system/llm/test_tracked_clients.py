@@ -30,6 +30,11 @@ HERE = [
 ]
 WHOLE = [name for name in HERE if not CASES[name].get("cut")]
 CUT = [name for name in HERE if CASES[name].get("cut")]
+#: What old versions of botocore leave out.
+NEW_IN_BOTOCORE = {
+    "bedrock_converse_cached": ("TokenUsage", "cacheDetails"),
+    "bedrock_flex": ("ConverseResponse", "serviceTier"),
+}
 BUCKETS = (
     "input_uncached_tokens",
     "input_audio_tokens",
@@ -105,6 +110,10 @@ def test_a_call_is_recorded_with_what_the_provider_charges(
 ) -> None:
     """The row has the tokens of each bucket, their totals, the model and the id of the answer."""
     case = CASES[name]
+    shape, member = NEW_IN_BOTOCORE.get(name, ("TokenUsage", "inputTokens"))
+    known = clients.bedrock.meta.service_model.shape_for(shape).members
+    if case["provider"] == "aws" and member not in known:
+        pytest.skip(f"this version of botocore leaves {member} out")
     llm_server.play(case)
     run(clients, case)
     [row] = rows()
