@@ -373,7 +373,7 @@ ASYNC: dict[str, Callable[[Any, dict[str, Any]], AsyncIterator[Any]]] = {
     "gemini.generate_content": _async_gemini,
     "mistral.chat": _async_mistral,
 }
-#: What a broken connection is called by who has no name of their own; OpenAI's early 3.x among them.
+#: What a broken connection is called by who has no name of their own, as OpenAI's early 3.x.
 RAW = "RemoteProtocolError"
 #: What it is called. Only OpenAI's and boto3's SDKs have a name of their own.
 BREAKS = {
