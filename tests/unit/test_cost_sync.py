@@ -305,6 +305,18 @@ def test_files_are_never_asked_for(cloud: Cloud) -> None:
     ]
 
 
+@pytest.mark.parametrize("source", ["azure-shop", "focus:AWS"])
+def test_what_files_say_is_never_written_over(cloud: Cloud, source: str) -> None:
+    """A name that files have is refused before AWS is asked, and is never due."""
+    cloud.put(("2026-11-20", "Azure VM", "7"), source=source, grouping="charge")
+    sync = CostSync(cloud.store, cloud.query.costs, cloud.recorder, source=source)
+    with pytest.raises(ConfigError, match="this source is of imported files"):
+        sync.sync()
+    assert not sync.is_due()
+    assert sync.last.tried_ns == 0
+    assert cloud.query.costs.daily(source).total == Decimal("7.00000000")
+
+
 def test_a_service_that_costs_nothing_any_more_is_shown_as_0(cloud: Cloud) -> None:
     """Or its last cost would be shown for ever."""
     cloud.put(("2026-10-10", "Old", "5"), ("2026-11-20", "New", "1"))

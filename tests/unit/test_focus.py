@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from tidegauge.collect.focus import import_focus
 from tidegauge.model.errors import ConfigError, QueryError, StoreError
 from tidegauge.model.times import parse_time_ns
+from tidegauge.store.costs import replace_cost_days
 from tidegauge.store.snapshot import snapshot
 from tidegauge.store.store import Store
 from tidegauge.testing import FakeClock
@@ -364,3 +366,20 @@ def test_a_name_with_signs_that_stand_for_others_is_one_file(
     import_focus(store, [csv(line("1"), name="a[1].csv")])
     import_focus(store, [csv(line("2", month="2026-09"), name="a*.csv")])
     assert ask("SELECT sum(billed_cost)::INT FROM costs") == [(3,)]
+
+
+def test_files_do_not_take_the_name_of_what_cost_explorer_says(store: Store, csv: Write) -> None:
+    """One source would tell of the same money twice."""
+    told = {
+        "time": dt.datetime(2026, 10, 1, tzinfo=dt.UTC),
+        "source": "aws-ce",
+        "grouping": "service-account",
+        "billing_period": "2026-10",
+        "billed_cost": Decimal(3),
+        "currency": "USD",
+        "is_estimated": False,
+    }
+    replace_cost_days(store, "aws-ce", "service-account", [told])
+    path = csv("1,1,1,USD,2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,,Usage,AWS,EC2")
+    with pytest.raises(ConfigError, match="aws-ce, split by service-account"):
+        import_focus(store, [path], source="aws-ce")

@@ -17,13 +17,13 @@ from typing import Any
 import msgspec
 
 from tidegauge.collect.aws_costs import GROUPINGS, REQUEST_USD, Bill, Charge, CostExplorer
-from tidegauge.model.errors import DeliveryError, TidegaugeError
+from tidegauge.model.errors import ConfigError, DeliveryError, TidegaugeError
 from tidegauge.model.series import SeriesKey
 from tidegauge.query.cost_ratios import capture, per_prediction, services_of
 from tidegauge.query.cost_trends import monthly_document
 from tidegauge.query.costs import Costs
 from tidegauge.record.recorder import Recorder
-from tidegauge.store.costs import replace_cost_days
+from tidegauge.store.costs import groupings_of, replace_cost_days
 from tidegauge.store.leader import exclusive
 from tidegauge.store.store import Store
 
@@ -118,13 +118,12 @@ class CostSync:
 
     def is_due(self) -> bool:
         """Whether it is time to ask: what was read is too old, and no failure just before."""
-        if self._source.startswith("focus:"):
-            return False
         now_ns, last = self._store.clock.wall_ns(), self.last
         failed_ns = last.tried_ns if last.error is not None else 0
         return (
             not 0 <= now_ns - last.succeeded_ns < self._every_ns
             and not 0 <= now_ns - failed_ns < _RETRY_NS
+            and not self._is_of_files()
         )
 
     def update(self) -> LastSync:
@@ -156,10 +155,13 @@ class CostSync:
             What was done; None if another process was doing it.
 
         Raises:
+            ConfigError: The source is of files.
             MissingExtraError: boto3 is not installed.
             DeliveryError: AWS cannot be asked, or refuses.
             StoreError: The store cannot be used.
         """
+        if self._is_of_files():
+            raise _of_files(self._source)
         with exclusive(self._store.root / "cost_sync.lock") as alone:
             return self._sync(start) if alone else None
 
@@ -199,6 +201,12 @@ class CostSync:
             self._put("cost:llm_capture_ratio", labels, captured["ratio"])
             shown["cost:llm_capture_ratio"] = captured["ratio"]
         return shown | {"cost:by_service_usd": sum(services.values(), Decimal())}
+
+    def _is_of_files(self) -> bool:
+        """Whether the source is what files say, beside which nothing else is to be written."""
+        if self._source.startswith("focus:"):
+            return True
+        return not set(groupings_of(self._store, self._source)) <= set(GROUPINGS)
 
     def _sync(self, start: dt.date | None) -> LastSync:
         before = self.last
@@ -309,3 +317,11 @@ def _earlier(before: LastSync, today: dt.date) -> dt.date:
 def _first_of_previous(day: dt.date) -> dt.date:
     """The first day of the month before."""
     return (day.replace(day=1) - _DAY).replace(day=1)
+
+
+def _of_files(source: str) -> ConfigError:
+    return ConfigError(
+        "this source is of imported files, and what Cost Explorer says tells of the same money",
+        got=source,
+        allowed=f"{AWS}, or another name that no files have",
+    )
