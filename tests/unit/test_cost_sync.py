@@ -89,22 +89,22 @@ class Cloud:
 
     def put(self, *rows: tuple[str, str, str], source: str = "aws-ce", **more: Any) -> None:
         """Store what services have cost on days."""
-        wanted = [
-            {
-                "time": dt.datetime.fromisoformat(f"{date}T00:00:00+00:00"),
-                "source": source,
-                "grouping": "service-account",
-                "billing_period": date[:7],
-                "cloud_service": service,
-                "billed_cost": Decimal(cost),
-                "currency": "USD",
-                "is_estimated": False,
-                **more,
-            }
-            for date, service, cost in rows
-        ]
+        wanted = [self.row(*row, source=source, **more) for row in rows]
         grouping = more.get("grouping", "service-account")
         replace_cost_days(self.store, source, grouping, wanted)
+
+    def row(self, date: str, service: str, cost: str, **more: Any) -> dict[str, Any]:
+        """What a service has cost on a day."""
+        return {
+            "time": dt.datetime.fromisoformat(f"{date}T00:00:00+00:00"),
+            "grouping": "service-account",
+            "billing_period": date[:7],
+            "cloud_service": service,
+            "billed_cost": Decimal(cost),
+            "currency": "USD",
+            "is_estimated": False,
+            **more,
+        }
 
     def each_day(self, first: str, cost: str, n: int) -> None:
         """Store so many days that have all cost the same."""
@@ -296,7 +296,7 @@ def test_a_bill_that_cannot_be_read_is_told_and_tried_an_hour_later(
 
 def test_files_are_never_asked_for(cloud: Cloud) -> None:
     """Only what is stored of them is shown."""
-    cloud.put(("2026-11-20", "S3", "3"), source="focus:AWS")
+    cloud.put(("2026-11-20", "S3", "3"), source="focus:AWS", grouping="charge", cloud="AWS")
     CostSync(cloud.store, cloud.query.costs, cloud.recorder, source="focus:AWS").update()
     assert cloud.shown("aws_") == [
         'aws_cost_by_service_usd{service="S3"} 3.0',
@@ -315,6 +315,34 @@ def test_what_files_say_is_never_written_over(cloud: Cloud, source: str) -> None
     assert not sync.is_due()
     assert sync.last.tried_ns == 0
     assert cloud.query.costs.daily(source).total == Decimal("7.00000000")
+
+
+def test_monitoring_shows_one_source(cloud: Cloud) -> None:
+    """What Cost Explorer says, if there is that; never the same money twice, nor another cloud's."""
+
+    def publish(source: str) -> None:
+        CostSync(cloud.store, cloud.query.costs, cloud.recorder, source=source).publish()
+
+    cloud.put(("2026-11-20", "VM", "7"), source="azure-shop", grouping="charge", cloud="Azure")
+    publish("azure-shop")
+    assert cloud.shown("aws_") == []
+    cloud.put(("2026-11-20", "EC2", "9"), source="focus:AWS", grouping="charge", cloud="AWS")
+    publish("focus:AWS")
+    assert cloud.shown("aws_daily") == ["aws_daily_cost_usd 9.0"]
+    cloud.put(("2026-11-20", "S3", "3"))
+    publish("aws-ce")
+    publish("focus:AWS")
+    assert cloud.shown("aws_daily") == ["aws_daily_cost_usd 3.0"]
+
+
+def test_of_several_currencies_dollars_are_shown(cloud: Cloud) -> None:
+    """What has no sum is no reason to show nothing."""
+    files = {"source": "focus:AWS", "grouping": "charge", "cloud": "AWS"}
+    euros = {**cloud.row("2026-11-19", "S3", "5", **files), "currency": "EUR"}
+    dollars = cloud.row("2026-11-20", "S3", "3", **files)
+    replace_cost_days(cloud.store, "focus:AWS", "charge", [euros, dollars])
+    CostSync(cloud.store, cloud.query.costs, cloud.recorder, source="focus:AWS").publish()
+    assert cloud.shown("aws_daily") == ["aws_daily_cost_usd 3.0"]
 
 
 def test_a_service_that_costs_nothing_any_more_is_shown_as_0(cloud: Cloud) -> None:

@@ -21,16 +21,13 @@ from tidegauge.model.errors import ConfigError, DeliveryError, TidegaugeError
 from tidegauge.model.series import SeriesKey
 from tidegauge.query.cost_ratios import capture, per_prediction, services_of
 from tidegauge.query.cost_trends import monthly_document
-from tidegauge.query.costs import Costs
+from tidegauge.query.costs import AWS, Costs
 from tidegauge.record.recorder import Recorder
 from tidegauge.store.costs import groupings_of, replace_cost_days
 from tidegauge.store.leader import exclusive
 from tidegauge.store.store import Store
 
-__all__ = ["AWS", "COST_EXPLORER", "CostSync", "LastSync", "read_bill"]
-
-#: The source of what Cost Explorer says.
-AWS = "aws-ce"
+__all__ = ["COST_EXPLORER", "CostSync", "LastSync", "read_bill"]
 
 #: Under which requests are counted in the store's state.
 COST_EXPLORER = "cost_explorer"
@@ -169,7 +166,8 @@ class CostSync:
         """Record what is stored as the metrics that monitoring shows.
 
         That is the last complete day; the last 30 complete days by service and per prediction, and
-        the month so far. Nothing is recorded of amounts that are not in USD.
+        the month so far. Nothing is recorded of amounts that are not in USD, nor of a source other
+        than that of `Costs.shown_source`: a gauge is of one source.
 
         Returns:
             What was recorded, by metric; of services their sum.
@@ -177,10 +175,12 @@ class CostSync:
         Raises:
             StoreError: The store cannot be read.
         """
-        found = self._costs.daily(self._source, days=_DAYS_SHOWN)
-        if not found.costs or found.currency != "USD":
+        if self._costs.shown_source() != self._source:
             return {}
         asked: dict[str, Any] = {"currency": "USD"}
+        found = self._costs.daily(self._source, days=_DAYS_SHOWN, **asked)
+        if not found.costs:
+            return {}
         day = max(found.costs)
         shown: dict[str, Decimal] = {"cost:daily_usd": found.costs[day]}
         month = monthly_document(self._costs, self._source, day, **asked)

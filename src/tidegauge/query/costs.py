@@ -24,6 +24,7 @@ from tidegauge.query.engine import Engine
 from tidegauge.query.errors import did_you_mean, readable_errors
 
 __all__ = [
+    "AWS",
     "BASES",
     "BY",
     "NO_COSTS",
@@ -34,6 +35,9 @@ __all__ = [
     "date_sql",
     "rows_of",
 ]
+
+#: The source of what Cost Explorer says.
+AWS = "aws-ce"
 
 #: A dictionary ready to be written as JSON; amounts are decimals.
 Document = dict[str, Any]
@@ -59,6 +63,8 @@ _TELLS: dict[str, tuple[str, ...]] = {
     "service-record-type": ("day", "month", "service", "category"),
     "bedrock-model": ("model",),
 }
+# What files call it.
+_AWS_CLOUDS = ("AWS", "Amazon Web Services")
 _DAY = dt.timedelta(days=1)
 _MOST_DAYS = 100_000
 #: Why nothing can be told where there is nothing.
@@ -135,6 +141,24 @@ class Costs:
             }
             for row in rows
         ]
+
+    def shown_source(self) -> str | None:
+        """The one source whose amounts live metrics of AWS are, for two tell of the same money.
+
+        That is `aws-ce` if it is stored, and otherwise the first by name of those all of whose
+        rows are of AWS.
+
+        Returns:
+            Its name; None if there is none.
+        """
+        clouds, splits = sql.text_list(_AWS_CLOUDS), sql.text_list(_TELLS)
+        with self.look(COSTS.name) as connection:
+            rows = connection.execute(
+                f"SELECT source FROM costs GROUP BY source HAVING bool_and("
+                f"coalesce(cloud IN {clouds}, false) OR grouping IN {splits}) "
+                f"ORDER BY source <> {sql.text(AWS)}, source LIMIT 1"
+            ).fetchall()
+        return rows[0][0] if rows else None
 
     def show(
         self,
