@@ -29,6 +29,8 @@ Price = float | Decimal | str
 _HOUR_US = Decimal(3_600_000_000)
 _STEP_USD = Decimal("0.000001")
 _ANY = "*"
+# Stands between the index of a GPU and that of a part of it.
+_OF = ":"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,20 @@ def gpu_hours(
         given = {_ANY: given}
     prices = {model: _amount(price) for model, price in given.items()}
     times = found.query.gpu_times(hours=hours, days=days, start=start, end=end, **labels)
-    return [_priced(each, prices.get(each.gpu_name, prices.get(_ANY))) for each in times]
+    divided = {each.gpu.partition(_OF)[0] for each in times if _OF in each.gpu}
+    return [_priced(each, _price_of(each, prices)) for each in times if each.gpu not in divided]
+
+
+def _price_of(time: GpuTime, prices: Mapping[str, Decimal]) -> Decimal | None:
+    """The price of a GPU; a part that MIG has made has one only under its own name."""
+    price = prices.get(time.gpu_name)
+    return prices.get(_ANY) if price is None and _OF not in time.gpu else price
+
+
+def _why_none(time: GpuTime) -> str:
+    if _OF in time.gpu:
+        return f"no price for {time.gpu_name or 'a part without a name'}, which is part of a GPU"
+    return f"no price for {time.gpu_name or 'a GPU without a name'}"
 
 
 def _priced(time: GpuTime, price: Decimal | None) -> GpuHours:
@@ -147,7 +162,7 @@ def _priced(time: GpuTime, price: Decimal | None) -> GpuHours:
         price_usd_per_hour=price,
         cost_usd=None if price is None else _cost(time.observed_us, price),
         waste_usd=None if price is None else _cost(idle_us, price),
-        reason=f"no price for {time.gpu_name or 'a GPU without a name'}" if price is None else None,
+        reason=_why_none(time) if price is None else None,
     )
 
 

@@ -140,6 +140,12 @@ class Cloud:
         key = SeriesKey("", (), ())
         self._writer.put_event("llm_calls", key, parse_time_ns(f"{date}T12:00:00Z"), given)
 
+    def price(self, date: str, call: str, units: int) -> None:
+        """Price a call anew, in units of 10⁻⁸."""
+        columns = {"call_id": call, "version": 2, "cost": units, "currency": "USD"}
+        time_ns = parse_time_ns(f"{date}T12:00:00Z")
+        self._writer.put_event("llm_prices", SeriesKey("", (), ()), time_ns, columns)
+
     def shown(self, beginning: str) -> list[str]:
         """The lines of the page of live metrics that begin so."""
         live = Live(self.store, builtin_catalog())
@@ -318,7 +324,7 @@ def test_what_files_say_is_never_written_over(cloud: Cloud, source: str) -> None
 
 
 def test_monitoring_shows_one_source(cloud: Cloud) -> None:
-    """What Cost Explorer says, if there is that; never the same money twice, nor another cloud's."""
+    """What Cost Explorer says, if there is that; never money twice, nor another cloud's."""
 
     def publish(source: str) -> None:
         CostSync(cloud.store, cloud.query.costs, cloud.recorder, source=source).publish()
@@ -522,6 +528,38 @@ def test_the_capture_rate_is_recorded_over_billed(cloud: Cloud) -> None:
     assert cloud.shown("cost_llm_capture_ratio") == [
         'cost_llm_capture_ratio{provider="aws.bedrock"} 0.8'
     ]
+
+
+def test_calls_of_days_without_a_bill_are_not_captured(cloud: Cloud) -> None:
+    """Of days before the first of the bill there is nothing to set them against."""
+    cloud.put(("2026-11-19", "Amazon Bedrock", "10"), grouping="bedrock-model", model="claude")
+    for number in range(1, 21):
+        cloud.call(f"2026-11-{number:02}", f"r{number}", 10 * 10**8, f"c{number}")
+    told = capture(cloud.query.costs, "aws-ce")
+    assert (told["calls"], told["captured"], told["ratio"]) == (1, 10, 1)
+    assert (told["start"], told["end"]) == ("2026-11-19", "2026-11-20")
+    assert capture(cloud.query.costs, "aws-ce", end="2026-11-20")["ratio"] == 1
+
+
+def test_a_bill_before_the_first_call_says_nothing_of_calls(cloud: Cloud) -> None:
+    """Nobody recorded calls then, so none is missing."""
+    cloud.put(("2026-11-10", "Amazon Bedrock", "10"), grouping="bedrock-model", model="claude")
+    cloud.call("2026-11-19", "r1", 2 * 10**8, "c1")
+    told = capture(cloud.query.costs, "aws-ce")
+    assert (told["ratio"], told["reason"]) == (
+        None,
+        "the first call to Bedrock that is stored is of a later day",
+    )
+
+
+def test_a_call_is_captured_with_the_price_that_holds(cloud: Cloud) -> None:
+    """As everywhere else where calls are added up."""
+    cloud.put(("2026-11-19", "Amazon Bedrock", "10"), grouping="bedrock-model", model="claude")
+    cloud.call("2026-11-19", "r1", None, "c1")
+    cloud.call("2026-11-19", "r2", 2 * 10**8, "c2")
+    cloud.price("2026-11-19", "c1", 8 * 10**8)
+    told = capture(cloud.query.costs, "aws-ce")
+    assert (told["captured"], told["ratio"], told["unpriced_calls"]) == (10, 1, 0)
 
 
 @pytest.mark.parametrize(

@@ -383,3 +383,26 @@ def test_files_do_not_take_the_name_of_what_cost_explorer_says(store: Store, csv
     path = csv("1,1,1,USD,2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,,Usage,AWS,EC2")
     with pytest.raises(ConfigError, match="aws-ce, split by service-account"):
         import_focus(store, [path], source="aws-ce")
+
+
+def test_a_file_that_is_given_twice_counts_once(store: Store, csv: Write, ask: Ask) -> None:
+    """By itself, through a link and in its directory: charges are not doubled."""
+    path = csv("1,1,1,USD,2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,,Usage,AWS,EC2")
+    links = path.parent / "links"
+    links.mkdir()
+    (links / "link.csv").symlink_to(path)
+    done = import_focus(store, [path, links, links / ".." / path.name])
+    assert (done.rows, done.files) == (1, [str(path)])
+    assert ask("SELECT billed_cost FROM costs") == [(Decimal(1),)]
+
+
+def test_quotes_count_wherever_they_come_first(store: Store, csv: Write, ask: Ask) -> None:
+    """After thousands of rows without any, too."""
+    plain = "1,1,1,USD,2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,,Usage,AWS,EC2,"
+    quoted = (
+        '2,2,1,USD,2026-10-01T00:00:00Z,2026-10-02T00:00:00Z,,Usage,AWS,"E,C2","{""a"":""x,y""}"'
+    )
+    import_focus(store, [csv(*[plain] * 30_000, quoted, header=HEADER + ",Tags")])
+    assert ask("SELECT cloud_service, labels FROM costs WHERE billed_cost = 2") == [
+        ("E,C2", {"a": "x,y"})
+    ]

@@ -196,6 +196,11 @@ def _files(paths: Iterable[str | Path]) -> list[Path]:
             found.append(path)
         else:
             raise ConfigError("there is no such file", got=str(path))
+    # A file may be given by itself, in its directory, and through a link; what it is, its name says.
+    once: dict[Path, Path] = {}
+    for path in found:
+        once.setdefault(path.resolve(), path)
+    found = list(once.values())
     if not found:
         raise ConfigError("there are no FOCUS files", allowed=f"files named {', '.join(_ENDINGS)}")
     if len({is_csv(path) for path in found}) > 1:

@@ -19,9 +19,12 @@ import duckdb
 from tidegauge.model.clock import Clock
 from tidegauge.model.cost_tables import COSTS
 from tidegauge.model.errors import QueryError
+from tidegauge.model.llm_tables import LLM_CALLS
+from tidegauge.model.times import TimeRange
 from tidegauge.query import sql
 from tidegauge.query.engine import Engine
 from tidegauge.query.errors import did_you_mean, readable_errors
+from tidegauge.query.llm_calls import view_calls
 
 __all__ = [
     "AWS",
@@ -66,6 +69,7 @@ _TELLS: dict[str, tuple[str, ...]] = {
 # What files call it.
 _AWS_CLOUDS = ("AWS", "Amazon Web Services")
 _DAY = dt.timedelta(days=1)
+_EPOCH = dt.date(1970, 1, 1)
 _MOST_DAYS = 100_000
 #: Why nothing can be told where there is nothing.
 NO_COSTS = "no costs of these days are stored"
@@ -330,6 +334,22 @@ class Costs:
         finally:
             connection.close()
 
+    @contextmanager
+    def look_at_calls(self, start: dt.date, end: dt.date) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection with the view `calls` of days, each call with the price that holds for it.
+
+        Args:
+            start: The first day, UTC.
+            end: The day after the last one.
+        """
+        connection = self._engine.connect()
+        try:
+            with readable_errors(LLM_CALLS.name):
+                view_calls(self._engine, connection, TimeRange(_start_ns(start), _start_ns(end)))
+                yield connection
+        finally:
+            connection.close()
+
     def complete_days(
         self, days: int | None, start: dt.date | str | None, end: dt.date | str | None
     ) -> tuple[dt.date, dt.date]:
@@ -425,6 +445,10 @@ def _day(day: dt.date | str) -> dt.date:
         return dt.date.fromisoformat(day)
     except (TypeError, ValueError) as error:
         raise QueryError("this is no day", got=day, allowed="such as 2026-11-01") from error
+
+
+def _start_ns(day: dt.date) -> int:
+    return (day - _EPOCH).days * 86_400 * 10**9
 
 
 def date_sql(day: dt.date) -> str:

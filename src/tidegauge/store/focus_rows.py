@@ -326,6 +326,8 @@ def _source_sql(paths: Sequence[Path]) -> str:
     if is_csv(paths[0]):
         return (
             f"read_csv({names}, all_varchar = true, header = true, union_by_name = true, "
+            # Not guessed: quotes may come after all the rows that are looked at.
+            """quote = '"', escape = '"', """
             "nullstr = ['', 'NULL', 'null'], sample_size = 1000)"
         )
     return f"read_parquet({names}, union_by_name = true, hive_partitioning = false)"
