@@ -31,6 +31,8 @@ _STEP_USD = Decimal("0.000001")
 _ANY = "*"
 # Stands between the index of a GPU and that of a part of it.
 _OF = ":"
+# What is in the name of a part, such as `NVIDIA H100 MIG 1g.10gb`.
+_PART = " MIG "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +105,8 @@ def gpu_hours(
     Each sample of `resource:gpu_percent` stands for the time up to the next one, but for at most
     three times the median between two: gaps in which nobody looked are no hours. Busy is what the
     driver calls used, the share of the time in which any kernel ran; so what is idle did nothing at
-    all, and is the least that was wasted. Single values are read, as far as retention has kept
+    all, and is the least that was wasted. Of a GPU that MIG has divided, the parts are told; they
+    have a price only under their own name, such as `NVIDIA H100 MIG 1g.10gb`. Single values are read, as far as retention has kept
     them.
 
     Args:
@@ -133,14 +136,15 @@ def gpu_hours(
         given = {_ANY: given}
     prices = {model: _amount(price) for model, price in given.items()}
     times = found.query.gpu_times(hours=hours, days=days, start=start, end=end, **labels)
-    divided = {each.gpu.partition(_OF)[0] for each in times if _OF in each.gpu}
-    return [_priced(each, _price_of(each, prices)) for each in times if each.gpu not in divided]
+    return [_priced(each, _price_of(each, prices)) for each in times]
 
 
 def _price_of(time: GpuTime, prices: Mapping[str, Decimal]) -> Decimal | None:
     """The price of a GPU; a part that MIG has made has one only under its own name."""
-    price = prices.get(time.gpu_name)
-    return prices.get(_ANY) if price is None and _OF not in time.gpu else price
+    if _OF not in time.gpu:
+        return prices.get(time.gpu_name, prices.get(_ANY))
+    # Some drivers call a part like the whole, whose price is not that of a part.
+    return prices.get(time.gpu_name) if _PART in time.gpu_name else None
 
 
 def _why_none(time: GpuTime) -> str:

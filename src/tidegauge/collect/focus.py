@@ -196,7 +196,8 @@ def _files(paths: Iterable[str | Path]) -> list[Path]:
             found.append(path)
         else:
             raise ConfigError("there is no such file", got=str(path))
-    # A file may be given by itself, in its directory, and through a link; what it is, its name says.
+    # A file may be given by itself, in its directory, and through a link.
+    # What it is, the name by which it was given says.
     once: dict[Path, Path] = {}
     for path in found:
         once.setdefault(path.resolve(), path)
