@@ -106,8 +106,8 @@ def gpu_hours(
     three times the median between two: gaps in which nobody looked are no hours. Busy is what the
     driver calls used, the share of the time in which any kernel ran; so what is idle did nothing at
     all, and is the least that was wasted. Of a GPU that MIG has divided, the parts are told; they
-    have a price only under their own name, such as `NVIDIA H100 MIG 1g.10gb`. Single values are read, as far as retention has kept
-    them.
+    have a price only under their own name, such as `NVIDIA H100 MIG 1g.10gb`. Single
+    values are read, as far as retention has kept them.
 
     Args:
         price_usd_per_hour: US dollars for an hour of any GPU, or by its model, with `*` for any

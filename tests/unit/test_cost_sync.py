@@ -435,6 +435,51 @@ def test_a_month_is_told_with_what_it_will_come_to(cloud: Cloud) -> None:
         monthly_document(cloud.query.costs, "aws-ce", "2026-12")
 
 
+def test_what_is_charged_once_does_not_go_on(cloud: Cloud) -> None:
+    """Neither by what it says of itself, nor by what it comes to."""
+    cloud.clock.advance(-13 * DAY_S)
+    cloud.each_day("2026-11-02", "10", 6)
+    cloud.put(("2026-11-01", "S3", "1010"))
+    told = monthly_document(cloud.query.costs, "aws-ce")
+    assert (told["cost"], told["projected"]) == (1070, 1070 + 23 * 10)
+    files = {"source": "focus:AWS", "grouping": "charge"}
+    rows = [cloud.row(f"2026-11-{number:02}", "EC2", "10", **files) for number in range(1, 8)]
+    rows.append(cloud.row("2026-11-01", "EC2", "5", **files, charge_category="Tax"))
+    rows.append(cloud.row("2026-11-01", "EC2", "3", **files, period_s=30 * DAY_S))
+    replace_cost_days(cloud.store, "focus:AWS", "charge", rows)
+    told = monthly_document(cloud.query.costs, "focus:AWS")
+    assert (told["cost"], told["projected"]) == (78, 78 + 23 * 10)
+
+
+def test_a_month_of_which_days_are_missing_comes_to_nothing_known(cloud: Cloud) -> None:
+    """And it says what is missing."""
+    cloud.put(("2026-10-30", "S3", "10"))
+    told = monthly_document(cloud.query.costs, "aws-ce", "2026-10")
+    assert (told["cost"], told["projected"], told["reason"]) == (
+        10,
+        None,
+        "costs of 30 days of this month are not stored",
+    )
+    cloud.put(("2026-11-20", "S3", "10"))
+    told = monthly_document(cloud.query.costs, "aws-ce")
+    assert (told["projected"], told["reason"]) == (None, "needs costs of the last 7 days")
+
+
+def test_a_day_that_is_being_filled_is_left_out(cloud: Cloud) -> None:
+    """An estimate of yesterday is part of a day: nothing has become cheaper."""
+    cloud.each_day("2026-11-01", "10", 19)
+    cloud.put(("2026-11-20", "S3", "0.2"), is_estimated=True)
+    cloud.predict("2026-11-19", 5)
+    cloud.predict("2026-11-20", 5)
+    cloud.sync.publish()
+    assert cloud.shown("aws_daily") == ["aws_daily_cost_usd 10.0"]
+    assert cloud.shown("aws_cost_per") == ["aws_cost_per_prediction_usd 2.0"]
+    costs = cloud.query.costs
+    assert trend_document(costs, "aws-ce", days=15)["change_ratio"] == 0
+    told = monthly_document(costs, "aws-ce")
+    assert (told["cost"], told["projected"]) == (Decimal("190.2"), 300)
+
+
 def test_a_trend_compares_whole_weeks(cloud: Cloud) -> None:
     """And says what it needs if there are none."""
     cloud.each_day("2026-11-07", "2", 7)

@@ -165,7 +165,7 @@ class CostSync:
     def publish(self) -> dict[str, Decimal]:
         """Record what is stored as the metrics that monitoring shows.
 
-        That is the last complete day; the last 30 complete days by service and per prediction, and
+        That is the last complete day which its provider does not fill any more; the last 30 complete days by service and per prediction, and
         the month so far. Nothing is recorded of amounts that are not in USD, nor of a source other
         than that of `Costs.shown_source`: a gauge is of one source.
 
@@ -179,6 +179,7 @@ class CostSync:
             return {}
         asked: dict[str, Any] = {"currency": "USD"}
         found = self._costs.daily(self._source, days=_DAYS_SHOWN, **asked)
+        found = found.without_partial(self._costs.today)
         if not found.costs:
             return {}
         day = max(found.costs)

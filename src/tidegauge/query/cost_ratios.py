@@ -23,14 +23,15 @@ def per_prediction(costs: Costs, source: str, **asked: Any) -> Document:
     """What a prediction has cost: the sum of costs over the number of predictions, same days.
 
     Days before the first prediction that is stored do not count, nor days before the first and
-    after the last cost: there the other half is missing, and not 0.
+    after the last cost: there the other half is missing, and not 0. Nor does yesterday while the
+    provider fills it.
 
     Args:
         costs: Asks the store.
         source: Which source.
         asked: As for `Costs.daily`.
     """
-    found = costs.daily(source, **asked)
+    found = costs.daily(source, **asked).without_partial(costs.today)
     document: Document = {
         **_told(found, asked.get("basis", "billed")),
         "cost": None,

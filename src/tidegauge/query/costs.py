@@ -66,6 +66,8 @@ _TELLS: dict[str, tuple[str, ...]] = {
     "service-record-type": ("day", "month", "service", "category"),
     "bedrock-model": ("model",),
 }
+# A day of which clocks are put back has 25 hours.
+_USAGE = "coalesce(period_s, 0) <= 90000 AND coalesce(charge_category, 'Usage') = 'Usage'"
 # What files call it.
 _AWS_CLOUDS = ("AWS", "Amazon Web Services")
 _DAY = dt.timedelta(days=1)
@@ -100,6 +102,18 @@ class CostDays(NamedTuple):
     def total(self) -> Decimal | None:
         """Their sum; None if there are none."""
         return sum(self.costs.values(), Decimal()) if self.costs else None
+
+    def without_partial(self, today: dt.date) -> CostDays:
+        """The same without yesterday if that is an estimate: its provider still fills it.
+
+        Args:
+            today: The day that is not over, UTC.
+        """
+        yesterday = today - _DAY
+        if yesterday not in self.estimated:
+            return self
+        kept = {day: cost for day, cost in self.costs.items() if day != yesterday}
+        return self._replace(costs=kept, estimated=self.estimated - {yesterday})
 
 
 class Costs:
@@ -263,6 +277,7 @@ class Costs:
         basis: Basis = "billed",
         currency: str | None = None,
         grouping: str | None = None,
+        is_usage: bool = False,
         **chosen: Any,
     ) -> CostDays:
         """What each day has cost.
@@ -275,6 +290,8 @@ class Costs:
             basis: Which amounts.
             currency: Only this one; needed if the source has several.
             grouping: Which way of splitting is added up; the first that has all costs if None.
+            is_usage: Only what was used on the day, without what is charged once, for longer than a
+                day, or as a tax or a credit; as far as the way of splitting tells.
             chosen: `services` and `accounts`.
         """
         first, last = self.complete_days(days, start, end)
@@ -290,6 +307,8 @@ class Costs:
         if grouping is None or currency is None:
             return CostDays(source, grouping, currency, first, last, {}, frozenset())
         where = rows_of(source, grouping, first, last, chosen, currency)
+        if is_usage:
+            where += f" AND {_USAGE}"
         rows = self.grouped("time::DATE", where, basis, by_size=False)
         return CostDays(
             source,
