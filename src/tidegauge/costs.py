@@ -101,6 +101,7 @@ class CostTracker:
 
         Raises:
             ConfigError: The source is of files.
+            QueryError: No day from `start` on is over.
             MissingExtraError: boto3 is not installed.
             DeliveryError: AWS cannot be asked, or refuses.
             StoreError: The store cannot be used.

@@ -281,6 +281,59 @@ def test_after_a_long_pause_more_is_read(cloud: Cloud) -> None:
     assert (done.start, done.end) == ("2026-10-01", "2027-01-30")
 
 
+def test_no_more_is_asked_for_than_aws_knows(cloud: Cloud) -> None:
+    """After a pause of years too; and a day that is not over is refused before it is paid for."""
+    cloud.sync.sync()
+    cloud.clock.advance(500 * DAY_S)
+    done = cloud.sync.sync()
+    assert done is not None
+    assert (done.start, done.end) == ("2027-03-01", "2028-04-04")
+    with pytest.raises(QueryError, match="no day from this one on is over; got '2028-04-04'"):
+        cloud.sync.sync(start=dt.date(2028, 4, 4))
+
+
+class Killed(BaseException):
+    """What a process that is killed has no time to handle."""
+
+
+def test_who_is_killed_in_the_middle_does_not_pay_again_at_each_start(cloud: Cloud) -> None:
+    """It is tried again an hour later, as after a failure; what was known before still is."""
+
+    class Client:
+        requests = 0
+
+        def get_cost_and_usage(self, **_: Any) -> None:
+            self.requests += 1
+            raise Killed
+
+    client = Client()
+    sync = CostSync(cloud.store, cloud.query.costs, cloud.recorder, client=client)
+    with pytest.raises(Killed):
+        sync.update()
+    assert (sync.is_due(), sync.last.error) == (False, None)
+    sync.update()
+    assert client.requests == 1
+    cloud.clock.advance(3601)
+    assert sync.is_due()
+    cloud.answers(*bill())
+    cloud.sync.update()
+    assert cloud.sync.last.begun_ns == 0
+
+
+def test_a_page_that_was_paid_for_is_kept_though_it_cannot_be_counted(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A journal that is full loses metrics, and not the bill."""
+    (cloud.store.root.parent / "file").write_text("no directory")
+    recorder = Recorder(cloud.store.root.parent / "file" / "journal", clock=cloud.clock)
+    client = boto3.client("ce", region_name="us-east-1")
+    cloud.answers(*bill())
+    done = CostSync(cloud.store, cloud.query.costs, recorder, client=client).sync()
+    assert done is not None
+    assert (done.rows, done.requests) == (7, 4)
+    assert "cost:cost_explorer_requests could not be recorded" in caplog.text
+
+
 def test_a_bill_that_cannot_be_read_is_told_and_tried_an_hour_later(
     cloud: Cloud, caplog: pytest.LogCaptureFixture
 ) -> None:
