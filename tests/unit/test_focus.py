@@ -406,3 +406,57 @@ def test_quotes_count_wherever_they_come_first(store: Store, csv: Write, ask: As
     assert ask("SELECT cloud_service, labels FROM costs WHERE billed_cost = 2") == [
         ("E,C2", {"a": "x,y"})
     ]
+
+
+@pytest.mark.parametrize(
+    ("tags", "labels"),
+    [
+        ("{'team': 'a', 'env': NULL}", {"team": "a"}),
+        ("[{'key': 'a', 'value': 'b'}, {'key': 'a', 'value': 'c'}]", {"a": "b"}),
+        ("[{'key': NULL, 'value': 'b'}, {'key': 'c', 'value': 'd'}]", {"c": "d"}),
+        ("[{'Key': 'a', 'Value': 'b'}]", {"a": "b"}),
+        ("[{'k': 'a', 'v': 'b'}]", {"a": "b"}),
+        ("{'list': [{'element': {'key': 'a', 'value': 'b'}}]}", {"a": "b"}),
+        ("['a:b']", {"tags": '["a:b"]'}),
+        ("MAP {'a': 'b'}", {"a": "b"}),
+        ("NULL::VARCHAR[]", {}),
+        ("'{}'", {}),
+        ("""'{"a": "b", "a": "c"}'""", {"a": "b"}),
+        ("""'{"a.b/c$": 1}'""", {"a.b/c$": "1"}),
+        ("""'"env": "prod","team": "x"'""", {"env": "prod", "team": "x"}),
+        ("'env=prod'", {"tags": "env=prod"}),
+        ("'17'", {"tags": "17"}),
+    ],
+)
+def test_tags_are_labels_however_they_are_written(
+    store: Store, tmp_path: Path, ask: Ask, tags: str, labels: dict[str, str]
+) -> None:
+    """What nobody understands is kept as it is, and is no reason to import nothing."""
+    duckdb.sql(
+        f"COPY (SELECT 1.5 AS BilledCost, 'USD' AS BillingCurrency, 'EC2' AS ServiceName, "
+        f"TIMESTAMP '2026-10-01' AS ChargePeriodStart, 'AWS' AS ProviderName, {tags} AS Tags) "
+        f"TO '{tmp_path / 'f.parquet'}' (FORMAT parquet)"
+    )
+    import_focus(store, [tmp_path / "f.parquet"])
+    assert ask("SELECT labels FROM costs") == [(labels,)]
+
+
+@pytest.mark.parametrize(
+    ("invoice", "end", "is_estimated"),
+    [
+        (None, "2026-11-01", False),
+        (None, "2026-11-06", True),
+        ("", "2026-10-01", True),
+        ("17", "2026-12-01", False),
+    ],
+)
+def test_what_may_still_change(
+    store: Store, csv: Write, ask: Ask, invoice: str | None, end: str, *, is_estimated: bool
+) -> None:
+    """What has no invoice yet; without such a column, a period of which ten days are not over."""
+    line = f"1,1,1,USD,2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,,Usage,AWS,EC2,{end}"
+    more = ",BillingPeriodEnd"
+    if invoice is not None:
+        line, more = f"{line},{invoice}", f"{more},InvoiceId"
+    import_focus(store, [csv(line, header=HEADER + more)])
+    assert ask("SELECT is_estimated FROM costs") == [(is_estimated,)]
