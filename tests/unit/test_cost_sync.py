@@ -204,6 +204,7 @@ def test_what_monitoring_shows_comes_from_the_store(cloud: Cloud) -> None:
     cloud.answers(*bill())
     cloud.sync.update()
     assert cloud.shown("aws_") == [
+        "aws_bill_age_seconds 0.0",
         "aws_ce_cost_usd_total 0.04",
         "aws_ce_requests_total 4.0",
         'aws_cost_by_service_usd{service="Amazon Elastic Container Service"} 17.5',
@@ -531,6 +532,20 @@ def test_a_day_that_is_being_filled_is_left_out(cloud: Cloud) -> None:
     assert trend_document(costs, "aws-ce", days=15)["change_ratio"] == 0
     told = monthly_document(costs, "aws-ce")
     assert (told["cost"], told["projected"]) == (Decimal("190.2"), 300)
+
+
+def test_what_cannot_be_told_any_more_is_not_shown_for_ever(cloud: Cloud) -> None:
+    """A gauge of a process that lives goes two days after its last value; the bill's age tells."""
+    cloud.predict("2026-11-19", 5)
+    cloud.answers(*bill())
+    cloud.sync.update()
+    assert cloud.shown("aws_cost_per") == ["aws_cost_per_prediction_usd 3.6"]
+    cloud.clock.advance(2 * DAY_S - 1)
+    assert cloud.shown("aws_cost_per") == ["aws_cost_per_prediction_usd 3.6"]
+    cloud.clock.advance(2)
+    assert cloud.shown("aws_cost_per") == []
+    cloud.sync.publish()
+    assert cloud.shown("aws_bill_age") == ["aws_bill_age_seconds 172801.0"]
 
 
 def test_a_trend_compares_whole_weeks(cloud: Cloud) -> None:

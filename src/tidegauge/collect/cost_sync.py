@@ -178,7 +178,8 @@ class CostSync:
         """Record what is stored as the metrics that monitoring shows.
 
         That is the last complete day which its provider does not fill any more; the last 30
-        complete days by service and per prediction, and the month so far. Nothing is recorded of
+        complete days by service and per prediction, and the month so far; with the age of the last
+        successful reading. Nothing is recorded of
         amounts that are not in USD, nor of a source other than that of `Costs.shown_source`: a
         gauge is of one source.
 
@@ -190,6 +191,9 @@ class CostSync:
         """
         if self._costs.shown_source() != self._source:
             return {}
+        if succeeded_ns := self.last.succeeded_ns:
+            age_ns = max(0, self._store.clock.wall_ns() - succeeded_ns)
+            self._put("cost:bill_age_seconds", {}, Decimal(age_ns) / 10**9)
         asked: dict[str, Any] = {"currency": "USD"}
         found = self._costs.daily(self._source, days=_DAYS_SHOWN, **asked)
         found = found.without_partial(self._costs.today)
