@@ -617,6 +617,32 @@ def test_a_baseline_of_nothing_is_none(cloud: Cloud) -> None:
     assert kept.savings("b")["reason"] == "the baseline is in EUR, the costs are in USD"
 
 
+def test_a_baseline_of_a_month_is_of_the_last_one_that_is_over(cloud: Cloud) -> None:
+    """And what was saved is told in its currency, though the source has others."""
+    cloud.each_day("2026-09-01", "1", 30)
+    cloud.each_day("2026-10-01", "5", 31)
+    cloud.each_day("2026-11-01", "2", 20)
+    kept = Baselines(cloud.store, cloud.query.costs)
+    found = kept.set("b", unit="month", source="aws-ce")
+    assert (found.amount, found.start, found.end) == (155, "2026-10-01", "2026-11-01")
+    kept.set("c", unit="day", source="aws-ce", amount=3)
+    euros = cloud.row("2026-11-20", "S3", "9", currency="EUR", source="aws-ce")
+    dollars = cloud.row("2026-11-20", "S3", "2", source="aws-ce")
+    replace_cost_days(cloud.store, "aws-ce", "service-account", [euros, dollars])
+    told = kept.savings("c", days=10)
+    assert (told["currency"], told["saved"]) == ("USD", 10)
+
+
+def test_a_question_that_is_misspelled_is_refused_in_an_empty_store(cloud: Cloud) -> None:
+    """Nothing stored is no answer to it."""
+    costs = cloud.query.costs
+    for ask in (costs.daily, costs.split):
+        with pytest.raises(QueryError, match="costs cannot be chosen by this; got 'servics'"):
+            ask("aws-ce", servics=["x"])
+        with pytest.raises(QueryError, match="there are no such amounts; got 'lst'"):
+            ask("aws-ce", basis="lst")  # type: ignore[arg-type]
+
+
 def test_the_capture_rate_is_recorded_over_billed(cloud: Cloud) -> None:
     """A response counts once, and calls without a price are told."""
     costs = cloud.query.costs

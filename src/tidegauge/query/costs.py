@@ -237,6 +237,7 @@ class Costs:
         """
         if by not in BY:
             raise QueryError("costs cannot be told apart by this", got=by, allowed=", ".join(BY))
+        _check_asked(basis, chosen)
         first, last = self.complete_days(days, start, end)
         mine = [each for each in self.sources() if each["source"] == source]
         currency = currency or _only_currency(source, {each["currency"] for each in mine})
@@ -294,6 +295,7 @@ class Costs:
                 day, or as a tax or a credit; as far as the way of splitting tells.
             chosen: `services` and `accounts`.
         """
+        _check_asked(basis, chosen)
         first, last = self.complete_days(days, start, end)
         mine = [each for each in self.sources() if each["source"] == source]
         groupings = [each["grouping"] for each in mine]
@@ -448,11 +450,17 @@ def rows_of(
         if wanted:
             texts = [wanted] if isinstance(wanted, str) else list(wanted)
             terms.append(f"{column} IN {sql.text_list(texts)}")
+    return " AND ".join(terms)
+
+
+def _check_asked(basis: str, chosen: Mapping[str, Any]) -> None:
+    """Refuse what makes no sense, also where nothing is stored that it could be asked of."""
+    if basis not in BASES:
+        raise QueryError("there are no such amounts", got=basis, allowed=", ".join(BASES))
     if unknown := set(chosen) - {"services", "accounts"}:
         raise QueryError(
             "costs cannot be chosen by this", got=min(unknown), allowed="services, accounts"
         )
-    return " AND ".join(terms)
 
 
 def _day(day: dt.date | str) -> dt.date:
