@@ -229,13 +229,21 @@ class Budgets:
         """Record the gauges."""
         values: dict[SeriesKey, float] = {}
         counts: dict[str, int] = {}
+        going_on: dict[str, int] = {}
+        crowded_out: set[SeriesKey] = set()
         for row in rows:
             name = row["budget"]
             counts[name] = counts.get(name, 0) + 1
             labels = _labels(row)
             spent = SeriesKey.of(_SPENT, labels)
-            # What was shown once goes on, though others have spent more by now.
-            is_shown = counts[name] <= MOST_SHOWN or spent in self._shown
+            is_shown = counts[name] <= MOST_SHOWN
+            if not is_shown and spent in self._shown:
+                # What was shown once goes on, though others have spent more by now; but not all of
+                # what ever was.
+                going_on[name] = going_on.get(name, 0) + 1
+                is_shown = going_on[name] <= MOST_SHOWN
+                if not is_shown:
+                    crowded_out.add(spent)
             if row["currency"] != _PUBLISHED or not is_shown:
                 continue
             values[SeriesKey.of(_MAX, labels)] = float(row["max"])
@@ -244,7 +252,8 @@ class Budgets:
         for key in self._shown.keys() - values.keys():
             value, _ = self._shown.pop(key)
             # Who has spent nothing in a new period: what was shown of the one before must not stay.
-            if key.metric == _SPENT and value and _budget_of(key) in kept:
+            is_over = key.metric == _SPENT and key not in crowded_out
+            if is_over and value and _budget_of(key) in kept:
                 values[key] = 0.0
         for key, value in values.items():
             before, at_ns = self._shown.get(key, (None, 0))

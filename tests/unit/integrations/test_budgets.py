@@ -471,6 +471,21 @@ def test_of_many_values_those_that_spend_most_are_shown(
     ]
 
 
+def test_what_was_shown_once_does_not_go_on_without_bound(bench: Bench) -> None:
+    """Of keys that come and go those that have spent most are shown, and as many from before."""
+    bench.budgets.put("keys", "1000", each="key")
+    for wave in range(3):
+        for number in range(MOST_SHOWN):
+            bench.calls.call(str(wave + 1), api_key=f"key-{wave}-{number:03}")
+        bench.budgets.watch()
+        bench.calls.clock.advance(201)
+    before = len(bench.shown("cost:budget_spent_usd"))
+    bench.budgets.watch()
+    values = [value for _, value in bench.shown("cost:budget_spent_usd")[before:]]
+    assert sorted(set(values)) == [2.0, 3.0]
+    assert len(values) == 2 * MOST_SHOWN
+
+
 def test_forecasts_are_of_those_that_spend_most(bench: Bench) -> None:
     """Of thousands of values nobody reads them all, and each takes a while."""
     for day in range(10, 16):
