@@ -460,3 +460,16 @@ def test_what_may_still_change(
         line, more = f"{line},{invoice}", f"{more},InvoiceId"
     import_focus(store, [csv(line, header=HEADER + more)])
     assert ask("SELECT is_estimated FROM costs") == [(is_estimated,)]
+
+
+def test_files_are_read_while_others_may_maintain_the_store(store: Store, csv: Write) -> None:
+    """Only comparing and committing keeps them waiting."""
+    seen: list[bool] = []
+
+    def advance(rows: float, total: float | None) -> None:
+        with store.maintain() as mine:
+            seen.append(mine)
+
+    path = csv("1,1,1,USD,2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,,Usage,AWS,EC2")
+    assert import_focus(store, [path], advance=advance).rows == 1
+    assert seen == [True]

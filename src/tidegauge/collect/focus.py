@@ -153,17 +153,14 @@ def import_focus(
                 parts=tuple({(p.account, p.period or "", chosen): None for p in mine}),
             )
             now = dt.datetime.fromtimestamp(store.clock.wall_ns() / 1e9, dt.UTC)
-            done = replace_costs(
-                store,
-                scope,
-                lambda: opened.days(
-                    mapping,
-                    source=named,
-                    currency=chosen,
-                    now=now,
-                    advance=lambda rows: advance(rows, total) if advance else None,
-                ),
+            days = opened.days(
+                mapping,
+                source=named,
+                currency=chosen,
+                now=now,
+                advance=lambda rows: advance(rows, total) if advance else None,
             )
+            done = replace_costs(store, scope, days)
     left_out: Counter[str] = Counter()
     for each in parts:
         if each.currency not in (None, chosen):

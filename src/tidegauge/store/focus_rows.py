@@ -78,8 +78,11 @@ class FocusFiles:
         columns: The columns of the files with their types, as DuckDB calls them.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], directory: Path
+    ) -> None:
         self._connection = connection
+        self._directory = directory
         self._paths = paths
         self._source = _source_sql(paths)
         with _explained(paths):
@@ -121,8 +124,10 @@ class FocusFiles:
         currency: str,
         now: dt.datetime,
         advance: Callable[[int], object],
-    ) -> Iterator[tuple[dt.date, pa.Table]]:
-        """The rows by day, ascending; a day may come in several parts.
+    ) -> Callable[[], Iterator[tuple[dt.date, pa.Table]]]:
+        """Sort the rows by day, into a temporary file that goes with these.
+
+        So whoever stores them does not keep others waiting while files are read.
 
         Args:
             mapping: As for `parts`.
@@ -131,7 +136,27 @@ class FocusFiles:
             now: Rows without an invoice are estimated; where no row can have one, those of a
                 billing period that was over less than ten days before this.
             advance: Told how many rows there were so far.
+
+        Returns:
+            What gives them by day, ascending, as often as it is called. A day may come in several
+            parts.
         """
+        path = self._directory / "sorted"
+        found = self._by_day(mapping, source, currency, now, advance)
+        try:
+            days = _set_aside(found, path)
+        except OSError as error:
+            raise _no_room(path, error) from error
+        return lambda: _taken_back(days, path)
+
+    def _by_day(
+        self,
+        mapping: Mapping[str, Sequence[str]],
+        source: str,
+        currency: str,
+        now: dt.datetime,
+        advance: Callable[[int], object],
+    ) -> Iterator[tuple[dt.date, pa.Table]]:
         sql = _Expressions(self.columns, mapping)
         chosen = sql.row(source, currency, now)
         told = {name: each for name, each in chosen.items() if '"' in each}
@@ -186,10 +211,29 @@ def open_focus(paths: Sequence[Path]) -> Iterator[FocusFiles]:
     )
     try:
         with contextlib.closing(instance.connect()) as connection:
-            yield FocusFiles(connection, paths)
+            yield FocusFiles(connection, paths, Path(directory))
     finally:
         instance.close()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _set_aside(found: Iterator[tuple[dt.date, pa.Table]], path: Path) -> list[dt.date]:
+    """Write tables one after the other, and tell the day of each."""
+    days: list[dt.date] = []
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.OSFile(str(path), "wb") as file:
+        with pa.ipc.new_stream(file, COST_SCHEMA, options=options) as stream:
+            for day, rows in found:
+                for batch in rows.combine_chunks().to_batches():
+                    stream.write_batch(batch)
+                    days.append(day)
+    return days
+
+
+def _taken_back(days: Sequence[dt.date], path: Path) -> Iterator[tuple[dt.date, pa.Table]]:
+    with pa.OSFile(str(path), "rb") as file, pa.ipc.open_stream(file) as stream:
+        for day, batch in zip(days, stream, strict=True):
+            yield day, pa.Table.from_batches([batch])
 
 
 def is_csv(path: Path) -> bool:
@@ -380,6 +424,14 @@ def _explained(paths: Sequence[Path]) -> Iterator[None]:
             allowed="CSV with a header line (.csv, .csv.gz), or Parquet",
             fix=" ".join(str(error).split())[:300],
         ) from error
+
+
+def _no_room(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"what FOCUS files hold could not be sorted: {error}",
+        got=str(path.parent),
+        fix="Make room there, or have TMPDIR name a directory with more.",
+    )
 
 
 def _moment(time: dt.datetime) -> str:
