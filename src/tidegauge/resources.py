@@ -28,6 +28,8 @@ Price = float | Decimal | str
 
 _HOUR_US = Decimal(3_600_000_000)
 _STEP_USD = Decimal("0.000001")
+# Products of more would not be exact.
+_MOST_USD = 1_000_000_000
 _ANY = "*"
 # Stands between the index of a GPU and that of a part of it.
 _OF = ":"
@@ -122,7 +124,7 @@ def gpu_hours(
         One entry per GPU, by index. Without a price, money is None, and `reason` says so.
 
     Raises:
-        QueryError: A price is no amount of 0 or more, or the range makes no sense.
+        QueryError: A price is no amount of 0 to a billion, or the range makes no sense.
         StoreError: The store cannot be read.
 
     Example:
@@ -179,7 +181,7 @@ def _amount(price: Price) -> Decimal:
         amount = Decimal(str(price))  # a float by the digits that it is written with
     except InvalidOperation as error:
         raise _no_price(price) from error
-    if isinstance(price, bool) or not amount.is_finite() or amount < 0:
+    if isinstance(price, bool) or not amount.is_finite() or not 0 <= amount <= _MOST_USD:
         raise _no_price(price)
     return amount
 
@@ -188,5 +190,5 @@ def _no_price(price: object) -> QueryError:
     return QueryError(
         "the price of an hour cannot be used",
         got=price,
-        allowed="0 or more US dollars, as a number or text",
+        allowed=f"0 to {_MOST_USD:,} US dollars, as a number or text",
     )

@@ -485,6 +485,9 @@ def test_a_month_is_told_with_what_it_will_come_to(cloud: Cloud) -> None:
     )
     before = monthly_document(cloud.query.costs, "aws-ce", "2026-10")
     assert (before["cost"], before["projected"], before["days_of_month"]) == (31, 31, 31)
+    for odd in ("9999-12", "0001-01"):
+        with pytest.raises(QueryError, match="there are no costs of such a month"):
+            monthly_document(cloud.query.costs, "aws-ce", odd)
     with pytest.raises(QueryError, match="no day of this month is over"):
         monthly_document(cloud.query.costs, "aws-ce", "2026-12")
 
@@ -708,6 +711,8 @@ def test_a_call_is_captured_with_the_price_that_holds(cloud: Cloud) -> None:
         ({"days": 3, "start": "2026-11-01"}, "time range is given twice"),
         ({"start": "2026-11-22"}, "time range is empty"),
         ({"start": "yesterday"}, "this is no day"),
+        ({"end": "0001-01-10"}, "there are no costs of such a day"),
+        ({"start": "2026-11-01", "end": "9999-12-31"}, "there are no costs of such a day"),
         ({"basis": "list"}, "there are no such amounts"),
         ({"services": ["S3"], "flavour": "x"}, "costs cannot be chosen by this"),
     ],

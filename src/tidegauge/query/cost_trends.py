@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from tidegauge.model.errors import QueryError
-from tidegauge.query.costs import CostDays, Costs, Document
+from tidegauge.query.costs import MAX_DAY, MIN_DAY, CostDays, Costs, Document
 
 __all__ = ["daily_document", "month_of", "monthly_document", "trend_document"]
 
@@ -59,6 +59,10 @@ def month_of(text: str | dt.date | None, today: dt.date) -> tuple[dt.date, dt.da
             first = dt.date.fromisoformat(f"{text}-01" if len(text) == 7 else text).replace(day=1)
         except (TypeError, ValueError) as error:
             raise QueryError("this is no month", got=text, allowed="such as 2026-11") from error
+    if not MIN_DAY <= first <= MAX_DAY:
+        raise QueryError(
+            "there are no costs of such a month", got=str(text), allowed=f"{MIN_DAY} to {MAX_DAY}"
+        )
     return first, first + calendar.monthrange(first.year, first.month)[1] * _DAY
 
 

@@ -30,6 +30,8 @@ __all__ = [
     "AWS",
     "BASES",
     "BY",
+    "MAX_DAY",
+    "MIN_DAY",
     "NO_COSTS",
     "Basis",
     "CostDays",
@@ -73,6 +75,8 @@ _AWS_CLOUDS = ("AWS", "Amazon Web Services")
 _DAY = dt.timedelta(days=1)
 _EPOCH = dt.date(1970, 1, 1)
 _MOST_DAYS = 100_000
+#: Costs of days beyond are asked for by mistake; what is counted from them would overflow.
+MIN_DAY, MAX_DAY = dt.date(1970, 1, 1), dt.date(2999, 12, 31)
 #: Why nothing can be told where there is nothing.
 NO_COSTS = "no costs of these days are stored"
 
@@ -331,8 +335,6 @@ class Costs:
             basis: Which amounts.
             by_size: Whether the largest comes first, and not the smallest name.
         """
-        if basis not in BASES:
-            raise QueryError("there are no such amounts", got=basis, allowed=", ".join(BASES))
         order = "cost DESC NULLS LAST, name" if by_size else "name"
         with self.look(COSTS.name) as connection:
             rows = connection.execute(
@@ -464,14 +466,17 @@ def _check_asked(basis: str, chosen: Mapping[str, Any]) -> None:
 
 
 def _day(day: dt.date | str) -> dt.date:
-    if isinstance(day, dt.datetime):
-        return day.date()
-    if isinstance(day, dt.date):
-        return day
-    try:
-        return dt.date.fromisoformat(day)
-    except (TypeError, ValueError) as error:
-        raise QueryError("this is no day", got=day, allowed="such as 2026-11-01") from error
+    found = day.date() if isinstance(day, dt.datetime) else day
+    if not isinstance(found, dt.date):
+        try:
+            found = dt.date.fromisoformat(found)
+        except (TypeError, ValueError) as error:
+            raise QueryError("this is no day", got=day, allowed="such as 2026-11-01") from error
+    if not MIN_DAY <= found <= MAX_DAY:
+        raise QueryError(
+            "there are no costs of such a day", got=str(day), allowed=f"{MIN_DAY} to {MAX_DAY}"
+        )
+    return found
 
 
 def _start_ns(day: dt.date) -> int:

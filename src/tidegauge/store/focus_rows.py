@@ -221,12 +221,14 @@ def _set_aside(found: Iterator[tuple[dt.date, pa.Table]], path: Path) -> list[dt
     """Write tables one after the other, and tell the day of each."""
     days: list[dt.date] = []
     options = pa.ipc.IpcWriteOptions(compression="lz4")
-    with pa.OSFile(str(path), "wb") as file:
-        with pa.ipc.new_stream(file, COST_SCHEMA, options=options) as stream:
-            for day, rows in found:
-                for batch in rows.combine_chunks().to_batches():
-                    stream.write_batch(batch)
-                    days.append(day)
+    with (
+        pa.OSFile(str(path), "wb") as file,
+        pa.ipc.new_stream(file, COST_SCHEMA, options=options) as stream,
+    ):
+        for day, rows in found:
+            for batch in rows.combine_chunks().to_batches():
+                stream.write_batch(batch)
+                days.append(day)
     return days
 
 
