@@ -100,6 +100,8 @@ class CostTracker:
             What was done; None if another process is reading it.
 
         Raises:
+            ConfigError: The source is of files.
+            QueryError: No day from `start` on is over.
             MissingExtraError: boto3 is not installed.
             DeliveryError: AWS cannot be asked, or refuses.
             StoreError: The store cannot be used.
@@ -260,7 +262,8 @@ def import_focus(
         advance: Told how many rows are done, and of how many.
 
     Raises:
-        ConfigError: There is no such file, or some are CSV and others Parquet.
+        ConfigError: There is no such file, some are CSV and others Parquet, or the source is one
+            that Cost Explorer tells of.
         QueryError: They lack a column, have several currencies or providers, or times or amounts
             that cannot be read.
         StoreError: A file cannot be read, or the store cannot be used.

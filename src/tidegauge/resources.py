@@ -28,7 +28,13 @@ Price = float | Decimal | str
 
 _HOUR_US = Decimal(3_600_000_000)
 _STEP_USD = Decimal("0.000001")
+# Products of more would not be exact.
+_MOST_USD = 1_000_000_000
 _ANY = "*"
+# Stands between the index of a GPU and that of a part of it.
+_OF = ":"
+# What is in the name of a part, such as `NVIDIA H100 MIG 1g.10gb`.
+_PART = " MIG "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +107,9 @@ def gpu_hours(
     Each sample of `resource:gpu_percent` stands for the time up to the next one, but for at most
     three times the median between two: gaps in which nobody looked are no hours. Busy is what the
     driver calls used, the share of the time in which any kernel ran; so what is idle did nothing at
-    all, and is the least that was wasted. Single values are read, as far as retention has kept
-    them.
+    all, and is the least that was wasted. Of a GPU that MIG has divided, the parts are told; they
+    have a price only under their own name, such as `NVIDIA H100 MIG 1g.10gb`. Single
+    values are read, as far as retention has kept them.
 
     Args:
         price_usd_per_hour: US dollars for an hour of any GPU, or by its model, with `*` for any
@@ -117,7 +124,7 @@ def gpu_hours(
         One entry per GPU, by index. Without a price, money is None, and `reason` says so.
 
     Raises:
-        QueryError: A price is no amount of 0 or more, or the range makes no sense.
+        QueryError: A price is no amount of 0 to a billion, or the range makes no sense.
         StoreError: The store cannot be read.
 
     Example:
@@ -131,7 +138,21 @@ def gpu_hours(
         given = {_ANY: given}
     prices = {model: _amount(price) for model, price in given.items()}
     times = found.query.gpu_times(hours=hours, days=days, start=start, end=end, **labels)
-    return [_priced(each, prices.get(each.gpu_name, prices.get(_ANY))) for each in times]
+    return [_priced(each, _price_of(each, prices)) for each in times]
+
+
+def _price_of(time: GpuTime, prices: Mapping[str, Decimal]) -> Decimal | None:
+    """The price of a GPU; a part that MIG has made has one only under its own name."""
+    if _OF not in time.gpu:
+        return prices.get(time.gpu_name, prices.get(_ANY))
+    # Some drivers call a part like the whole, whose price is not that of a part.
+    return prices.get(time.gpu_name) if _PART in time.gpu_name else None
+
+
+def _why_none(time: GpuTime) -> str:
+    if _OF in time.gpu:
+        return f"no price for {time.gpu_name or 'a part without a name'}, which is part of a GPU"
+    return f"no price for {time.gpu_name or 'a GPU without a name'}"
 
 
 def _priced(time: GpuTime, price: Decimal | None) -> GpuHours:
@@ -147,7 +168,7 @@ def _priced(time: GpuTime, price: Decimal | None) -> GpuHours:
         price_usd_per_hour=price,
         cost_usd=None if price is None else _cost(time.observed_us, price),
         waste_usd=None if price is None else _cost(idle_us, price),
-        reason=f"no price for {time.gpu_name or 'a GPU without a name'}" if price is None else None,
+        reason=_why_none(time) if price is None else None,
     )
 
 
@@ -160,7 +181,7 @@ def _amount(price: Price) -> Decimal:
         amount = Decimal(str(price))  # a float by the digits that it is written with
     except InvalidOperation as error:
         raise _no_price(price) from error
-    if isinstance(price, bool) or not amount.is_finite() or amount < 0:
+    if isinstance(price, bool) or not amount.is_finite() or not 0 <= amount <= _MOST_USD:
         raise _no_price(price)
     return amount
 
@@ -169,5 +190,5 @@ def _no_price(price: object) -> QueryError:
     return QueryError(
         "the price of an hour cannot be used",
         got=price,
-        allowed="0 or more US dollars, as a number or text",
+        allowed=f"0 to {_MOST_USD:,} US dollars, as a number or text",
     )

@@ -67,7 +67,7 @@ def group(service, amount):
 
 groups = [group("Amazon Elastic Container Service", "12.5"), group("AmazonCloudWatch", "2.5")]
 period = {"Start": f"{day}", "End": f"{day}"}
-answer = {"ResultsByTime": [{"TimePeriod": period, "Estimated": True, "Groups": groups}]}
+answer = {"ResultsByTime": [{"TimePeriod": period, "Estimated": False, "Groups": groups}]}
 requests.post(
     "http://motoapi.amazonaws.com/moto-api/static/ce/cost-and-usage-results",
     json={"results": [answer]},

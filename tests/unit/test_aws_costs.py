@@ -221,3 +221,15 @@ except ImportError as error:
     assert done.stdout == (
         "the package 'boto3' is not installed. Install it with: pip install 'tidegauge[aws]'\\n"
     ).replace("\\n", "\n"), done.stderr
+
+
+def test_an_amount_of_nothing_has_no_unit(asked: Asked) -> None:
+    """The currency is that of the other amount."""
+    found = result("2026-11-01", ("Refund", "111", "0"))
+    found["Groups"][0]["Metrics"] = {
+        "UnblendedCost": {"Amount": "0", "Unit": "N/A"},
+        "AmortizedCost": {"Amount": "3", "Unit": "USD"},
+    }
+    asked.answers(found)
+    bill = asked.explorer.fetch("service-account", dt.date(2026, 11, 1), dt.date(2026, 11, 2))
+    assert [(each.effective, each.currency) for each in bill.charges] == [(3, "USD")]

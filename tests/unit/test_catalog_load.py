@@ -185,8 +185,8 @@ BAD_FILES = [
         (
             "shop.yaml has a key of the metric 'custom:x' that does not exist; got 'units'; "
             "allowed: "
-            "aliases, buckets, combine, deprecated, description, direction, kind, labels, max, "
-            "min, "
+            "aliases, buckets, combine, deprecated, description, direction, holds_s, kind, labels, "
+            "max, min, "
             "names, owner, series_cap, targets, unit. Write 'unit'."
         ),
     ),
@@ -213,8 +213,8 @@ BAD_FILES = [
         (
             "shop.yaml has a key of the metric 'custom:x' that does not exist; got 'name'; "
             "allowed: "
-            "aliases, buckets, combine, deprecated, description, direction, kind, labels, max, "
-            "min, "
+            "aliases, buckets, combine, deprecated, description, direction, holds_s, kind, labels, "
+            "max, min, "
             "names, owner, series_cap, targets, unit. Write 'names'."
         ),
     ),

@@ -36,6 +36,8 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("bounds", {"min": 2, "max": 1}, "has a min above its max"),
     ("counter-min", {"kind": Kind.COUNTER, "min": -1}, "is a counter that could go down"),
     ("series-cap", {"series_cap": 0}, "has a series_cap that lets no series in"),
+    ("holds", {"holds_s": 0.0}, "has a holds_s for which nothing is shown"),
+    ("holds-no-gauge", {"kind": "counter", "holds_s": 60.0}, "has holds_s and is no gauge"),
     (
         "reserved-label",
         {"labels": {"value": LabelSpec()}},

@@ -89,22 +89,22 @@ class Cloud:
 
     def put(self, *rows: tuple[str, str, str], source: str = "aws-ce", **more: Any) -> None:
         """Store what services have cost on days."""
-        wanted = [
-            {
-                "time": dt.datetime.fromisoformat(f"{date}T00:00:00+00:00"),
-                "source": source,
-                "grouping": "service-account",
-                "billing_period": date[:7],
-                "cloud_service": service,
-                "billed_cost": Decimal(cost),
-                "currency": "USD",
-                "is_estimated": False,
-                **more,
-            }
-            for date, service, cost in rows
-        ]
+        wanted = [self.row(*row, source=source, **more) for row in rows]
         grouping = more.get("grouping", "service-account")
         replace_cost_days(self.store, source, grouping, wanted)
+
+    def row(self, date: str, service: str, cost: str, **more: Any) -> dict[str, Any]:
+        """What a service has cost on a day."""
+        return {
+            "time": dt.datetime.fromisoformat(f"{date}T00:00:00+00:00"),
+            "grouping": "service-account",
+            "billing_period": date[:7],
+            "cloud_service": service,
+            "billed_cost": Decimal(cost),
+            "currency": "USD",
+            "is_estimated": False,
+            **more,
+        }
 
     def each_day(self, first: str, cost: str, n: int) -> None:
         """Store so many days that have all cost the same."""
@@ -139,6 +139,12 @@ class Cloud:
         given = {name: value for name, value in columns.items() if value is not None}
         key = SeriesKey("", (), ())
         self._writer.put_event("llm_calls", key, parse_time_ns(f"{date}T12:00:00Z"), given)
+
+    def price(self, date: str, call: str, units: int) -> None:
+        """Price a call anew, in units of 10⁻⁸."""
+        columns = {"call_id": call, "version": 2, "cost": units, "currency": "USD"}
+        time_ns = parse_time_ns(f"{date}T12:00:00Z")
+        self._writer.put_event("llm_prices", SeriesKey("", (), ()), time_ns, columns)
 
     def shown(self, beginning: str) -> list[str]:
         """The lines of the page of live metrics that begin so."""
@@ -198,6 +204,7 @@ def test_what_monitoring_shows_comes_from_the_store(cloud: Cloud) -> None:
     cloud.answers(*bill())
     cloud.sync.update()
     assert cloud.shown("aws_") == [
+        "aws_bill_age_seconds 0.0",
         "aws_ce_cost_usd_total 0.04",
         "aws_ce_requests_total 4.0",
         'aws_cost_by_service_usd{service="Amazon Elastic Container Service"} 17.5',
@@ -275,6 +282,59 @@ def test_after_a_long_pause_more_is_read(cloud: Cloud) -> None:
     assert (done.start, done.end) == ("2026-10-01", "2027-01-30")
 
 
+def test_no_more_is_asked_for_than_aws_knows(cloud: Cloud) -> None:
+    """After a pause of years too; and a day that is not over is refused before it is paid for."""
+    cloud.sync.sync()
+    cloud.clock.advance(500 * DAY_S)
+    done = cloud.sync.sync()
+    assert done is not None
+    assert (done.start, done.end) == ("2027-03-01", "2028-04-04")
+    with pytest.raises(QueryError, match="no day from this one on is over; got '2028-04-04'"):
+        cloud.sync.sync(start=dt.date(2028, 4, 4))
+
+
+class Killed(BaseException):
+    """What a process that is killed has no time to handle."""
+
+
+def test_who_is_killed_in_the_middle_does_not_pay_again_at_each_start(cloud: Cloud) -> None:
+    """It is tried again an hour later, as after a failure; what was known before still is."""
+
+    class Client:
+        requests = 0
+
+        def get_cost_and_usage(self, **_: Any) -> None:
+            self.requests += 1
+            raise Killed
+
+    client = Client()
+    sync = CostSync(cloud.store, cloud.query.costs, cloud.recorder, client=client)
+    with pytest.raises(Killed):
+        sync.update()
+    assert (sync.is_due(), sync.last.error) == (False, None)
+    sync.update()
+    assert client.requests == 1
+    cloud.clock.advance(3601)
+    assert sync.is_due()
+    cloud.answers(*bill())
+    cloud.sync.update()
+    assert cloud.sync.last.begun_ns == 0
+
+
+def test_a_page_that_was_paid_for_is_kept_though_it_cannot_be_counted(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A journal that is full loses metrics, and not the bill."""
+    (cloud.store.root.parent / "file").write_text("no directory")
+    recorder = Recorder(cloud.store.root.parent / "file" / "journal", clock=cloud.clock)
+    client = boto3.client("ce", region_name="us-east-1")
+    cloud.answers(*bill())
+    done = CostSync(cloud.store, cloud.query.costs, recorder, client=client).sync()
+    assert done is not None
+    assert (done.rows, done.requests) == (7, 4)
+    assert "cost:cost_explorer_requests could not be recorded" in caplog.text
+
+
 def test_a_bill_that_cannot_be_read_is_told_and_tried_an_hour_later(
     cloud: Cloud, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -296,13 +356,53 @@ def test_a_bill_that_cannot_be_read_is_told_and_tried_an_hour_later(
 
 def test_files_are_never_asked_for(cloud: Cloud) -> None:
     """Only what is stored of them is shown."""
-    cloud.put(("2026-11-20", "S3", "3"), source="focus:AWS")
+    cloud.put(("2026-11-20", "S3", "3"), source="focus:AWS", grouping="charge", cloud="AWS")
     CostSync(cloud.store, cloud.query.costs, cloud.recorder, source="focus:AWS").update()
     assert cloud.shown("aws_") == [
         'aws_cost_by_service_usd{service="S3"} 3.0',
         "aws_daily_cost_usd 3.0",
         "aws_monthly_cost_usd 3.0",
     ]
+
+
+@pytest.mark.parametrize("source", ["azure-shop", "focus:AWS"])
+def test_what_files_say_is_never_written_over(cloud: Cloud, source: str) -> None:
+    """A name that files have is refused before AWS is asked, and is never due."""
+    cloud.put(("2026-11-20", "Azure VM", "7"), source=source, grouping="charge")
+    sync = CostSync(cloud.store, cloud.query.costs, cloud.recorder, source=source)
+    with pytest.raises(ConfigError, match="this source is of imported files"):
+        sync.sync()
+    assert not sync.is_due()
+    assert sync.last.tried_ns == 0
+    assert cloud.query.costs.daily(source).total == Decimal("7.00000000")
+
+
+def test_monitoring_shows_one_source(cloud: Cloud) -> None:
+    """What Cost Explorer says, if there is that; never money twice, nor another cloud's."""
+
+    def publish(source: str) -> None:
+        CostSync(cloud.store, cloud.query.costs, cloud.recorder, source=source).publish()
+
+    cloud.put(("2026-11-20", "VM", "7"), source="azure-shop", grouping="charge", cloud="Azure")
+    publish("azure-shop")
+    assert cloud.shown("aws_") == []
+    cloud.put(("2026-11-20", "EC2", "9"), source="focus:AWS", grouping="charge", cloud="AWS")
+    publish("focus:AWS")
+    assert cloud.shown("aws_daily") == ["aws_daily_cost_usd 9.0"]
+    cloud.put(("2026-11-20", "S3", "3"))
+    publish("aws-ce")
+    publish("focus:AWS")
+    assert cloud.shown("aws_daily") == ["aws_daily_cost_usd 3.0"]
+
+
+def test_of_several_currencies_dollars_are_shown(cloud: Cloud) -> None:
+    """What has no sum is no reason to show nothing."""
+    files = {"source": "focus:AWS", "grouping": "charge", "cloud": "AWS"}
+    euros = {**cloud.row("2026-11-19", "S3", "5", **files), "currency": "EUR"}
+    dollars = cloud.row("2026-11-20", "S3", "3", **files)
+    replace_cost_days(cloud.store, "focus:AWS", "charge", [euros, dollars])
+    CostSync(cloud.store, cloud.query.costs, cloud.recorder, source="focus:AWS").publish()
+    assert cloud.shown("aws_daily") == ["aws_daily_cost_usd 3.0"]
 
 
 def test_a_service_that_costs_nothing_any_more_is_shown_as_0(cloud: Cloud) -> None:
@@ -385,8 +485,70 @@ def test_a_month_is_told_with_what_it_will_come_to(cloud: Cloud) -> None:
     )
     before = monthly_document(cloud.query.costs, "aws-ce", "2026-10")
     assert (before["cost"], before["projected"], before["days_of_month"]) == (31, 31, 31)
+    for odd in ("9999-12", "0001-01"):
+        with pytest.raises(QueryError, match="there are no costs of such a month"):
+            monthly_document(cloud.query.costs, "aws-ce", odd)
     with pytest.raises(QueryError, match="no day of this month is over"):
         monthly_document(cloud.query.costs, "aws-ce", "2026-12")
+
+
+def test_what_is_charged_once_does_not_go_on(cloud: Cloud) -> None:
+    """Neither by what it says of itself, nor by what it comes to."""
+    cloud.clock.advance(-13 * DAY_S)
+    cloud.each_day("2026-11-02", "10", 6)
+    cloud.put(("2026-11-01", "S3", "1010"))
+    told = monthly_document(cloud.query.costs, "aws-ce")
+    assert (told["cost"], told["projected"]) == (1070, 1070 + 23 * 10)
+    files = {"source": "focus:AWS", "grouping": "charge"}
+    rows = [cloud.row(f"2026-11-{number:02}", "EC2", "10", **files) for number in range(1, 8)]
+    rows.append(cloud.row("2026-11-01", "EC2", "5", **files, charge_category="Tax"))
+    rows.append(cloud.row("2026-11-01", "EC2", "3", **files, period_s=30 * DAY_S))
+    replace_cost_days(cloud.store, "focus:AWS", "charge", rows)
+    told = monthly_document(cloud.query.costs, "focus:AWS")
+    assert (told["cost"], told["projected"]) == (78, 78 + 23 * 10)
+
+
+def test_a_month_of_which_days_are_missing_comes_to_nothing_known(cloud: Cloud) -> None:
+    """And it says what is missing."""
+    cloud.put(("2026-10-30", "S3", "10"))
+    told = monthly_document(cloud.query.costs, "aws-ce", "2026-10")
+    assert (told["cost"], told["projected"], told["reason"]) == (
+        10,
+        None,
+        "costs of 30 days of this month are not stored",
+    )
+    cloud.put(("2026-11-20", "S3", "10"))
+    told = monthly_document(cloud.query.costs, "aws-ce")
+    assert (told["projected"], told["reason"]) == (None, "needs costs of the last 7 days")
+
+
+def test_a_day_that_is_being_filled_is_left_out(cloud: Cloud) -> None:
+    """An estimate of yesterday is part of a day: nothing has become cheaper."""
+    cloud.each_day("2026-11-01", "10", 19)
+    cloud.put(("2026-11-20", "S3", "0.2"), is_estimated=True)
+    cloud.predict("2026-11-19", 5)
+    cloud.predict("2026-11-20", 5)
+    cloud.sync.publish()
+    assert cloud.shown("aws_daily") == ["aws_daily_cost_usd 10.0"]
+    assert cloud.shown("aws_cost_per") == ["aws_cost_per_prediction_usd 2.0"]
+    costs = cloud.query.costs
+    assert trend_document(costs, "aws-ce", days=15)["change_ratio"] == 0
+    told = monthly_document(costs, "aws-ce")
+    assert (told["cost"], told["projected"]) == (Decimal("190.2"), 300)
+
+
+def test_what_cannot_be_told_any_more_is_not_shown_for_ever(cloud: Cloud) -> None:
+    """A gauge of a process that lives goes two days after its last value; the bill's age tells."""
+    cloud.predict("2026-11-19", 5)
+    cloud.answers(*bill())
+    cloud.sync.update()
+    assert cloud.shown("aws_cost_per") == ["aws_cost_per_prediction_usd 3.6"]
+    cloud.clock.advance(2 * DAY_S - 1)
+    assert cloud.shown("aws_cost_per") == ["aws_cost_per_prediction_usd 3.6"]
+    cloud.clock.advance(2)
+    assert cloud.shown("aws_cost_per") == []
+    cloud.sync.publish()
+    assert cloud.shown("aws_bill_age") == ["aws_bill_age_seconds 172801.0"]
 
 
 def test_a_trend_compares_whole_weeks(cloud: Cloud) -> None:
@@ -458,6 +620,32 @@ def test_a_baseline_of_nothing_is_none(cloud: Cloud) -> None:
     assert kept.savings("b")["reason"] == "the baseline is in EUR, the costs are in USD"
 
 
+def test_a_baseline_of_a_month_is_of_the_last_one_that_is_over(cloud: Cloud) -> None:
+    """And what was saved is told in its currency, though the source has others."""
+    cloud.each_day("2026-09-01", "1", 30)
+    cloud.each_day("2026-10-01", "5", 31)
+    cloud.each_day("2026-11-01", "2", 20)
+    kept = Baselines(cloud.store, cloud.query.costs)
+    found = kept.set("b", unit="month", source="aws-ce")
+    assert (found.amount, found.start, found.end) == (155, "2026-10-01", "2026-11-01")
+    kept.set("c", unit="day", source="aws-ce", amount=3)
+    euros = cloud.row("2026-11-20", "S3", "9", currency="EUR", source="aws-ce")
+    dollars = cloud.row("2026-11-20", "S3", "2", source="aws-ce")
+    replace_cost_days(cloud.store, "aws-ce", "service-account", [euros, dollars])
+    told = kept.savings("c", days=10)
+    assert (told["currency"], told["saved"]) == ("USD", 10)
+
+
+def test_a_question_that_is_misspelled_is_refused_in_an_empty_store(cloud: Cloud) -> None:
+    """Nothing stored is no answer to it."""
+    costs = cloud.query.costs
+    for ask in (costs.daily, costs.split):
+        with pytest.raises(QueryError, match="costs cannot be chosen by this; got 'servics'"):
+            ask("aws-ce", servics=["x"])
+        with pytest.raises(QueryError, match="there are no such amounts; got 'lst'"):
+            ask("aws-ce", basis="lst")  # type: ignore[arg-type]
+
+
 def test_the_capture_rate_is_recorded_over_billed(cloud: Cloud) -> None:
     """A response counts once, and calls without a price are told."""
     costs = cloud.query.costs
@@ -484,6 +672,38 @@ def test_the_capture_rate_is_recorded_over_billed(cloud: Cloud) -> None:
     ]
 
 
+def test_calls_of_days_without_a_bill_are_not_captured(cloud: Cloud) -> None:
+    """Of days before the first of the bill there is nothing to set them against."""
+    cloud.put(("2026-11-19", "Amazon Bedrock", "10"), grouping="bedrock-model", model="claude")
+    for number in range(1, 21):
+        cloud.call(f"2026-11-{number:02}", f"r{number}", 10 * 10**8, f"c{number}")
+    told = capture(cloud.query.costs, "aws-ce")
+    assert (told["calls"], told["captured"], told["ratio"]) == (1, 10, 1)
+    assert (told["start"], told["end"]) == ("2026-11-19", "2026-11-20")
+    assert capture(cloud.query.costs, "aws-ce", end="2026-11-20")["ratio"] == 1
+
+
+def test_a_bill_before_the_first_call_says_nothing_of_calls(cloud: Cloud) -> None:
+    """Nobody recorded calls then, so none is missing."""
+    cloud.put(("2026-11-10", "Amazon Bedrock", "10"), grouping="bedrock-model", model="claude")
+    cloud.call("2026-11-19", "r1", 2 * 10**8, "c1")
+    told = capture(cloud.query.costs, "aws-ce")
+    assert (told["ratio"], told["reason"]) == (
+        None,
+        "the first call to Bedrock that is stored is of a later day",
+    )
+
+
+def test_a_call_is_captured_with_the_price_that_holds(cloud: Cloud) -> None:
+    """As everywhere else where calls are added up."""
+    cloud.put(("2026-11-19", "Amazon Bedrock", "10"), grouping="bedrock-model", model="claude")
+    cloud.call("2026-11-19", "r1", None, "c1")
+    cloud.call("2026-11-19", "r2", 2 * 10**8, "c2")
+    cloud.price("2026-11-19", "c1", 8 * 10**8)
+    told = capture(cloud.query.costs, "aws-ce")
+    assert (told["captured"], told["ratio"], told["unpriced_calls"]) == (10, 1, 0)
+
+
 @pytest.mark.parametrize(
     ("asked", "problem"),
     [
@@ -491,6 +711,8 @@ def test_the_capture_rate_is_recorded_over_billed(cloud: Cloud) -> None:
         ({"days": 3, "start": "2026-11-01"}, "time range is given twice"),
         ({"start": "2026-11-22"}, "time range is empty"),
         ({"start": "yesterday"}, "this is no day"),
+        ({"end": "0001-01-10"}, "there are no costs of such a day"),
+        ({"start": "2026-11-01", "end": "9999-12-31"}, "there are no costs of such a day"),
         ({"basis": "list"}, "there are no such amounts"),
         ({"services": ["S3"], "flavour": "x"}, "costs cannot be chosen by this"),
     ],

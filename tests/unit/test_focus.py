@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from tidegauge.collect.focus import import_focus
 from tidegauge.model.errors import ConfigError, QueryError, StoreError
 from tidegauge.model.times import parse_time_ns
+from tidegauge.store.costs import replace_cost_days
 from tidegauge.store.snapshot import snapshot
 from tidegauge.store.store import Store
 from tidegauge.testing import FakeClock
@@ -364,3 +366,110 @@ def test_a_name_with_signs_that_stand_for_others_is_one_file(
     import_focus(store, [csv(line("1"), name="a[1].csv")])
     import_focus(store, [csv(line("2", month="2026-09"), name="a*.csv")])
     assert ask("SELECT sum(billed_cost)::INT FROM costs") == [(3,)]
+
+
+def test_files_do_not_take_the_name_of_what_cost_explorer_says(store: Store, csv: Write) -> None:
+    """One source would tell of the same money twice."""
+    told = {
+        "time": dt.datetime(2026, 10, 1, tzinfo=dt.UTC),
+        "source": "aws-ce",
+        "grouping": "service-account",
+        "billing_period": "2026-10",
+        "billed_cost": Decimal(3),
+        "currency": "USD",
+        "is_estimated": False,
+    }
+    replace_cost_days(store, "aws-ce", "service-account", [told])
+    path = csv("1,1,1,USD,2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,,Usage,AWS,EC2")
+    with pytest.raises(ConfigError, match="aws-ce, split by service-account"):
+        import_focus(store, [path], source="aws-ce")
+
+
+def test_a_file_that_is_given_twice_counts_once(store: Store, csv: Write, ask: Ask) -> None:
+    """By itself, through a link and in its directory: charges are not doubled."""
+    path = csv("1,1,1,USD,2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,,Usage,AWS,EC2")
+    links = path.parent / "links"
+    links.mkdir()
+    (links / "link.csv").symlink_to(path)
+    done = import_focus(store, [path, links, links / ".." / path.name])
+    assert (done.rows, done.files) == (1, [str(path)])
+    assert ask("SELECT billed_cost FROM costs") == [(Decimal(1),)]
+
+
+def test_quotes_count_wherever_they_come_first(store: Store, csv: Write, ask: Ask) -> None:
+    """After thousands of rows without any, too."""
+    plain = "1,1,1,USD,2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,,Usage,AWS,EC2,"
+    quoted = (
+        '2,2,1,USD,2026-10-01T00:00:00Z,2026-10-02T00:00:00Z,,Usage,AWS,"E,C2","{""a"":""x,y""}"'
+    )
+    import_focus(store, [csv(*[plain] * 30_000, quoted, header=HEADER + ",Tags")])
+    assert ask("SELECT cloud_service, labels FROM costs WHERE billed_cost = 2") == [
+        ("E,C2", {"a": "x,y"})
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tags", "labels"),
+    [
+        ("{'team': 'a', 'env': NULL}", {"team": "a"}),
+        ("[{'key': 'a', 'value': 'b'}, {'key': 'a', 'value': 'c'}]", {"a": "b"}),
+        ("[{'key': NULL, 'value': 'b'}, {'key': 'c', 'value': 'd'}]", {"c": "d"}),
+        ("[{'Key': 'a', 'Value': 'b'}]", {"a": "b"}),
+        ("[{'k': 'a', 'v': 'b'}]", {"a": "b"}),
+        ("{'list': [{'element': {'key': 'a', 'value': 'b'}}]}", {"a": "b"}),
+        ("['a:b']", {"tags": '["a:b"]'}),
+        ("MAP {'a': 'b'}", {"a": "b"}),
+        ("NULL::VARCHAR[]", {}),
+        ("'{}'", {}),
+        ("""'{"a": "b", "a": "c"}'""", {"a": "b"}),
+        ("""'{"a.b/c$": 1}'""", {"a.b/c$": "1"}),
+        ("""'"env": "prod","team": "x"'""", {"env": "prod", "team": "x"}),
+        ("'env=prod'", {"tags": "env=prod"}),
+        ("'17'", {"tags": "17"}),
+    ],
+)
+def test_tags_are_labels_however_they_are_written(
+    store: Store, tmp_path: Path, ask: Ask, tags: str, labels: dict[str, str]
+) -> None:
+    """What nobody understands is kept as it is, and is no reason to import nothing."""
+    duckdb.sql(
+        f"COPY (SELECT 1.5 AS BilledCost, 'USD' AS BillingCurrency, 'EC2' AS ServiceName, "
+        f"TIMESTAMP '2026-10-01' AS ChargePeriodStart, 'AWS' AS ProviderName, {tags} AS Tags) "
+        f"TO '{tmp_path / 'f.parquet'}' (FORMAT parquet)"
+    )
+    import_focus(store, [tmp_path / "f.parquet"])
+    assert ask("SELECT labels FROM costs") == [(labels,)]
+
+
+@pytest.mark.parametrize(
+    ("invoice", "end", "is_estimated"),
+    [
+        (None, "2026-11-01", False),
+        (None, "2026-11-06", True),
+        ("", "2026-10-01", True),
+        ("17", "2026-12-01", False),
+    ],
+)
+def test_what_may_still_change(
+    store: Store, csv: Write, ask: Ask, invoice: str | None, end: str, *, is_estimated: bool
+) -> None:
+    """What has no invoice yet; without such a column, a period of which ten days are not over."""
+    line = f"1,1,1,USD,2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,,Usage,AWS,EC2,{end}"
+    more = ",BillingPeriodEnd"
+    if invoice is not None:
+        line, more = f"{line},{invoice}", f"{more},InvoiceId"
+    import_focus(store, [csv(line, header=HEADER + more)])
+    assert ask("SELECT is_estimated FROM costs") == [(is_estimated,)]
+
+
+def test_files_are_read_while_others_may_maintain_the_store(store: Store, csv: Write) -> None:
+    """Only comparing and committing keeps them waiting."""
+    seen: list[bool] = []
+
+    def advance(rows: float, total: float | None) -> None:
+        with store.maintain() as mine:
+            seen.append(mine)
+
+    path = csv("1,1,1,USD,2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,,Usage,AWS,EC2")
+    assert import_focus(store, [path], advance=advance).rows == 1
+    assert seen == [True]

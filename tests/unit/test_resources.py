@@ -78,6 +78,27 @@ def test_without_a_price_there_is_no_money() -> None:
     assert [each.cost_usd for each in gpu_hours(**RANGE)] == [None, None]
 
 
+def test_a_part_of_a_gpu_has_a_price_of_its_own(store_dir: Path) -> None:
+    """The GPU that is divided is not paid for a second time, nor is a part paid for as a whole."""
+    tg.configure(store=store_dir, follower="off")
+    part = f"{H100} MIG 1g.10gb"
+    for minute in range(60):
+        for gpu, name in (("0", H100), ("0:0", part), ("0:1", f"{H100} MIG 2g.20gb"), ("1", H100)):
+            labels = {"gpu": gpu, "gpu_uuid": f"GPU-{gpu}", "gpu_name": name}
+            tg.log_metric("resource:gpu_percent", 0, time=NOON_S - HOUR_S + 60 * minute, **labels)
+        tg.log_metric(
+            "resource:gpu_percent", 0, time=NOON_S - HOUR_S + 60 * minute, gpu="0:2", gpu_name=H100
+        )
+    found = gpu_hours(price_usd_per_hour={H100: 3.5, part: "0.5", "*": 9}, **RANGE)
+    start_over()
+    assert [(each.gpu, each.cost_usd, each.reason) for each in found] == [
+        ("1", Decimal("3.5"), None),
+        ("0:0", Decimal("0.5"), None),
+        ("0:1", None, "no price for NVIDIA H100 MIG 2g.20gb, which is part of a GPU"),
+        ("0:2", None, "no price for NVIDIA H100, which is part of a GPU"),
+    ]
+
+
 @pytest.mark.parametrize("price", [2.5, "2.5", Decimal("2.5")], ids=["float", "text", "Decimal"])
 @pytest.mark.usefixtures("watched")
 def test_one_price_for_all(price: Any) -> None:
@@ -94,14 +115,14 @@ def test_prices_come_from_the_settings(store_dir: Path) -> None:
     assert [each.cost_usd for each in found] == [Decimal(5), Decimal(20)]
 
 
-@pytest.mark.parametrize("price", [-1, float("nan"), float("inf"), "much", "", True, [3]])
+@pytest.mark.parametrize("price", [-1, 1e30, float("nan"), float("inf"), "much", "", True, [3]])
 def test_a_price_that_is_none(price: Any, store_dir: Path) -> None:
     """The error says what was got and what is allowed."""
     with pytest.raises(QueryError) as caught:
         gpu_hours(price_usd_per_hour=price)
     assert str(caught.value) == (
         f"the price of an hour cannot be used; got {price!r}; "
-        "allowed: 0 or more US dollars, as a number or text."
+        "allowed: 0 to 1,000,000,000 US dollars, as a number or text."
     )
 
 

@@ -33,6 +33,7 @@ _SHAPES = {
     "max": "a number",
     "labels": "label to {values: [text, …], description: text, required: true or false}",
     "series_cap": "a whole number",
+    "holds_s": "a number of seconds",
     "buckets": "a list of numbers",
     "targets": "a list of {stat: text, op: text, value: number}",
     "aliases": "a list of names",
@@ -153,6 +154,11 @@ def _broken_bounds(spec: MetricSpec) -> _Problem:
         return "is a counter that could go down", spec.min, "a min of 0 or more"
     if spec.series_cap <= 0:
         return "has a series_cap that lets no series in", spec.series_cap, "1 or more"
+    if spec.holds_s is not None:
+        if spec.kind is not Kind.GAUGE:
+            return "has holds_s and is no gauge", spec.holds_s, "no holds_s at all"
+        if not 0 < spec.holds_s < math.inf:
+            return "has a holds_s for which nothing is shown", spec.holds_s, "seconds above 0"
     return None
 
 

@@ -192,7 +192,8 @@ def import_focus(
 def _cost_explorer(parts: Parts) -> dict[str, Any] | None:
     """How often AWS was asked, and what that has cost; None if it never was."""
     from tidegauge.collect.aws_costs import REQUEST_USD
-    from tidegauge.collect.cost_sync import AWS, COST_EXPLORER, CostSync
+    from tidegauge.collect.cost_sync import COST_EXPLORER, CostSync
+    from tidegauge.query.costs import AWS
     from tidegauge.record.front import recorder
 
     requests = parts.store.state.counters(COST_EXPLORER).get("requests", 0)

@@ -179,8 +179,8 @@ def _top_blocks(found: Mapping[str, Any], by: str, sort: str) -> Iterator[Block]
             {
                 **row,
                 "key": "-" if row[by] is None else row[by],
-                "tokens": (row["input_tokens"] or 0) + (row["output_tokens"] or 0),
-                "shown_cost": money_text(row["cost"], is_floor=row["unpriced"] > 0),
+                "tokens": _sum_known(row["input_tokens"], row["output_tokens"]),
+                "shown_cost": money_text(row["cost"], is_floor=row["is_floor"]),
                 "mean": money_text(row["mean_cost"]),
             }
             for row in rows
@@ -191,6 +191,12 @@ def _top_blocks(found: Mapping[str, Any], by: str, sort: str) -> Iterator[Block]
     if found["left_out"]:
         yield Lines(f"[dim]{found['left_out']:,} more; --limit shows them.[/]")
     yield from _doubts(found)
+
+
+def _sum_known(*counts: int | None) -> int | None:
+    """Their sum; None if none of them is known."""
+    known = [each for each in counts if each is not None]
+    return sum(known) if known else None
 
 
 def _show_blocks(found: Mapping[str, Any]) -> Iterator[Block]:

@@ -49,6 +49,8 @@ _ATTEMPTS = 5
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 30.0
 _THROTTLED = ("LimitExceededException", "ThrottlingException", "Throttling", "TooManyRequests")
+# What AWS writes where an amount is of nothing.
+_NO_UNIT = "N/A"
 _UNAVAILABLE = "DataUnavailableException"
 
 
@@ -211,8 +213,9 @@ def _charges(day: dt.date, result: dict[str, Any], *, is_attribute: bool) -> Ite
             continue
         amounts = [group["Metrics"][name] for name in _METRICS]
         billed, effective = (read_amount(each["Amount"]) for each in amounts)
-        currency = amounts[0]["Unit"]
-        if currency == "N/A" and not billed and not effective:
+        units = {each["Unit"]: None for each in amounts if each["Unit"] != _NO_UNIT}
+        currency = next(iter(units), _NO_UNIT)
+        if currency == _NO_UNIT and not billed and not effective:
             continue
         yield Charge(day, keys, billed, effective, currency, bool(result.get("Estimated")))
 

@@ -84,7 +84,8 @@ class Baselines:
             source: Where the costs are from.
             amount: The amount; measured if None.
             currency: The currency of an amount that is given.
-            asked: Over which days it is measured, as for `Costs.daily`.
+            asked: Over which days it is measured, as for `Costs.daily`; of a month, over the last
+                one that is over if nothing is said.
 
         Raises:
             ConfigError: The name, the unit or the amount cannot be used.
@@ -93,6 +94,9 @@ class Baselines:
         _check(name, unit)
         start = end = None
         if amount is None:
+            if unit == "month" and not asked.keys() & {"days", "start", "end"}:
+                after = self._costs.today.replace(day=1)
+                asked = {**asked, "start": (after - _DAY).replace(day=1), "end": after}
             found = self._unit_cost(source, unit, asked)
             if found["unit_cost"] is None:
                 raise QueryError("the baseline cannot be measured", got=name, fix=_sentence(found))
@@ -144,7 +148,11 @@ class Baselines:
             asked: Over which days, as for `Costs.daily`: the last 30 if nothing is said.
         """
         baseline = self.history(name)[-1]
-        found = self._unit_cost(baseline.source, baseline.unit, asked)
+        # Another currency is told only where this one has nothing.
+        own = {"currency": baseline.currency, **asked}
+        found = self._unit_cost(baseline.source, baseline.unit, own)
+        if found["unit_cost"] is None and "currency" not in asked:
+            found = self._unit_cost(baseline.source, baseline.unit, asked)
         document: Document = {
             "baseline": msgspec.structs.asdict(baseline),
             "kind": "estimated",

@@ -17,20 +17,17 @@ from typing import Any
 import msgspec
 
 from tidegauge.collect.aws_costs import GROUPINGS, REQUEST_USD, Bill, Charge, CostExplorer
-from tidegauge.model.errors import DeliveryError, TidegaugeError
+from tidegauge.model.errors import ConfigError, DeliveryError, QueryError, TidegaugeError
 from tidegauge.model.series import SeriesKey
 from tidegauge.query.cost_ratios import capture, per_prediction, services_of
 from tidegauge.query.cost_trends import monthly_document
-from tidegauge.query.costs import Costs
-from tidegauge.record.recorder import Recorder
-from tidegauge.store.costs import replace_cost_days
+from tidegauge.query.costs import AWS, Costs
+from tidegauge.record.recorder import FAULTS, Recorder
+from tidegauge.store.costs import groupings_of, replace_cost_days
 from tidegauge.store.leader import exclusive
 from tidegauge.store.store import Store
 
-__all__ = ["AWS", "COST_EXPLORER", "CostSync", "LastSync", "read_bill"]
-
-#: The source of what Cost Explorer says.
-AWS = "aws-ce"
+__all__ = ["COST_EXPLORER", "CostSync", "LastSync", "read_bill"]
 
 #: Under which requests are counted in the store's state.
 COST_EXPLORER = "cost_explorer"
@@ -46,6 +43,7 @@ _COLUMNS = {
 #: After a failure, nobody asks again for so long: some failed requests are charged, too.
 _RETRY_NS = 3600 * 10**9
 _DAYS_SHOWN = 30
+_MONTHS_KNOWN = 13
 _DAY = dt.timedelta(days=1)
 _log = logging.getLogger("tidegauge")
 
@@ -63,6 +61,7 @@ class LastSync(msgspec.Struct, frozen=True):
         days_changed: Days of which something is other than before.
         missing: Why a way of splitting is not there, by its name.
         error: What went wrong, if it did not succeed.
+        begun_ns: When one was begun that has not ended; 0 if none was.
     """
 
     tried_ns: int = 0
@@ -74,6 +73,7 @@ class LastSync(msgspec.Struct, frozen=True):
     days_changed: int = 0
     missing: dict[str, str] = {}
     error: str | None = None
+    begun_ns: int = 0
 
 
 class CostSync:
@@ -109,6 +109,7 @@ class CostSync:
         self._every_ns = round(every_s * 1e9)
         self._client = client
         self._sleep = sleep
+        self._lock = store.root / "cost_sync.lock"
 
     @property
     def last(self) -> LastSync:
@@ -118,13 +119,12 @@ class CostSync:
 
     def is_due(self) -> bool:
         """Whether it is time to ask: what was read is too old, and no failure just before."""
-        if self._source.startswith("focus:"):
-            return False
         now_ns, last = self._store.clock.wall_ns(), self.last
-        failed_ns = last.tried_ns if last.error is not None else 0
+        failed_ns = max(last.tried_ns if last.error is not None else 0, last.begun_ns)
         return (
             not 0 <= now_ns - last.succeeded_ns < self._every_ns
             and not 0 <= now_ns - failed_ns < _RETRY_NS
+            and not self._is_of_files()
         )
 
     def update(self) -> LastSync:
@@ -138,7 +138,10 @@ class CostSync:
         """
         if self.is_due():
             try:
-                self.sync()
+                with exclusive(self._lock) as alone:
+                    # Another process may have been faster.
+                    if alone and self.is_due():
+                        self._sync(None)
             except DeliveryError as error:
                 _log.warning("the bill of AWS could not be read: %s", error)
         self.publish()
@@ -156,18 +159,29 @@ class CostSync:
             What was done; None if another process was doing it.
 
         Raises:
+            ConfigError: The source is of files.
+            QueryError: No day from `start` on is over.
             MissingExtraError: boto3 is not installed.
             DeliveryError: AWS cannot be asked, or refuses.
             StoreError: The store cannot be used.
         """
-        with exclusive(self._store.root / "cost_sync.lock") as alone:
+        if self._is_of_files():
+            raise _of_files(self._source)
+        if start is not None and start >= self._costs.today:
+            raise QueryError(
+                "no day from this one on is over", got=str(start), allowed="a day before today, UTC"
+            )
+        with exclusive(self._lock) as alone:
             return self._sync(start) if alone else None
 
     def publish(self) -> dict[str, Decimal]:
         """Record what is stored as the metrics that monitoring shows.
 
-        That is the last complete day; the last 30 complete days by service and per prediction, and
-        the month so far. Nothing is recorded of amounts that are not in USD.
+        That is the last complete day which its provider does not fill any more; the last 30
+        complete days by service and per prediction, and the month so far; with the age of the last
+        successful reading. Nothing is recorded of
+        amounts that are not in USD, nor of a source other than that of `Costs.shown_source`: a
+        gauge is of one source.
 
         Returns:
             What was recorded, by metric; of services their sum.
@@ -175,10 +189,16 @@ class CostSync:
         Raises:
             StoreError: The store cannot be read.
         """
-        found = self._costs.daily(self._source, days=_DAYS_SHOWN)
-        if not found.costs or found.currency != "USD":
+        if self._costs.shown_source() != self._source:
             return {}
+        if succeeded_ns := self.last.succeeded_ns:
+            age_ns = max(0, self._store.clock.wall_ns() - succeeded_ns)
+            self._put("cost:bill_age_seconds", {}, Decimal(age_ns) / 10**9)
         asked: dict[str, Any] = {"currency": "USD"}
+        found = self._costs.daily(self._source, days=_DAYS_SHOWN, **asked)
+        found = found.without_partial(self._costs.today)
+        if not found.costs:
+            return {}
         day = max(found.costs)
         shown: dict[str, Decimal] = {"cost:daily_usd": found.costs[day]}
         month = monthly_document(self._costs, self._source, day, **asked)
@@ -200,16 +220,24 @@ class CostSync:
             shown["cost:llm_capture_ratio"] = captured["ratio"]
         return shown | {"cost:by_service_usd": sum(services.values(), Decimal())}
 
+    def _is_of_files(self) -> bool:
+        """Whether the source is what files say, beside which nothing else is to be written."""
+        if self._source.startswith("focus:"):
+            return True
+        return not set(groupings_of(self._store, self._source)) <= set(GROUPINGS)
+
     def _sync(self, start: dt.date | None) -> LastSync:
         before = self.last
         end = self._costs.today
-        first = start or _first_of_previous(_earlier(before, end))
+        first = start or max(_first_of_previous(_earlier(before, end)), _first_known(end))
         told = LastSync(
             tried_ns=self._store.clock.wall_ns(),
             succeeded_ns=before.succeeded_ns,
             start=first.isoformat(),
             end=end.isoformat(),
         )
+        # Who is killed in the middle has paid all the same.
+        self._note(msgspec.structs.replace(before, begun_ns=told.tried_ns))
         requests = 0
 
         def on_request() -> None:
@@ -252,11 +280,15 @@ class CostSync:
             transaction.set_value(_NAMESPACE, self._source, msgspec.json.encode(told).decode())
 
     def _put(self, metric: str, labels: dict[str, str], amount: Decimal) -> None:
+        """Record a value, or log why it cannot be: what was paid for is kept all the same."""
+        time_ns = self._store.clock.wall_ns()
         # Without the labels of this process: a bill is not of the program that reads it.
-        self._recorder.get_ready()
-        self._recorder.writer.put_point(
-            SeriesKey.of(metric, labels), float(amount), time_ns=self._store.clock.wall_ns()
-        )
+        key = SeriesKey.of(metric, labels)
+        try:
+            self._recorder.get_ready()
+            self._recorder.writer.put_point(key, float(amount), time_ns=time_ns)
+        except FAULTS as error:
+            _log.warning("%s could not be recorded: %s", metric, error)
 
 
 def read_bill(store: Store, costs: Costs, recorder: Recorder) -> str:
@@ -309,3 +341,17 @@ def _earlier(before: LastSync, today: dt.date) -> dt.date:
 def _first_of_previous(day: dt.date) -> dt.date:
     """The first day of the month before."""
     return (day.replace(day=1) - _DAY).replace(day=1)
+
+
+def _first_known(today: dt.date) -> dt.date:
+    """The first day of which AWS knows the costs: that of the month 13 months ago."""
+    months = 12 * today.year + today.month - 1 - _MONTHS_KNOWN
+    return dt.date(months // 12, months % 12 + 1, 1)
+
+
+def _of_files(source: str) -> ConfigError:
+    return ConfigError(
+        "this source is of imported files, and what Cost Explorer says tells of the same money",
+        got=source,
+        allowed=f"{AWS}, or another name that no files have",
+    )

@@ -17,7 +17,7 @@ import msgspec
 
 from tidegauge.model.amounts import from_units
 from tidegauge.model.errors import ConfigError, QueryError
-from tidegauge.store.costs import Replaced, Scope, replace_costs
+from tidegauge.store.costs import Replaced, Scope, groupings_of, replace_costs
 from tidegauge.store.focus_rows import FOCUS_GROUPING, FocusPart, is_csv, open_focus
 from tidegauge.store.store import Store
 
@@ -128,7 +128,8 @@ def import_focus(
         advance: Told how many rows are done, and of how many.
 
     Raises:
-        ConfigError: There is no such file, or some are CSV and others Parquet.
+        ConfigError: There is no such file, some are CSV and others Parquet, or the source is one
+            that Cost Explorer tells of.
         QueryError: They lack a column, have several currencies or providers, or times or amounts
             that cannot be read.
         StoreError: A file cannot be read, or the store cannot be used.
@@ -141,6 +142,8 @@ def import_focus(
         mine = [each for each in parts if (each.currency or chosen) == chosen]
         _check_readable(mine)
         named = source or f"focus:{_provider(mine)}"
+        if others := set(groupings_of(store, named)) - {FOCUS_GROUPING}:
+            raise _other_kind(named, others)
         total = sum(each.rows for each in mine)
         done = Replaced(rows=total)
         if not check:
@@ -150,21 +153,18 @@ def import_focus(
                 parts=tuple({(p.account, p.period or "", chosen): None for p in mine}),
             )
             now = dt.datetime.fromtimestamp(store.clock.wall_ns() / 1e9, dt.UTC)
-            done = replace_costs(
-                store,
-                scope,
-                lambda: opened.days(
-                    mapping,
-                    source=named,
-                    currency=chosen,
-                    now=now,
-                    advance=lambda rows: advance(rows, total) if advance else None,
-                ),
+            days = opened.days(
+                mapping,
+                source=named,
+                currency=chosen,
+                now=now,
+                advance=lambda rows: advance(rows, total) if advance else None,
             )
-    others: Counter[str] = Counter()
+            done = replace_costs(store, scope, days)
+    left_out: Counter[str] = Counter()
     for each in parts:
         if each.currency not in (None, chosen):
-            others[each.currency] += each.rows
+            left_out[each.currency] += each.rows
     whole = _sum_of("", mine)
     return FocusImport(
         files=[str(path) for path in files],
@@ -174,7 +174,7 @@ def import_focus(
         rows=whole.rows,
         rows_before=done.rows_before,
         days_changed=done.days,
-        other_currencies=dict(others),
+        other_currencies=dict(left_out),
         billed_cost=whole.billed_cost,
         effective_cost=whole.effective_cost,
         periods=_sums(mine, lambda each: each.period),
@@ -193,6 +193,12 @@ def _files(paths: Iterable[str | Path]) -> list[Path]:
             found.append(path)
         else:
             raise ConfigError("there is no such file", got=str(path))
+    # A file may be given by itself, in its directory, and through a link.
+    # What it is, the name by which it was given says.
+    once: dict[Path, Path] = {}
+    for path in found:
+        once.setdefault(path.resolve(), path)
+    found = list(once.values())
     if not found:
         raise ConfigError("there are no FOCUS files", allowed=f"files named {', '.join(_ENDINGS)}")
     if len({is_csv(path) for path in found}) > 1:
@@ -299,3 +305,11 @@ def _amount(units: Iterable[int | None]) -> Decimal | None:
 
 def _plain(name: str) -> str:
     return name.replace("_", "").lower()
+
+
+def _other_kind(source: str, groupings: Iterable[str]) -> ConfigError:
+    return ConfigError(
+        "this source has what Cost Explorer says, and files tell of the same money",
+        got=f"{source}, split by {', '.join(sorted(groupings))}",
+        fix="Give the files another name: --source NAME.",
+    )

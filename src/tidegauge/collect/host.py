@@ -45,7 +45,7 @@ class HostReading:
     Totals count since some time that is the machine's own business, such as its start.
 
     Attributes:
-        cpu_percent: Share of the CPUs that was used since the look before, 0 to 100.
+        cpu_percent: Share of the CPUs that may be used that was since the look before, 0 to 100.
         cpu_limit: How many CPUs may be used, all together; a part of one counts as such.
         memory_percent: Share of the memory that is used, 0 to 100.
         memory_used_bytes: Memory in use.
@@ -115,12 +115,20 @@ class Host:
         if quota is not None:
             now_s = self._clock.monotonic_s()
             return self._quota_share.percent(quota.used_s, now_s, usable_cpus(quota))
-        times = self._psutil.cpu_times()
-        # Linux counts the time of guests among that of users, too.
-        guests_s = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
-        total_s = sum(times) - guests_s
-        idle_s = times.idle + getattr(times, "iowait", 0.0)
+        total_s = idle_s = 0.0
+        for times in self._usable_times():
+            # Linux counts the time of guests among that of users, too.
+            guests_s = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+            total_s += sum(times) - guests_s
+            idle_s += times.idle + getattr(times, "iowait", 0.0)
         return self._cpu_share.percent(total_s - idle_s, total_s)
+
+    def _usable_times(self) -> list[Any]:
+        """The times of the CPUs that this process may run on, which `cpu_limit` counts."""
+        each = self._psutil.cpu_times(percpu=True)
+        usable = os.sched_getaffinity(0)
+        # The kernel leaves out CPUs that are switched off: then nobody knows which is which.
+        return [each[cpu] for cpu in usable] if max(usable) < len(each) else each
 
     def _memory(self) -> dict[str, Any]:
         machine = self._psutil.virtual_memory()

@@ -22,7 +22,7 @@ from tidegauge.model.budgets import (
     passed_percents,
 )
 from tidegauge.model.clock import SYSTEM_CLOCK, Clock
-from tidegauge.model.errors import ConfigError
+from tidegauge.model.errors import ConfigError, JournalError
 from tidegauge.model.periods import Period
 from tidegauge.model.personal import USER_COLUMN
 from tidegauge.model.series import SeriesKey
@@ -186,7 +186,6 @@ class Budgets:
             return None
         rows = self._find_llm().budgets(list(kept.values()), self._privacy.forms, forecast=False)
         now_ns = self._clock.wall_ns()
-        self._show(rows, kept, now_ns)
         known = self._book.warned()
         passed: dict[_Share, Mapping[str, Any]] = {}
         new: list[Passed] = []
@@ -199,7 +198,13 @@ class Budgets:
                     passed[name, value, percent] = row
                     new.append(Passed(kept[name], value, period, percent))
         given = self._book.note(new, now_ns) if new else []
-        self._warn(given, passed, now_ns)
+        # A share that is noted is never told of again: no journal that is full may come between.
+        self._warn(given, passed)
+        try:
+            self._count(given, passed, now_ns)
+            self._show(rows, kept, now_ns)
+        except (JournalError, OSError) as error:
+            _log.warning("how budgets stand could not be recorded: %s", error)
         return f"budgets: {len(kept)}" + (f", warnings: {len(given)}" if given else "")
 
     def close(self) -> None:
@@ -224,13 +229,21 @@ class Budgets:
         """Record the gauges."""
         values: dict[SeriesKey, float] = {}
         counts: dict[str, int] = {}
+        going_on: dict[str, int] = {}
+        crowded_out: set[SeriesKey] = set()
         for row in rows:
             name = row["budget"]
             counts[name] = counts.get(name, 0) + 1
             labels = _labels(row)
             spent = SeriesKey.of(_SPENT, labels)
-            # What was shown once goes on, though others have spent more by now.
-            is_shown = counts[name] <= MOST_SHOWN or spent in self._shown
+            is_shown = counts[name] <= MOST_SHOWN
+            if not is_shown and spent in self._shown:
+                # What was shown once goes on, though others have spent more by now; but not all of
+                # what ever was.
+                going_on[name] = going_on.get(name, 0) + 1
+                is_shown = going_on[name] <= MOST_SHOWN
+                if not is_shown:
+                    crowded_out.add(spent)
             if row["currency"] != _PUBLISHED or not is_shown:
                 continue
             values[SeriesKey.of(_MAX, labels)] = float(row["max"])
@@ -239,7 +252,8 @@ class Budgets:
         for key in self._shown.keys() - values.keys():
             value, _ = self._shown.pop(key)
             # Who has spent nothing in a new period: what was shown of the one before must not stay.
-            if key.metric == _SPENT and value and _budget_of(key) in kept:
+            is_over = key.metric == _SPENT and key not in crowded_out
+            if is_over and value and _budget_of(key) in kept:
                 values[key] = 0.0
         for key, value in values.items():
             before, at_ns = self._shown.get(key, (None, 0))
@@ -247,16 +261,18 @@ class Budgets:
                 self._writer.put_point(key, value, time_ns=now_ns)
                 self._shown[key] = value, now_ns
 
-    def _warn(
+    def _count(
         self, given: Iterable[Passed], rows: Mapping[_Share, Mapping[str, Any]], now_ns: int
     ) -> None:
-        highest: dict[tuple[str, str], int] = {}
         for each in given:
-            name, value, percent = each.budget.name, each.value, each.percent
-            labels = {**_labels(rows[name, value, percent]), "threshold_percent": str(percent)}
+            row = rows[each.budget.name, each.value, each.percent]
+            labels = {**_labels(row), "threshold_percent": str(each.percent)}
             labels.pop("user", None)  # a counter is not to shrink when a user is forgotten
             self._writer.put_point(SeriesKey.of(_WARNINGS, labels), 1.0, time_ns=now_ns)
-            highest[name, value] = percent  # they come rising
+
+    def _warn(self, given: Iterable[Passed], rows: Mapping[_Share, Mapping[str, Any]]) -> None:
+        # They come rising.
+        highest = {(each.budget.name, each.value): each.percent for each in given}
         together: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
         for (name, value), percent in highest.items():
             together.setdefault((name, percent), []).append(rows[name, value, percent])

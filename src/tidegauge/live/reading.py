@@ -73,6 +73,9 @@ def families_of(fold: Fold, now_ns: int, gauge_ttl_ns: int) -> list[Numbers | Hi
             )
         elif family.kept is HowKept.LAST:
             shown = _shown(fold, cells, now_ns - gauge_ttl_ns)
+            if family.spec.holds_s is not None:
+                held = totals.last_ns[cells[shown]] >= now_ns - int(family.spec.holds_s * 1e9)
+                shown = shown[held]
             values = totals.value[cells[shown]].tolist()
             found.append(_numbers(family, [labels[at] for at in shown.tolist()], values))
         else:

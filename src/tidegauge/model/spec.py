@@ -124,6 +124,8 @@ class MetricSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         buckets: Upper bounds of explicit histogram buckets, ascending, in the metric's unit.
         combine: How values combine; None means the default of the kind (gauge: last,
             counter: sum, distribution: mean).
+        holds_s: For how long the latest value of a gauge is shown live; None for as long as its
+            process lives.
         targets: Goals.
         aliases: Other names, bare or full, that resolve to this metric.
         deprecated: Set when the name is given up.
@@ -142,6 +144,7 @@ class MetricSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     series_cap: int = 10_000
     buckets: tuple[float, ...] = ()
     combine: Combine | None = None
+    holds_s: float | None = None
     targets: tuple[Target, ...] = ()
     aliases: tuple[str, ...] = ()
     deprecated: Deprecation | None = None

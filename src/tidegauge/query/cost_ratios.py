@@ -23,14 +23,15 @@ def per_prediction(costs: Costs, source: str, **asked: Any) -> Document:
     """What a prediction has cost: the sum of costs over the number of predictions, same days.
 
     Days before the first prediction that is stored do not count, nor days before the first and
-    after the last cost: there the other half is missing, and not 0.
+    after the last cost: there the other half is missing, and not 0. Nor does yesterday while the
+    provider fills it.
 
     Args:
         costs: Asks the store.
         source: Which source.
         asked: As for `Costs.daily`.
     """
-    found = costs.daily(source, **asked)
+    found = costs.daily(source, **asked).without_partial(costs.today)
     document: Document = {
         **_told(found, asked.get("basis", "billed")),
         "cost": None,
@@ -69,7 +70,9 @@ def capture(costs: Costs, source: str, **asked: Any) -> Document:
     """Which share of what Bedrock has billed was recorded as calls, by the price list.
 
     Below 1 there are calls that nobody records, or prices are wrong. A response that was
-    recorded twice counts once. Days before the first call that is stored do not count.
+    recorded twice counts once, each call with the price that was worked out last. Days before the
+    first call that is stored do not count, nor days before the first and after the last of the
+    bill: there the other half is missing.
 
     Args:
         costs: Asks the store.
@@ -93,14 +96,16 @@ def capture(costs: Costs, source: str, **asked: Any) -> Document:
         ((began,),) = connection.execute(
             f"SELECT min(time)::DATE FROM llm_calls WHERE provider = {sql.text(_BEDROCK)}"
         ).fetchall()
-        first = bill.start if began is None else max(bill.start, began)
-        end = max(bill.costs) + _DAY
+    first, end = min(bill.costs), max(bill.costs) + _DAY
+    if began is not None:
+        first = max(first, began)
+    if first >= end:
+        return {**document, "reason": "the first call to Bedrock that is stored is of a later day"}
+    with costs.look_at_calls(first, end) as connection:
         ((calls, unpriced, captured),) = connection.execute(
             "SELECT count(*), count(*) FILTER (cost IS NULL AND unpriced_reason IS NOT NULL), "
-            f"sum(cost) FILTER (currency = {sql.text(bill.currency or '')}) FROM "
-            "(SELECT DISTINCT ON (coalesce(response_id, call_id)) * FROM llm_calls "
-            f"WHERE provider = {sql.text(_BEDROCK)} AND time::DATE >= {date_sql(first)} "
-            f"AND time::DATE < {date_sql(end)} ORDER BY time)"
+            f"sum(cost) FILTER (currency = {sql.text(bill.currency or '')}) FROM calls "
+            f"WHERE provider = {sql.text(_BEDROCK)}"
         ).fetchall()
     billed = sum((each for day, each in bill.costs.items() if day >= first), Decimal())
     document |= {

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
+from statistics import median
 from typing import Any
 
 from tidegauge.model.errors import QueryError
-from tidegauge.query.costs import CostDays, Costs, Document
+from tidegauge.query.costs import MAX_DAY, MIN_DAY, CostDays, Costs, Document
 
 __all__ = ["daily_document", "month_of", "monthly_document", "trend_document"]
 
@@ -57,6 +59,10 @@ def month_of(text: str | dt.date | None, today: dt.date) -> tuple[dt.date, dt.da
             first = dt.date.fromisoformat(f"{text}-01" if len(text) == 7 else text).replace(day=1)
         except (TypeError, ValueError) as error:
             raise QueryError("this is no month", got=text, allowed="such as 2026-11") from error
+    if not MIN_DAY <= first <= MAX_DAY:
+        raise QueryError(
+            "there are no costs of such a month", got=str(text), allowed=f"{MIN_DAY} to {MAX_DAY}"
+        )
     return first, first + calendar.monthrange(first.year, first.month)[1] * _DAY
 
 
@@ -64,6 +70,9 @@ def monthly_document(
     costs: Costs, source: str, month: str | dt.date | None = None, **asked: Any
 ) -> Document:
     """What a month has cost so far, and what it will come to if it goes on as the last 7 days.
+
+    What was charged once does not go on: of files only usage counts, and days that cost more than
+    twice the median, or less than 0, are left out. So is yesterday while the provider fills it.
 
     Args:
         costs: Asks the store.
@@ -91,18 +100,34 @@ def monthly_document(
     }
     if found.total is None or found.currency is None:
         return document
-    if end == after:
+    whole = found.without_partial(today)
+    left = (after - first).days - len(whole.costs)
+    if not left:
         return {**document, "projected": found.total}
-    known = {**asked, "currency": found.currency}
-    recent = costs.daily(source, start=end - _COMPARED * _DAY, end=end, **known)
-    if len(recent.costs) == _COMPARED and recent.total is not None:
-        left = (after - first).days - len(found.costs)
-        return {**document, "projected": found.total + recent.total / _COMPARED * left}
-    return document
+    if after <= today and whole is found:
+        return {**document, "reason": f"costs of {left} days of this month are not stored"}
+    if whole is not found:
+        end -= _DAY
+    known = {**asked, "currency": found.currency, "start": end - _COMPARED * _DAY, "end": end}
+    recent = costs.daily(source, **known).costs
+    if len(recent) < _COMPARED:
+        return {**document, "reason": f"needs costs of the last {_COMPARED} days"}
+    used = costs.daily(source, is_usage=True, **known).costs
+    usual = _usual([used.get(day, Decimal()) for day in recent])
+    return {**document, "projected": (whole.total or Decimal()) + usual * left}
+
+
+def _usual(costs: Sequence[Decimal]) -> Decimal:
+    """What a day costs on the average, without days on which there was something else."""
+    middle = median(costs)
+    usual = [each for each in costs if 0 <= each <= 2 * middle]
+    return sum(usual, Decimal()) / len(usual) if usual else middle
 
 
 def trend_document(costs: Costs, source: str, **asked: Any) -> Document:
     """The days, and the last 7 of them against the 7 before.
+
+    Yesterday is not compared while the provider fills it.
 
     Args:
         costs: Asks the store.
@@ -111,6 +136,7 @@ def trend_document(costs: Costs, source: str, **asked: Any) -> Document:
     """
     found = costs.daily(source, **asked)
     document = daily_document(found, asked.get("basis", "billed"))
+    found = found.without_partial(costs.today)
     end = max(found.costs, default=found.start) + _DAY
     sides = []
     for number in (2, 1):

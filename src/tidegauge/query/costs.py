@@ -19,13 +19,19 @@ import duckdb
 from tidegauge.model.clock import Clock
 from tidegauge.model.cost_tables import COSTS
 from tidegauge.model.errors import QueryError
+from tidegauge.model.llm_tables import LLM_CALLS
+from tidegauge.model.times import TimeRange
 from tidegauge.query import sql
 from tidegauge.query.engine import Engine
 from tidegauge.query.errors import did_you_mean, readable_errors
+from tidegauge.query.llm_calls import view_calls
 
 __all__ = [
+    "AWS",
     "BASES",
     "BY",
+    "MAX_DAY",
+    "MIN_DAY",
     "NO_COSTS",
     "Basis",
     "CostDays",
@@ -34,6 +40,9 @@ __all__ = [
     "date_sql",
     "rows_of",
 ]
+
+#: The source of what Cost Explorer says.
+AWS = "aws-ce"
 
 #: A dictionary ready to be written as JSON; amounts are decimals.
 Document = dict[str, Any]
@@ -59,8 +68,15 @@ _TELLS: dict[str, tuple[str, ...]] = {
     "service-record-type": ("day", "month", "service", "category"),
     "bedrock-model": ("model",),
 }
+# A day of which clocks are put back has 25 hours.
+_USAGE = "coalesce(period_s, 0) <= 90000 AND coalesce(charge_category, 'Usage') = 'Usage'"
+# What files call it.
+_AWS_CLOUDS = ("AWS", "Amazon Web Services")
 _DAY = dt.timedelta(days=1)
+_EPOCH = dt.date(1970, 1, 1)
 _MOST_DAYS = 100_000
+#: Costs of days beyond are asked for by mistake; what is counted from them would overflow.
+MIN_DAY, MAX_DAY = dt.date(1970, 1, 1), dt.date(2999, 12, 31)
 #: Why nothing can be told where there is nothing.
 NO_COSTS = "no costs of these days are stored"
 
@@ -90,6 +106,18 @@ class CostDays(NamedTuple):
     def total(self) -> Decimal | None:
         """Their sum; None if there are none."""
         return sum(self.costs.values(), Decimal()) if self.costs else None
+
+    def without_partial(self, today: dt.date) -> CostDays:
+        """The same without yesterday if that is an estimate: its provider still fills it.
+
+        Args:
+            today: The day that is not over, UTC.
+        """
+        yesterday = today - _DAY
+        if yesterday not in self.estimated:
+            return self
+        kept = {day: cost for day, cost in self.costs.items() if day != yesterday}
+        return self._replace(costs=kept, estimated=self.estimated - {yesterday})
 
 
 class Costs:
@@ -135,6 +163,24 @@ class Costs:
             }
             for row in rows
         ]
+
+    def shown_source(self) -> str | None:
+        """The one source whose amounts live metrics of AWS are, for two tell of the same money.
+
+        That is `aws-ce` if it is stored, and otherwise the first by name of those all of whose
+        rows are of AWS.
+
+        Returns:
+            Its name; None if there is none.
+        """
+        clouds, splits = sql.text_list(_AWS_CLOUDS), sql.text_list(_TELLS)
+        with self.look(COSTS.name) as connection:
+            rows = connection.execute(
+                f"SELECT source FROM costs GROUP BY source HAVING bool_and("
+                f"coalesce(cloud IN {clouds}, false) OR grouping IN {splits}) "
+                f"ORDER BY source <> {sql.text(AWS)}, source LIMIT 1"
+            ).fetchall()
+        return rows[0][0] if rows else None
 
     def show(
         self,
@@ -195,6 +241,7 @@ class Costs:
         """
         if by not in BY:
             raise QueryError("costs cannot be told apart by this", got=by, allowed=", ".join(BY))
+        _check_asked(basis, chosen)
         first, last = self.complete_days(days, start, end)
         mine = [each for each in self.sources() if each["source"] == source]
         currency = currency or _only_currency(source, {each["currency"] for each in mine})
@@ -235,6 +282,7 @@ class Costs:
         basis: Basis = "billed",
         currency: str | None = None,
         grouping: str | None = None,
+        is_usage: bool = False,
         **chosen: Any,
     ) -> CostDays:
         """What each day has cost.
@@ -247,8 +295,11 @@ class Costs:
             basis: Which amounts.
             currency: Only this one; needed if the source has several.
             grouping: Which way of splitting is added up; the first that has all costs if None.
+            is_usage: Only what was used on the day, without what is charged once, for longer than a
+                day, or as a tax or a credit; as far as the way of splitting tells.
             chosen: `services` and `accounts`.
         """
+        _check_asked(basis, chosen)
         first, last = self.complete_days(days, start, end)
         mine = [each for each in self.sources() if each["source"] == source]
         groupings = [each["grouping"] for each in mine]
@@ -262,6 +313,8 @@ class Costs:
         if grouping is None or currency is None:
             return CostDays(source, grouping, currency, first, last, {}, frozenset())
         where = rows_of(source, grouping, first, last, chosen, currency)
+        if is_usage:
+            where += f" AND {_USAGE}"
         rows = self.grouped("time::DATE", where, basis, by_size=False)
         return CostDays(
             source,
@@ -282,8 +335,6 @@ class Costs:
             basis: Which amounts.
             by_size: Whether the largest comes first, and not the smallest name.
         """
-        if basis not in BASES:
-            raise QueryError("there are no such amounts", got=basis, allowed=", ".join(BASES))
         order = "cost DESC NULLS LAST, name" if by_size else "name"
         with self.look(COSTS.name) as connection:
             rows = connection.execute(
@@ -302,6 +353,22 @@ class Costs:
         try:
             with readable_errors(table):
                 self._engine.view(connection, [table])
+                yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def look_at_calls(self, start: dt.date, end: dt.date) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection with the view `calls` of days, each call with the price that holds for it.
+
+        Args:
+            start: The first day, UTC.
+            end: The day after the last one.
+        """
+        connection = self._engine.connect()
+        try:
+            with readable_errors(LLM_CALLS.name):
+                view_calls(self._engine, connection, TimeRange(_start_ns(start), _start_ns(end)))
                 yield connection
         finally:
             connection.close()
@@ -385,22 +452,35 @@ def rows_of(
         if wanted:
             texts = [wanted] if isinstance(wanted, str) else list(wanted)
             terms.append(f"{column} IN {sql.text_list(texts)}")
+    return " AND ".join(terms)
+
+
+def _check_asked(basis: str, chosen: Mapping[str, Any]) -> None:
+    """Refuse what makes no sense, also where nothing is stored that it could be asked of."""
+    if basis not in BASES:
+        raise QueryError("there are no such amounts", got=basis, allowed=", ".join(BASES))
     if unknown := set(chosen) - {"services", "accounts"}:
         raise QueryError(
             "costs cannot be chosen by this", got=min(unknown), allowed="services, accounts"
         )
-    return " AND ".join(terms)
 
 
 def _day(day: dt.date | str) -> dt.date:
-    if isinstance(day, dt.datetime):
-        return day.date()
-    if isinstance(day, dt.date):
-        return day
-    try:
-        return dt.date.fromisoformat(day)
-    except (TypeError, ValueError) as error:
-        raise QueryError("this is no day", got=day, allowed="such as 2026-11-01") from error
+    found = day.date() if isinstance(day, dt.datetime) else day
+    if not isinstance(found, dt.date):
+        try:
+            found = dt.date.fromisoformat(found)
+        except (TypeError, ValueError) as error:
+            raise QueryError("this is no day", got=day, allowed="such as 2026-11-01") from error
+    if not MIN_DAY <= found <= MAX_DAY:
+        raise QueryError(
+            "there are no costs of such a day", got=str(day), allowed=f"{MIN_DAY} to {MAX_DAY}"
+        )
+    return found
+
+
+def _start_ns(day: dt.date) -> int:
+    return (day - _EPOCH).days * 86_400 * 10**9
 
 
 def date_sql(day: dt.date) -> str:

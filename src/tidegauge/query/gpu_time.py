@@ -56,7 +56,7 @@ def gpu_times(
     time_range: TimeRange,
     now_ns: int,
 ) -> list[GpuTime]:
-    """Add up the samples of each GPU, by its index.
+    """Add up the samples of each GPU, by its index; of one that MIG has divided, of its parts.
 
     A sample stands for the time up to the next one, but for no more than three times the median
     between two of the same GPU: what is beyond is a gap, in which nobody looked. The last one
@@ -72,7 +72,11 @@ def gpu_times(
     start_us = (time_range.start_ns or 0) // 1000
     rows = connection.execute(
         f"""
-        WITH samples AS (
+        WITH parts AS (
+            SELECT DISTINCT slot, split_part({sql.label("gpu")}, ':', 1) AS whole
+            FROM points WHERE {selection.where} AND contains({sql.label("gpu")}, ':')
+        ),
+        samples AS (
             SELECT
                 coalesce({sql.label("gpu_uuid")}, {sql.label("gpu")}, '') AS which,
                 epoch_us(time) AS at_us,
@@ -80,7 +84,9 @@ def gpu_times(
                 max({sql.label("gpu")}) AS gpu,
                 max({sql.label("gpu_uuid")}) AS gpu_uuid,
                 max({sql.label("gpu_name")}) AS gpu_name
-            FROM points WHERE {selection.where} GROUP BY which, at_us
+            FROM points ANTI JOIN parts
+                ON points.slot = parts.slot AND {sql.label("gpu")} = parts.whole
+            WHERE {selection.where} GROUP BY which, at_us
         ),
         followed AS (
             SELECT *, lead(at_us) OVER (PARTITION BY which ORDER BY at_us) - at_us AS until_next_us

@@ -26,7 +26,7 @@ from tidegauge.store.files import FileList, read_file, write_file
 from tidegauge.store.instance import working
 from tidegauge.store.rewrite import MAINTENANCE, removals
 from tidegauge.store.schema import PARTITION, arrow_schema
-from tidegauge.store.snapshot import stored_rows
+from tidegauge.store.snapshot import snapshot, stored_rows
 from tidegauge.store.store import Store
 from tidegauge.store.stored_table import ATTEMPTS, Overtaken, StoredTable, TableView
 
@@ -35,6 +35,7 @@ __all__ = [
     "Days",
     "Replaced",
     "Scope",
+    "groupings_of",
     "replace_cost_days",
     "replace_costs",
     "slot_of",
@@ -155,6 +156,21 @@ def replace_cost_days(
     return replace_costs(
         store, scope, lambda: ((day, from_rows(by_day[day], COST_SCHEMA)) for day in days)
     )
+
+
+def groupings_of(store: Store, source: str) -> list[str]:
+    """How the stored rows of a source are split, sorted; empty if there are none.
+
+    Raises:
+        StoreError: The table cannot be read.
+    """
+    with working() as connection:
+        snapshot(store, COSTS.name).register(connection, COSTS.name)
+        found = connection.execute(
+            f"SELECT DISTINCT grouping FROM {COSTS.name} "
+            f"WHERE {Scope(source=source).where()} ORDER BY 1"
+        ).fetchall()
+    return [row[0] for row in found]
 
 
 def slot_of(source: str) -> str:

@@ -37,6 +37,7 @@ FOCUS_GROUPING = "charge"
 # What sorting may hold in memory; the rest goes to a temporary directory.
 _MEMORY = "256MB"
 _BATCH_ROWS = 32_768
+_FINAL_AFTER_DAYS = 10
 _CSV = (".csv", ".csv.gz", ".csv.zst", ".tsv")
 _TIME_FORMATS = ("%Y-%m-%dT%H:%MZ", "%m/%d/%Y", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p")
 _EPOCH = dt.date(1970, 1, 1)
@@ -77,8 +78,11 @@ class FocusFiles:
         columns: The columns of the files with their types, as DuckDB calls them.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], directory: Path
+    ) -> None:
         self._connection = connection
+        self._directory = directory
         self._paths = paths
         self._source = _source_sql(paths)
         with _explained(paths):
@@ -120,17 +124,39 @@ class FocusFiles:
         currency: str,
         now: dt.datetime,
         advance: Callable[[int], object],
-    ) -> Iterator[tuple[dt.date, pa.Table]]:
-        """The rows by day, ascending; a day may come in several parts.
+    ) -> Callable[[], Iterator[tuple[dt.date, pa.Table]]]:
+        """Sort the rows by day, into a temporary file that goes with these.
+
+        So whoever stores them does not keep others waiting while files are read.
 
         Args:
             mapping: As for `parts`.
             source: What the rows say where they are from.
             currency: Only rows of this currency; rows that say none are taken to be of it.
-            now: Rows of a billing period that is not over then, and without an invoice, are
-                estimated.
+            now: Rows without an invoice are estimated; where no row can have one, those of a
+                billing period that was over less than ten days before this.
             advance: Told how many rows there were so far.
+
+        Returns:
+            What gives them by day, ascending, as often as it is called. A day may come in several
+            parts.
         """
+        path = self._directory / "sorted"
+        found = self._by_day(mapping, source, currency, now, advance)
+        try:
+            days = _set_aside(found, path)
+        except OSError as error:
+            raise _no_room(path, error) from error
+        return lambda: _taken_back(days, path)
+
+    def _by_day(
+        self,
+        mapping: Mapping[str, Sequence[str]],
+        source: str,
+        currency: str,
+        now: dt.datetime,
+        advance: Callable[[int], object],
+    ) -> Iterator[tuple[dt.date, pa.Table]]:
         sql = _Expressions(self.columns, mapping)
         chosen = sql.row(source, currency, now)
         told = {name: each for name, each in chosen.items() if '"' in each}
@@ -185,10 +211,31 @@ def open_focus(paths: Sequence[Path]) -> Iterator[FocusFiles]:
     )
     try:
         with contextlib.closing(instance.connect()) as connection:
-            yield FocusFiles(connection, paths)
+            yield FocusFiles(connection, paths, Path(directory))
     finally:
         instance.close()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _set_aside(found: Iterator[tuple[dt.date, pa.Table]], path: Path) -> list[dt.date]:
+    """Write tables one after the other, and tell the day of each."""
+    days: list[dt.date] = []
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with (
+        pa.OSFile(str(path), "wb") as file,
+        pa.ipc.new_stream(file, COST_SCHEMA, options=options) as stream,
+    ):
+        for day, rows in found:
+            for batch in rows.combine_chunks().to_batches():
+                stream.write_batch(batch)
+                days.append(day)
+    return days
+
+
+def _taken_back(days: Sequence[dt.date], path: Path) -> Iterator[tuple[dt.date, pa.Table]]:
+    with pa.OSFile(str(path), "rb") as file, pa.ipc.open_stream(file) as stream:
+        for day, batch in zip(days, stream, strict=True):
+            yield day, pa.Table.from_batches([batch])
 
 
 def is_csv(path: Path) -> bool:
@@ -209,6 +256,10 @@ class _Expressions:
         invoice = self.text("InvoiceId")
         ends = self.time("BillingPeriodEnd")
         over = f"coalesce({ends}, date_trunc('month', {start}) + INTERVAL 1 MONTH)"
+        # Who numbers invoices has made none yet; of others, bills are final some days later.
+        estimated = f"{invoice} IS NULL"
+        if not self._mapping["InvoiceId"]:
+            estimated = f"{over} + INTERVAL {_FINAL_AFTER_DAYS} DAY > {_moment(now)}"
         kinds = {field.name: field.type for field in COST_SCHEMA}
         known = {
             "time": start,
@@ -236,7 +287,7 @@ class _Expressions:
             "effective_cost": self.amount("EffectiveCost"),
             "list_cost": self.amount("ListCost"),
             "currency": f"coalesce({self.text('BillingCurrency')}, {_literal(currency)})",
-            "is_estimated": f"({invoice} IS NULL AND {over} > {_moment(now)})",
+            "is_estimated": f"({estimated})",
             "invoice_id": invoice,
         }
         return {
@@ -284,27 +335,16 @@ class _Expressions:
         return f"TRY_CAST({_quoted(found[0])} AS DOUBLE)"
 
     def _tags(self) -> str:
-        """Tags as a map, with texts that are no JSON object under the name `tags`."""
+        """Tags as a map, whatever they are written as; see `_tags_sql`."""
         if not (found := self._mapping["Tags"]):
             return _NO_TAGS
         column, kind = _quoted(found[0]), self._columns[found[0]]
         if kind.startswith("MAP("):
-            tags = f"CAST({column} AS MAP(VARCHAR, VARCHAR))"
-        elif kind.endswith("[]"):  # a list of structs with a key and a value
-            tags = (
-                f"map_from_entries(list_transform({column}, lambda t: "
-                "{'k': CAST(t.key AS VARCHAR), 'v': CAST(t.value AS VARCHAR)}))"
-            )
-        else:
-            text = f"nullif(CAST({column} AS VARCHAR), '')"
-            tags = (
-                f"CASE WHEN {text} IS NULL OR {text} = '{{}}' THEN NULL "
-                f"WHEN TRY_CAST({text} AS JSON) IS NULL OR json_type({text}) <> 'OBJECT' "
-                f"THEN MAP {{'tags': {text}}} "
-                f"ELSE CAST(CAST({text} AS JSON) AS MAP(VARCHAR, VARCHAR)) END"
-            )
-        entries = f"list_filter(map_entries({tags}), lambda e: e.value IS NOT NULL)"
-        return f"coalesce(map_from_entries({entries}), {_NO_TAGS})"
+            tags = f"TRY_CAST({column} AS MAP(VARCHAR, VARCHAR))"
+            entries = f"list_filter(map_entries({tags}), lambda e: e.value IS NOT NULL)"
+            return f"coalesce(map_from_entries({entries}), {_NO_TAGS})"
+        said = f"nullif(trim({column}), '')" if kind == "VARCHAR" else f"to_json({column})"
+        return f"coalesce({_tags_sql(f'CAST({said} AS VARCHAR)')}, {_NO_TAGS})"
 
 
 _NO_TAGS = "CAST(MAP {} AS MAP(VARCHAR, VARCHAR))"
@@ -319,6 +359,48 @@ _SQL_TYPES = {
 }
 
 
+def _tags_sql(text: str) -> str:
+    """SQL for tags as a map, from text; NULL if there are none.
+
+    Objects, also those that Azure writes without braces; lists of a key and a value under the names
+    that vendors give them, also as Parquet wraps them. Of keys that come twice the first one
+    counts. What is none of that is kept as it is, under the name `tags`.
+    """
+    said = f"coalesce(TRY_CAST({text} AS JSON), TRY_CAST('{{' || {text} || '}}' AS JSON))"
+    listed = (
+        f"list_transform(TRY_CAST(CASE json_type({said}) WHEN 'ARRAY' THEN {said} "
+        f"WHEN 'OBJECT' THEN {said}->'$.list' END AS JSON[]), "
+        "lambda e: coalesce(e->'$.element', e))"
+    )
+    key, value = (
+        f"coalesce({', '.join(f'e->>{_literal(name)}' for name in names)})"
+        for names in (
+            ("$.key", "$.Key", "$.k", "$.name", "$.Name"),
+            ("$.value", "$.Value", "$.v"),
+        )
+    )
+    pairs = _first_of_each(
+        f"list_transform({listed}, lambda e: {{'key': {key}, 'value': {value}}})"
+    )
+    members = _first_of_each(
+        f"list_transform(list_zip(json_keys({said}), json_extract_string({said}, '$.*')), "
+        "lambda e: {'key': e[1], 'value': e[2]})"
+    )
+    return (
+        f"CASE WHEN {text} IS NULL OR {text} IN ('{{}}', '[]', 'null') THEN NULL "
+        f"WHEN len({pairs}) > 0 THEN map_from_entries({pairs}) "
+        f"WHEN json_type({said}) = 'OBJECT' THEN map_from_entries({members}) "
+        f"ELSE MAP {{'tags': {text}}} END"
+    )
+
+
+def _first_of_each(pairs: str) -> str:
+    return (
+        f"list_filter({pairs}, lambda e, i: e.key IS NOT NULL AND e.value IS NOT NULL AND "
+        f"list_position(list_transform({pairs}, lambda o: o.key), e.key) = i)"
+    )
+
+
 def _source_sql(paths: Sequence[Path]) -> str:
     # A name with signs that stand for others must not find other files.
     exact = (re.sub(r"([*?\[])", r"[\1]", str(path)) for path in paths)
@@ -326,6 +408,8 @@ def _source_sql(paths: Sequence[Path]) -> str:
     if is_csv(paths[0]):
         return (
             f"read_csv({names}, all_varchar = true, header = true, union_by_name = true, "
+            # Not guessed: quotes may come after all the rows that are looked at.
+            """quote = '"', escape = '"', """
             "nullstr = ['', 'NULL', 'null'], sample_size = 1000)"
         )
     return f"read_parquet({names}, union_by_name = true, hive_partitioning = false)"
@@ -342,6 +426,14 @@ def _explained(paths: Sequence[Path]) -> Iterator[None]:
             allowed="CSV with a header line (.csv, .csv.gz), or Parquet",
             fix=" ".join(str(error).split())[:300],
         ) from error
+
+
+def _no_room(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"what FOCUS files hold could not be sorted: {error}",
+        got=str(path.parent),
+        fix="Make room there, or have TMPDIR name a directory with more.",
+    )
 
 
 def _moment(time: dt.datetime) -> str:

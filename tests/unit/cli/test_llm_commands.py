@@ -35,9 +35,19 @@ def test_the_top_as_a_table(filled: Any) -> None:
         "Most in cost, by feature",
         "feature calls tokens cost currency share per call errors p95 s unpriced",
         "search 1 1,000 1.50 USD 99.83 % 1.50 0 - 0",
-        "chat 2 0 ≥ 0.0025 USD 0.1664 % 0.0025 0 1.25 1",
+        "chat 2 - ≥ 0.0025 USD 0.1664 % 0.0025 0 1.25 1",
         "Calls without a price: unknown_model 1. They are in no cost.",
     ]
+
+
+def test_a_cost_in_two_currencies_is_a_floor_in_both(cli: Any, calls: Any) -> None:
+    """Nobody knows in which one a call without a price was charged."""
+    at = time.time() - 60
+    calls.call("2", currency="USD", at=at)
+    calls.call("3", currency="EUR", at=at)
+    calls.call(**UNKNOWN, at=at)
+    rows = [" ".join(line.split()) for line in cli("llm", "top", "--by", "feature").lines]
+    assert sum("≥ 2.00 USD" in row or "≥ 3.00 EUR" in row for row in rows) == 2
 
 
 def test_the_top_as_json(filled: Any) -> None:

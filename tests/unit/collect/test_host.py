@@ -79,6 +79,29 @@ def test_the_share_of_the_machines_cpus(no_limits: ControlGroup) -> None:
     assert 0 < seen <= 100
 
 
+def test_the_share_is_of_the_cpus_that_may_be_used(
+    no_limits: ControlGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container that is pinned to two of sixty-four CPUs and keeps them busy has none left."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {1, 3})
+    machine = psutil.cpu_times()
+    nothing = machine._make([0.0] * len(machine))
+    looks = iter(
+        [
+            [nothing] * 64,
+            [
+                nothing._replace(user=100.0) if cpu in (1, 3) else nothing._replace(idle=100.0)
+                for cpu in range(64)
+            ],
+        ]
+    )
+    monkeypatch.setattr(psutil, "cpu_times", lambda **_: next(looks))
+    host = Host(no_limits)
+    assert host.read().cpu_percent is None
+    reading = host.read()
+    assert (reading.cpu_percent, reading.cpu_limit) == (100.0, 2.0)
+
+
 def test_the_limits_are_the_truth_in_a_container(limits: Callable[..., ControlGroup]) -> None:
     """Memory is used, available and limited as the group has it; CPU is a share of its quota."""
     clock = FakeClock()

@@ -12,6 +12,7 @@ import pytest
 
 from tidegauge.catalog import builtin_catalog
 from tidegauge.integrations.budgets import MOST_SHOWN, Budgets, hooks
+from tidegauge.journal.writer import JournalWriter
 from tidegauge.model.budgets import BudgetWarning
 from tidegauge.model.errors import ConfigError
 from tidegauge.model.times import parse_time_ns
@@ -470,6 +471,21 @@ def test_of_many_values_those_that_spend_most_are_shown(
     ]
 
 
+def test_what_was_shown_once_does_not_go_on_without_bound(bench: Bench) -> None:
+    """Of keys that come and go those that have spent most are shown, and as many from before."""
+    bench.budgets.put("keys", "1000", each="key")
+    for wave in range(3):
+        for number in range(MOST_SHOWN):
+            bench.calls.call(str(wave + 1), api_key=f"key-{wave}-{number:03}")
+        bench.budgets.watch()
+        bench.calls.clock.advance(201)
+    before = len(bench.shown("cost:budget_spent_usd"))
+    bench.budgets.watch()
+    values = [value for _, value in bench.shown("cost:budget_spent_usd")[before:]]
+    assert sorted(set(values)) == [2.0, 3.0]
+    assert len(values) == 2 * MOST_SHOWN
+
+
 def test_forecasts_are_of_those_that_spend_most(bench: Bench) -> None:
     """Of thousands of values nobody reads them all, and each takes a while."""
     for day in range(10, 16):
@@ -627,3 +643,25 @@ def test_what_no_budget_can_be(bench: Bench, given: dict[str, Any], text: str) -
 def test_amounts_are_kept_exactly(bench: Bench, amount: Any, kept: str) -> None:
     """A float counts as what it is printed as."""
     assert str(bench.budgets.put("all", amount).amount) == kept
+
+
+def test_a_journal_that_is_full_loses_no_warning(
+    bench: Bench, told: list[BudgetWarning], logged: Callable[[], list[str]]
+) -> None:
+    """What is noted as told has been told; only the metrics are missing."""
+    (bench.calls.store.root.parent / "file").write_text("no directory")
+    budgets = Budgets(
+        bench.calls.store.root,
+        lambda: bench.query.llm,
+        privacy=bench.privacy,
+        writer=JournalWriter(bench.calls.store.root.parent / "file" / "journal"),
+        clock=bench.calls.clock,
+    )
+    budgets.put("all", "1")
+    bench.calls.call("2", at="2026-01-14T10:00:00Z")
+    budgets.watch()
+    assert [each.threshold_percent for each in told] == [100]
+    assert logged()[0].startswith("budget 'all': 2 of 1 USD are spent in ")
+    assert logged()[1].startswith("how budgets stand could not be recorded: ")
+    budgets.watch()
+    assert len(told) == 1
