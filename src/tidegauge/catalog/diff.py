@@ -21,7 +21,7 @@ from tidegauge.model.spec import LabelSpec, MetricSpec
 __all__ = ["Change", "diff_catalogs"]
 
 # What a metric says of itself and nothing depends on.
-_FREE = ("description", "owner", "targets")
+_FREE = ("description", "holds_s", "owner", "targets")
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,8 +30,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: What sort of difference, in one word: `added`, `removed`, `renamed`, `deprecated`,
             `restored`, `unit`, `kind`, `direction`, `combine`, `bounds`, `labels`, `buckets`,
-            `series_cap`, `exported`, `resolution`, `description`, `owner`, `targets`, `category`,
-            `closed`.
+            `series_cap`, `exported`, `resolution`, `description`, `holds_s`, `owner`, `targets`,
+            `category`, `closed`.
         metric: Full name of the metric, the old one if it was renamed; the name looked up for
             `resolution`; the category for `category`; empty for `closed`.
         breaking: Whether it can break a program, a query or a dashboard.
