@@ -63,7 +63,13 @@ ONE_CHANGE: list[tuple[dict[str, Any], dict[str, Any], str, bool, str]] = [
     ({}, {"series_cap": 10}, "series_cap", True, "series_cap of model:x changed from 10000 to 10"),
     ({"series_cap": 10}, {}, "series_cap", False, "series_cap of model:x changed from 10 to 10000"),
     ({}, {"description": "y"}, "description", False, "description of model:x changed"),
-    ({}, {"holds_s": 60.0}, "holds_s", False, "holds_s of model:x changed"),
+    (
+        {"kind": Kind.GAUGE},
+        {"kind": Kind.GAUGE, "holds_s": 60.0},
+        "holds_s",
+        False,
+        "holds_s of model:x changed",
+    ),
     ({}, {"owner": "me"}, "owner", False, "owner of model:x changed"),
     (
         {},
