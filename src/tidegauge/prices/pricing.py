@@ -11,8 +11,8 @@ from decimal import Decimal, localcontext
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
-from tidegauge.model.amounts import EXACT
-from tidegauge.prices.source import Context, PriceSource, Rates, Unknown
+from tidegauge.model.amounts import EXACT, PLACES
+from tidegauge.prices.source import PRICE_PLACES, Context, PriceSource, Rates, Unknown
 from tidegauge.prices.usage import TokenUsage
 
 __all__ = ["Priced", "Pricer", "context_of"]
@@ -20,6 +20,9 @@ __all__ = ["Priced", "Pricer", "context_of"]
 _SECOND_NS = 10**9
 _DAY_NS, _MINUTE_NS = 86_400 * _SECOND_NS, 60 * _SECOND_NS
 _MOST_KEPT = 10_000
+_ONE = Decimal(1)
+_UNIT: int = 10 ** (PRICE_PLACES - PLACES)
+_HALF = _UNIT // 2
 _LOG_EVERY_S = 60.0
 _log = logging.getLogger("tidegauge")
 
@@ -33,7 +36,7 @@ class Priced(NamedTuple):
     """What is known of the price of a call.
 
     Attributes:
-        cost: The amount, exact; None if it is not known.
+        amount: The amount in units of 10⁻³⁰; None if it is not known.
         reason: Why not; see `tidegauge.model.llm_tables.UNPRICED_REASONS`.
         currency: Of the amount.
         source: The price list and its version.
@@ -41,12 +44,30 @@ class Priced(NamedTuple):
         context: What else decided the price, such as `service_tier=flex`; empty for nothing.
     """
 
-    cost: Decimal | None = None
+    amount: int | None = None
     reason: str | None = None
     currency: str | None = None
     source: str | None = None
     model: str | None = None
     context: str = ""
+
+    @property
+    def cost(self) -> Decimal | None:
+        """The amount, exact."""
+        if self.amount is None:
+            return None
+        cost = Decimal(self.amount).scaleb(-PRICE_PLACES, EXACT).normalize(EXACT)
+        # 50, and not 5E+1.
+        return cost.quantize(_ONE, context=EXACT) if cost == cost.to_integral_value() else cost
+
+    @property
+    def units(self) -> int | None:
+        """The amount as it is recorded, in units of 10⁻⁸, rounded half to even."""
+        if self.amount is None:
+            return None
+        whole, rest = divmod(self.amount, _UNIT)
+        is_more = rest > _HALF or (rest == _HALF and whole % 2 == 1)
+        return whole + 1 if is_more else whole
 
 
 class _Kept(NamedTuple):
@@ -105,15 +126,10 @@ class Pricer:
         found = kept.found
         if isinstance(found, str):
             return Priced(reason=found, context=kept.context)
-        cost = found.amount(usage)
-        return Priced(
-            cost,
-            "unknown_unit" if cost is None else None,
-            None if cost is None else found.currency,
-            found.source,
-            found.model,
-            kept.context,
-        )
+        amount = found.amount(usage)
+        if amount is None:
+            return Priced(None, "unknown_unit", None, found.source, found.model, kept.context)
+        return Priced(amount, None, found.currency, found.source, found.model, kept.context)
 
     def _keep(
         self,

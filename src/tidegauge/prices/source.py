@@ -13,7 +13,7 @@ import msgspec
 from tidegauge.model.amounts import EXACT
 from tidegauge.prices.usage import TokenUsage
 
-__all__ = ["Context", "PriceSource", "Rates", "Tier", "Unknown"]
+__all__ = ["PRICE_PLACES", "Context", "PriceSource", "Rates", "Tier", "Unknown"]
 
 #: What else decides a price, such as `{"service_tier": "flex"}`; empty for the standard one.
 Context = Mapping[str, str]
@@ -22,10 +22,9 @@ Context = Mapping[str, str]
 Unknown = Literal["unknown_model", "unknown_context"]
 
 
-# Prices are summed up in whole numbers of 10⁻³⁰: exact, in a third of the time of decimals, and
-# whatever the program's decimal context is.
-_PLACES = 30
-_ONE, _TEN = Decimal(1), Decimal(10)
+#: Prices are summed up in whole numbers of 10⁻³⁰: exact, in a third of the time of decimals, and
+#: whatever the program's decimal context is.
+PRICE_PLACES = 30
 
 
 class Tier(msgspec.Struct, frozen=True):
@@ -46,7 +45,9 @@ class Tier(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         prices = (*self.rates, self.per_request)
-        units = tuple(None if each is None else int(each.scaleb(_PLACES, EXACT)) for each in prices)
+        units = tuple(
+            None if each is None else int(each.scaleb(PRICE_PLACES, EXACT)) for each in prices
+        )
         msgspec.structs.force_setattr(self, "units", units)
 
 
@@ -67,8 +68,8 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
     tiers: tuple[Tier, ...]
     holds_for: Literal["day", "minute"] = "day"
 
-    def amount(self, usage: TokenUsage) -> Decimal | None:
-        """What a call costs, not rounded; None if some of its tokens have no known price."""
+    def amount(self, usage: TokenUsage) -> int | None:
+        """What a call costs, in units of 10⁻³⁰; None if some of its tokens have no known price."""
         tier = self.tiers[0]
         if len(self.tiers) > 1:
             size = usage.input_tokens
@@ -79,10 +80,7 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
                 if units is None:
                     return None
                 total += count * units
-        amount = Decimal(total).scaleb(-_PLACES, EXACT).normalize(EXACT)
-        if amount >= _TEN and amount == (whole := amount.to_integral_value()):
-            amount = whole.quantize(_ONE, context=EXACT)  # 50, and not 5E+1
-        return amount
+        return total
 
 
 class PriceSource(Protocol):

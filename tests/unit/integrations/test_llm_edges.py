@@ -187,7 +187,7 @@ def test_blocks_inside_of_one_operation_are_its_attempts(calls: Calls) -> None:
 
 def test_ids_of_small_servers_come_again(calls: Calls) -> None:
     """An id is no answer: with other tokens it is another one. The same once more is counted."""
-    for n_in in (10, 11, 10):
+    for n_in in (10, 11, 11):
         with tg.track_llm(provider="ollama", model="m") as call:
             call.response(answer("again", usage={"prompt_tokens": n_in, "completion_tokens": 1}))
     assert [row["input_tokens"] for row in calls()] == [10, 11]

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Self
 
@@ -37,7 +36,6 @@ class _Unwanted(list[str]):
 UNWANTED = _Unwanted()
 
 
-@dataclass(slots=True)
 class Answer:
     """What an answer says of itself, gathered from one object or from the events of a stream.
 
@@ -57,19 +55,22 @@ class Answer:
         parts: Numbers of a stream's earlier events that later ones do not repeat.
     """
 
+    # Nearly everything is unknown of nearly every answer: defaults of the class cost nothing.
     usage: TokenUsage | None = None
     provider: str | None = None
     response_id: str | None = None
     response_model: str | None = None
     finish_reason: str | None = None
     service_tier: str | None = None
-    context: dict[str, str] = field(default_factory=dict)
     provider_cost: Decimal | None = None
     provider_currency: str | None = None
     retries: int = 0
     failure: str | None = None
-    texts: list[str] = field(default_factory=list)
-    parts: dict[str, int] = field(default_factory=dict)
+
+    def __init__(self, texts: list[str] | None = None) -> None:
+        self.context: dict[str, str] = {}
+        self.parts: dict[str, int] = {}
+        self.texts = [] if texts is None else texts
 
     def know(self, **texts: object) -> None:
         """Take over texts that are some, such as `response_id="msg_1"`."""

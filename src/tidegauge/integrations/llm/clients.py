@@ -120,7 +120,7 @@ def track_client(client: Any, options: Options) -> Any:
 
 def tracked(method: Method, options: Options) -> Method:
     """A callable that does the same, and whose calls are recorded."""
-    said = options.attributes
+    said, wants_text = options.attributes, options.wants_text
     of_model: dict[str, Attributes] = {}
 
     def begin(kwargs: dict[str, Any]) -> TrackedCall:
@@ -129,7 +129,8 @@ def tracked(method: Method, options: Options) -> Method:
             model = kwargs.get("model") or kwargs.get("modelId")
             if isinstance(model, str):
                 attributes = of_model.get(model) or _with_model(of_model, said, model)
-        call = TrackedCall(new_scope(attributes), options, _prompt(kwargs, options))
+        prompt = _prompt(kwargs) if wants_text else None
+        call = TrackedCall(new_scope(attributes), options, prompt)
         call.begin()
         return call
 
@@ -164,10 +165,8 @@ def _with_model(known: dict[str, Attributes], attributes: Attributes, model: str
     return known[model]
 
 
-def _prompt(kwargs: dict[str, Any], options: Options) -> str | None:
-    """What was asked, as text, if anybody wants to know and it can be written down."""
-    if not options.wants_text:
-        return None
+def _prompt(kwargs: dict[str, Any]) -> str | None:
+    """What was asked, as text, if it can be written down."""
     given = next((kwargs[name] for name in _PROMPT_ARGUMENTS if name in kwargs), None)
     if given is None or isinstance(given, str):
         return given

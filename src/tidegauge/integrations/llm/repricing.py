@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from tidegauge.model.amounts import EXACT, from_units, to_units
+from tidegauge.model.amounts import EXACT, from_units
 from tidegauge.model.tables import LLM_PRICES
 from tidegauge.prices.pricing import Priced, Pricer, context_of
 from tidegauge.prices.usage import BUCKETS, TokenUsage
@@ -62,7 +62,7 @@ def reprice(
     for batch in batches:
         for call in batch:
             new = _priced(pricer, call)
-            cost = None if new.cost is None else from_units(to_units(new.cost))
+            cost = None if new.units is None else from_units(new.units)
             done.calls += 1
             _add(done.before, call.currency, call.cost)
             _add(done.after, new.currency, cost)
@@ -72,7 +72,7 @@ def reprice(
             done.found += call.cost is None and cost is not None
             done.lost += call.cost is not None and cost is None
             if not dry_run:
-                _put(writer, call, new, cost)
+                _put(writer, call, new)
         if advance is not None:
             advance(done.calls)
     return done
@@ -88,13 +88,13 @@ def _priced(pricer: Pricer, call: CallToPrice) -> Priced:
     )
 
 
-def _put(writer: RowWriter, call: CallToPrice, new: Priced, cost: Decimal | None) -> None:
+def _put(writer: RowWriter, call: CallToPrice, new: Priced) -> None:
     labels = () if call.model is None else (("model", call.model),)
     writer.bind(labels)(
         (
             call.call_id,
             call.version + 1,
-            None if cost is None else to_units(cost),
+            new.units,
             new.currency,
             new.source,
             new.model,

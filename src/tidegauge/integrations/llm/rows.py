@@ -27,25 +27,25 @@ _NO_TOKENS = (None,) * (len(BUCKETS) + 2)
 
 
 class _Seen:
-    """The ids of the latest answers that were recorded in a store.
+    """The latest answers that were recorded in a store, by provider and id.
 
     One that comes again is the same answer, from a cache or seen by two instruments.
     """
 
     def __init__(self) -> None:
         self._root: Path | None = None
-        self._latest: set[tuple[object, ...]] = set()
-        self._before: set[tuple[object, ...]] = set()
+        self._latest: dict[tuple[str | None, str], object] = {}
+        self._before: dict[tuple[str | None, str], object] = {}
 
-    def add(self, root: Path, key: tuple[object, ...]) -> bool:
-        """Remember an answer; whether it is new."""
+    def add(self, root: Path, key: tuple[str | None, str], content: object) -> bool:
+        """Remember an answer and what is in it; whether it is new."""
         if root is not self._root:
-            self._root, self._latest, self._before = root, set(), set()
-        if key in self._latest or key in self._before:
+            self._root, self._latest, self._before = root, {}, {}
+        if (self._latest.get(key) or self._before.get(key)) == content:
             return False
-        self._latest.add(key)
+        self._latest[key] = content
         if len(self._latest) >= _LEAST_SEEN:
-            self._before, self._latest = self._latest, set()
+            self._before, self._latest = self._latest, {}
         return True
 
 
@@ -119,9 +119,8 @@ def put_call(call: Call, answer: Answer) -> Priced | None:
         provider = said.provider or answer.provider
         # Not the id alone: servers of one's own give out a few hundred of them again and again.
         known = answer.response_id
-        if known is not None and not _seen.add(
-            recorder.writer.root, (provider, known, answer.response_model, answer.usage)
-        ):
+        content = answer.response_model, answer.usage
+        if known is not None and not _seen.add(recorder.writer.root, (provider, known), content):
             recorder.one("llm:repeated_answers", 1.0, None, None, _said_of(provider))
             return None
         priced = _price(call, answer, provider)
@@ -190,7 +189,7 @@ def _values(call: Call, answer: Answer, provider: str | None, priced: Priced) ->
         call.is_stream,
         call.usage,
         *tokens,
-        None if priced.cost is None else to_units(priced.cost),
+        priced.units,
         priced.currency,
         priced.source,
         priced.model,
