@@ -29,6 +29,17 @@ from tidegauge.query.retired import settled_facts, view_facts
 from tidegauge.query.running import run
 from tidegauge.query.search import Seen, SeenMetrics, metrics_with_label, search_table
 from tidegauge.query.selection import Names, Selection, Vocabulary, check_limit, label_text
+from tidegauge.query.series import (
+    Measure,
+    Series,
+    Step,
+    check_statistic,
+    check_step,
+    measure_of,
+    measure_series,
+    metric_series,
+    whole_steps,
+)
 from tidegauge.query.stats import group_keys, stats_table
 from tidegauge.query.summary import summarise
 from tidegauge.query.unknown import refuse_unknown
@@ -238,6 +249,68 @@ class Query:
                 raise self._no_such_side(by, name)
         return table
 
+    def series(
+        self,
+        name: str,
+        *,
+        by: Step = "day",
+        statistic: str | None = None,
+        hours: float | None = None,
+        days: float | None = None,
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
+        labels: Mapping[str, object] | None = None,
+        **more_labels: object,
+    ) -> list[Series]:
+        """A number for each hour or day: of a metric, of each metric of a pattern, or of a column.
+
+        Only whole hours and days count, and so not the present one.
+
+        Args:
+            name: A metric or a pattern; or a numeric column of a typed table, such as
+                `predictions.latency_s`.
+            by: `hour` or `day`, UTC.
+            statistic: One of `STATISTICS`; if None, the sum of counters and of what the catalogue
+                says is summed, the largest value where it says so, and else the mean.
+            hours: Length of the range up to now, or up to `end`.
+            days: The same in days.
+            start: Beginning of the range.
+            end: End of the range, not in it.
+            labels: Labels that have the name of a parameter.
+            more_labels: Dimensions and labels to choose by.
+
+        Returns:
+            One for each metric with facts; none if there are no facts.
+        """
+        check_step(by)
+        check_statistic(statistic)
+        measure = measure_of(name)
+        asked = self._select(
+            name if measure is None else None,
+            labels,
+            more_labels,
+            hours=hours,
+            days=days,
+            start=start,
+            end=end,
+        )
+        reaches_back = hours is not None or days is not None
+        chosen = asked.within(
+            whole_steps(asked.time_range, by, self._clock.wall_ns(), reaches_back=reaches_back)
+        )
+        if measure is not None:
+            found = self._measured(measure, chosen, by, statistic)
+            return [] if found is None else [found]
+        series = self._ask(
+            "series",
+            chosen,
+            lambda connection: metric_series(
+                connection, self._vocabulary, chosen, by=by, statistic=statistic
+            ),
+        )
+        self._refuse_missing(chosen, {each.name for each in series})
+        return series
+
     def sql(
         self,
         query: str,
@@ -314,6 +387,17 @@ class Query:
     def close(self) -> None:
         """Give memory back; the next question opens what it needs again."""
         self._engine.close()
+
+    def _measured(
+        self, measure: Measure, chosen: Selection, by: Step, statistic: str | None
+    ) -> Series | None:
+        connection = self._engine.connect()
+        self._engine.view(connection, [measure.table.name], chosen.time_range)
+        return run(
+            connection,
+            "series",
+            lambda: measure_series(connection, measure, chosen.where, by=by, statistic=statistic),
+        )
 
     def _ask(
         self,

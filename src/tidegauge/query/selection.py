@@ -59,6 +59,12 @@ class Selection(msgspec.Struct, frozen=True):
         """All conditions."""
         return f"{self.about_metrics} AND {self.about_labels} AND {self.about_time}"
 
+    def within(self, time_range: TimeRange) -> Selection:
+        """The same facts in another range."""
+        return msgspec.structs.replace(
+            self, about_time=about_time(time_range), time_range=time_range
+        )
+
 
 class Vocabulary:
     """A catalogue as queries need it: which stored names mean which metric.

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 __all__ = ["Interval", "Sample", "independent_count", "student_quantile", "welch_interval"]
 
@@ -92,61 +91,11 @@ def student_quantile(probability: float, freedom: float) -> float:
         probability: 0 to 1, exclusive.
         freedom: Degrees of freedom, above 0; need not be whole.
 
-    Returns:
-        The quantile, to nine digits or more.
-
     Raises:
         ValueError: An argument is outside its bounds.
     """
     if not 0 < probability < 1 or not freedom > 0:
         raise ValueError(f"no quantile for probability {probability} and freedom {freedom}")
-    if probability < 0.5:
-        return -student_quantile(1 - probability, freedom)
-    if freedom > 1e6:  # the series below loses digits, and the normal distribution is this close
-        z = NormalDist().inv_cdf(probability)
-        return z + (z**3 + z) / (4 * freedom)
-    tail = 1 - probability
-    low, high = 0.0, 1.0
-    while _upper_tail(high, freedom) > tail:
-        low, high = high, high * 2
-    while high - low > 1e-13 * high:
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if _upper_tail(middle, freedom) > tail else (low, middle)
-    return (low + high) / 2
+    from scipy.special import stdtrit  # late: comparing means is rare, and loading it is slow
 
-
-def _upper_tail(t: float, freedom: float) -> float:
-    """Probability that Student's t exceeds `t`, which is 0 or more."""
-    return _incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t)) / 2
-
-
-def _incomplete_beta(a: float, b: float, x: float) -> float:
-    """The regularised incomplete beta function, by its continued fraction."""
-    if x <= 0 or x >= 1:
-        return 0.0 if x <= 0 else 1.0
-    if x > (a + 1) / (a + b + 2):  # where the fraction converges slowly
-        return 1 - _incomplete_beta(b, a, 1 - x)
-    front = math.exp(
-        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
-    )
-    # Lentz's method; `tiny` keeps a vanishing denominator from ending it.
-    tiny = 1e-300
-    c, d = 1.0, 1 / max(1 - (a + b) * x / (a + 1), tiny)
-    fraction = d
-    for m in range(1, 10_000):
-        for numerator in (
-            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
-            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
-        ):
-            d = 1 / (_away_from_zero(1 + numerator * d, tiny))
-            c = _away_from_zero(1 + numerator / c, tiny)
-            fraction *= c * d
-        if abs(c * d - 1) < 1e-15:
-            break
-    return front * fraction / a
-
-
-def _away_from_zero(value: float, tiny: float) -> float:
-    return value if abs(value) > tiny else tiny
+    return float(stdtrit(freedom, probability))
