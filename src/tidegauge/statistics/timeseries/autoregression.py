@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How strongly a series follows its own past, and what is left of it when that is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["MAX_ORDER", "Autoregression", "autocorrelation", "fit_autoregression"]
+
+#: No more values of the past are looked at than this, nor than a tenth of the series.
+MAX_ORDER = 10
+
+# A partial autocorrelation of 1 would leave a noise of variance 0. Gaps can make it larger still.
+_LARGEST_PARTIAL = 0.999
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Autoregression:
+    """Each value as a weighted sum of those before it, and noise.
+
+    Attributes:
+        mean: What the series fluctuates about.
+        coefficients: Weight of the value one step before, two steps before, and so on; shape (p,).
+        variance: Variance of the noise.
+    """
+
+    mean: float
+    coefficients: np.ndarray
+    variance: float
+
+    @property
+    def order(self) -> int:
+        """How many values of the past matter."""
+        return len(self.coefficients)
+
+    @property
+    def inflation(self) -> float:
+        """How much larger the variance of a mean is than if values were independent, by this model.
+
+        Above 1 if neighbours are alike; n values are worth n divided by this.
+        """
+        gain = 1 / (1 - self.coefficients.sum())
+        return float(gain**2 * self.variance / self._variance_of_values())
+
+    def residuals(self, values: np.ndarray) -> np.ndarray:
+        """What the past does not tell: the noise; shape (n,).
+
+        The first `order` values are NaN, and so is what follows a gap so closely.
+        """
+        filtered = np.convolve(values - self.mean, np.concatenate([[1.0], -self.coefficients]))
+        noise: np.ndarray = filtered[: len(values)]
+        noise[: self.order] = np.nan
+        return noise
+
+    def _variance_of_values(self) -> float:
+        # The weights of past noise, until they have faded.
+        weights = np.zeros(2_000)
+        weights[0] = 1
+        for step in range(1, len(weights)):
+            past = weights[max(step - self.order, 0) : step][::-1]
+            weights[step] = past @ self.coefficients[: len(past)]
+        return float(self.variance * (weights**2).sum())
+
+
+def autocorrelation(values: np.ndarray, max_lag: int) -> np.ndarray:
+    """Correlation of a series with itself, 0 to `max_lag` steps before; shape (max_lag + 1,).
+
+    Without gaps this is the usual estimate, whose sums are divided by n at each lag. With gaps each
+    sum is over the pairs that there are.
+
+    Args:
+        values: Shape (n,), NaN where there is none.
+        max_lag: Below n.
+    """
+    n = len(values)
+    present = np.isfinite(values)
+    centred = np.where(present, values - values[present].mean(), 0.0)
+    lags = range(max_lag + 1)
+    sums = np.array([centred[: n - lag] @ centred[lag:] for lag in lags])
+    if present.all():
+        shares = np.ones(max_lag + 1)
+    else:
+        pairs = np.array([(present[: n - lag] & present[lag:]).sum() for lag in lags])
+        shares = np.maximum(pairs, 1) / (present.sum() * (n - np.arange(max_lag + 1)) / n)
+    if sums[0] <= 0:
+        return np.concatenate([[1.0], np.zeros(max_lag)])
+    correlations: np.ndarray = sums / shares / (sums[0] / shares[0])
+    return correlations
+
+
+def fit_autoregression(values: np.ndarray, max_order: int | None = None) -> Autoregression:
+    """The autoregression that describes a series best, by Yule and Walker's equations.
+
+    The order is the one with the least information criterion of Akaike; the recursion of Levinson
+    and Durbin gives all orders at once.
+
+    Args:
+        values: Shape (n,), NaN where there is none; at least one is there.
+        max_order: The largest order; if None, `MAX_ORDER` or a tenth of the values.
+    """
+    present = np.isfinite(values)
+    count = int(present.sum())
+    limit = min(MAX_ORDER, count // 10) if max_order is None else min(max_order, count - 1)
+    correlations = autocorrelation(values, limit)
+    best = coefficients = np.zeros(0)
+    noise = best_noise = 1.0
+    least = 0.0
+    for order in range(1, limit + 1):
+        explained = coefficients @ correlations[order - 1 : 0 : -1]
+        partial = np.clip(
+            (correlations[order] - explained) / noise, -_LARGEST_PARTIAL, _LARGEST_PARTIAL
+        )
+        coefficients = np.append(coefficients - partial * coefficients[::-1], partial)
+        noise *= 1 - partial**2
+        criterion = count * np.log(noise) + 2 * order
+        if criterion < least:
+            least, best, best_noise = criterion, coefficients, noise
+    variance = float(values[present].var())
+    return Autoregression(float(values[present].mean()), best, best_noise * variance)
