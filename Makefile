@@ -77,6 +77,10 @@ bench: $(BENCH_STAMP)  ## Every benchmark; JSON goes to bench/results
 	    $(BENCH_VENV)/bin/python bench/$$name.py --json bench/results/$$name.json; \
 	done
 
+.PHONY: simulations
+simulations: $(STAMP)  ## What the statistics promise, measured; writes docs/explanation/statistics.md
+	$(VENV)/bin/python -m simulations.publish
+
 .PHONY: docs
 docs: $(STAMP)  ## Write the reference pages that are made from the code
 	$(VENV)/bin/python docs/generate.py

@@ -105,7 +105,8 @@ def autoregressive(
     series[:, 0] = noise[:, 0]
     for step in range(1, noise.shape[1]):
         series[:, step] = phi * series[:, step - 1] + noise[:, step]
-    return series[:, burn_in:]
+    kept: np.ndarray = series[:, burn_in:]
+    return kept
 
 
 def _limit(row: Row) -> str:
