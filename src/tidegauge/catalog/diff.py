@@ -29,9 +29,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: What sort of difference, in one word: `added`, `removed`, `renamed`, `deprecated`,
-            `restored`, `unit`, `kind`, `direction`, `combine`, `ratio`, `bounds`, `labels`, `buckets`,
-            `series_cap`, `exported`, `resolution`, `description`, `holds_s`, `owner`, `targets`,
-            `category`, `closed`.
+            `restored`, `unit`, `kind`, `direction`, `combine`, `ratio`, `bounds`, `labels`,
+            `buckets`, `series_cap`, `exported`, `resolution`, `description`, `holds_s`, `owner`,
+            `targets`, `category`, `closed`.
         metric: Full name of the metric, the old one if it was renamed; the name looked up for
             `resolution`; the category for `category`; empty for `closed`.
         breaking: Whether it can break a program, a query or a dashboard.

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from tidegauge.cli import (
     amending,
     budgets,
+    business,
     costs,
     exporting,
     features,
@@ -92,6 +93,7 @@ for _module in (
     querying,
     features,
     trends,
+    business,
     costs,
     llm,
     budgets,

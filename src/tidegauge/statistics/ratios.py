@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ratios of sums: shares and averages, with intervals that know that facts come in clusters.
 
-A cluster is a user, a day, whatever has facts that resemble each other. Of clusters only six sums
-are needed, which add up over processes and time; the mean of the clusters' own ratios is never taken.
+A cluster is a user, a day, whatever has facts that resemble each other. Only six sums of
+clusters are needed, which add up over processes and time. The mean of ratios is never taken.
 """
 
 from __future__ import annotations
