@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from tidegauge.spending import reprice_llm_calls as reprice_llm_calls
     from tidegauge.sqlite import export_sqlite as export_sqlite
     from tidegauge.sqlite import import_sqlite as import_sqlite
+    from tidegauge.versions import compare_versions as compare_versions
 
 __all__ = [
     "METRIC_NAME_PATTERN",
@@ -80,6 +81,7 @@ __all__ = [
     "business_metrics",
     "calculate_llm_cost",
     "compare",
+    "compare_versions",
     "configure",
     "context",
     "correct",
@@ -157,6 +159,7 @@ _LATE = {
     "track_prediction": "tidegauge.integrations.tracking",
     "export_sqlite": "tidegauge.sqlite",
     "import_sqlite": "tidegauge.sqlite",
+    "compare_versions": "tidegauge.versions",
 }
 
 

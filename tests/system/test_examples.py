@@ -22,6 +22,11 @@ SAID = {
         "28 charges of focus:AWS: 34.30000000 USD",
         "estimated savings: 29.40, 46%",
     ],
+    "compare_versions.py": [
+        "ranker: version 2 against 1: mixed",
+        "  worse: predictions.latency_s (p50) from ",
+        "  better: predictions.accuracy (share) from ",
+    ],
     "feature_tracker.py": [
         "uses: 60, 100% of them worked",
         "users: 12",

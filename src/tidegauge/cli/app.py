@@ -32,6 +32,7 @@ from tidegauge.cli import (
     sqlite_files,
     trends,
     upkeep,
+    versions,
 )
 from tidegauge.cli.command import JsonOption, StoreOption, remember
 from tidegauge.cli.demo import story
@@ -94,6 +95,7 @@ for _module in (
     features,
     trends,
     business,
+    versions,
     costs,
     llm,
     budgets,

@@ -44,6 +44,7 @@ from tidegauge.query.series import (
 from tidegauge.query.stats import group_keys, stats_table
 from tidegauge.query.summary import summarise
 from tidegauge.query.unknown import refuse_unknown
+from tidegauge.query.versions import Versions
 from tidegauge.query.vocabulary import metrics_table
 from tidegauge.store.rolled import RolledFiles
 from tidegauge.store.store import Store
@@ -114,6 +115,8 @@ class Query:
         self.llm = Llm(store, self._engine, clock, time_zone=time_zone)
         #: What it was worth.
         self.business = Business(self._select, self._ask, self._vocabulary, self.features)
+        #: Which version of a model is better.
+        self.versions = Versions(self._engine, self._vocabulary, clock)
 
     def history(
         self,
