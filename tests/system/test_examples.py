@@ -24,8 +24,9 @@ SAID = {
     ],
     "compare_versions.py": [
         "ranker: version 2 against 1: mixed",
-        "  worse: predictions.latency_s (p50) from ",
-        "  better: predictions.accuracy (share) from ",
+        "  worse: model:latency_ms (mean) from ",
+        "  better: model:f1_score (mean) from ",
+        "  no evidence: business:click_through_rate (share)",
     ],
     "feature_tracker.py": [
         "uses: 60, 100% of them worked",
