@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from tidegauge.budgeting import on_budget_warning as on_budget_warning
     from tidegauge.budgeting import remove_budget as remove_budget
     from tidegauge.budgeting import set_budget as set_budget
+    from tidegauge.business import business_metrics as business_metrics
+    from tidegauge.business import log_business as log_business
     from tidegauge.catalog import STANDARD_METRICS as STANDARD_METRICS
     from tidegauge.costs import CostTracker as CostTracker
     from tidegauge.features import get_advanced_metrics as get_advanced_metrics
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from tidegauge.spending import reprice_llm_calls as reprice_llm_calls
     from tidegauge.sqlite import export_sqlite as export_sqlite
     from tidegauge.sqlite import import_sqlite as import_sqlite
+    from tidegauge.versions import compare_versions as compare_versions
 
 __all__ = [
     "METRIC_NAME_PATTERN",
@@ -75,8 +78,10 @@ __all__ = [
     "TidegaugeError",
     "__version__",
     "budgets",
+    "business_metrics",
     "calculate_llm_cost",
     "compare",
+    "compare_versions",
     "configure",
     "context",
     "correct",
@@ -92,6 +97,7 @@ __all__ = [
     "import_sqlite",
     "llm_top",
     "llm_usage",
+    "log_business",
     "log_metric",
     "log_metric_with_metadata",
     "log_metrics",
@@ -129,6 +135,8 @@ _LATE = {
     "get_advanced_metrics": "tidegauge.features",
     "get_metrics_collector": "tidegauge.features",
     "CostTracker": "tidegauge.costs",
+    "business_metrics": "tidegauge.business",
+    "log_business": "tidegauge.business",
     "correct": "tidegauge.amending",
     "forget": "tidegauge.amending",
     "budgets": "tidegauge.budgeting",
@@ -151,6 +159,7 @@ _LATE = {
     "track_prediction": "tidegauge.integrations.tracking",
     "export_sqlite": "tidegauge.sqlite",
     "import_sqlite": "tidegauge.sqlite",
+    "compare_versions": "tidegauge.versions",
 }
 
 

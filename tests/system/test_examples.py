@@ -13,9 +13,20 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SAID = {
     "asyncio_service.py": ["version 1: 50 requests", "version 2: 50 requests"],
     "basic_logging.py": ["usage:reply_rate: 25 values", "usage:conversion_rate: 24 values"],
+    "business_metrics.py": [
+        "business:click_through_rate: 0.0500, 0.04",
+        "usage:conversion_rate: not known, no business:visits",
+        "time saved: 65 hours",
+    ],
     "cloud_costs.py": [
         "28 charges of focus:AWS: 34.30000000 USD",
         "estimated savings: 29.40, 46%",
+    ],
+    "compare_versions.py": [
+        "ranker: version 2 against 1: mixed",
+        "  worse: model:latency_ms (mean) from ",
+        "  better: model:f1_score (mean) from ",
+        "  no evidence: business:click_through_rate (share)",
     ],
     "feature_tracker.py": [
         "uses: 60, 100% of them worked",

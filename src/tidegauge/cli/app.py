@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from tidegauge.cli import (
     amending,
     budgets,
+    business,
     costs,
     exporting,
     features,
@@ -31,6 +32,7 @@ from tidegauge.cli import (
     sqlite_files,
     trends,
     upkeep,
+    versions,
 )
 from tidegauge.cli.command import JsonOption, StoreOption, remember
 from tidegauge.cli.demo import story
@@ -92,6 +94,8 @@ for _module in (
     querying,
     features,
     trends,
+    business,
+    versions,
     costs,
     llm,
     budgets,
