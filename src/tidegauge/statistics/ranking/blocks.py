@@ -18,7 +18,7 @@ from tidegauge.statistics.ranking.lists import Lists
 __all__ = ["Block", "Tied", "blocks", "tied"]
 
 #: Items of a block, if no single list has more.
-_BLOCK_ITEMS = 1 << 17
+_BLOCK_ITEMS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,10 @@ class Tied:
         """The sum over the items with the same score, at each of them."""
         before = np.zeros((len(values), values.shape[1] + 1))
         np.cumsum(values, axis=1, out=before[:, 1:])
-        sums: np.ndarray = np.take_along_axis(before, self.end, axis=1) - np.take_along_axis(
-            before, self.first, axis=1
-        )
-        return sums
+        sums = np.take_along_axis(before, self.end, axis=1)
+        sums -= np.take_along_axis(before, self.first, axis=1)
+        # What has no tie keeps its value to the last bit, as in a block without any.
+        return np.where(self.size == 1, values, sums)
 
 
 def blocks(lists: Lists) -> Iterator[Block]:

@@ -22,16 +22,15 @@ from tidegauge.statistics.ranking.options import check_confidence, check_no_rele
 
 __all__ = ["RankingSums", "Sums", "nothing_to_average"]
 
-_UNIT_BITS = 62
-_ONE = 1 << _UNIT_BITS
+_ONE = 1 << 62
 
 
 class Sums(NamedTuple):
-    """What is kept of one metric, in units of 2⁻⁶².
+    """What is kept of one metric.
 
     Attributes:
-        total: Sum of its values.
-        squares: Sum of their squares.
+        total: Sum of its values in units of 2⁻⁶².
+        squares: Sum of their squares in units of 2⁻¹²⁴.
     """
 
     total: int
@@ -66,7 +65,7 @@ class RankingSums:
         return cls(
             n_queries,
             n_queries - int(values.has_relevant.sum()),
-            {name: Sums(_sum(v), _sum(v * v)) for name, v in values.by_name.items()},
+            {name: _sums(each) for name, each in values.by_name.items()},
         )
 
     @classmethod
@@ -177,14 +176,14 @@ class RankingSums:
         A metric that is 1 or 0 for every query is a share, and has Wilson's interval.
         """
         total, squares = self.by_name[name]
-        if total == squares and total % _ONE == 0:
-            return share_estimate(total >> _UNIT_BITS, n, confidence)
-        mean = total / (n * _ONE)
-        # Whole numbers do not cancel as floats would; below a unit per query it is rounding.
-        scatter = n * squares * _ONE - total * total
-        is_rounding = scatter <= 2 * n * n * _ONE
-        variance = 0.0 if is_rounding or n < 2 else scatter / (n * (n - 1) * _ONE * _ONE)
-        return mean_estimate(mean, variance / n, n=n, confidence=confidence, bounds=(0.0, 1.0))
+        if total * _ONE == squares:  # between 0 and 1, only these two are their squares
+            return share_estimate(total // _ONE, n, confidence)
+        # Whole numbers do not cancel as floats would.
+        scatter = n * squares - total * total
+        variance = scatter / (n * n * (n - 1) * _ONE * _ONE) if n > 1 else 0.0
+        return mean_estimate(
+            total / (n * _ONE), variance, n=n, confidence=confidence, bounds=(0.0, 1.0)
+        )
 
 
 def nothing_to_average(n_queries: int, without_relevant: int) -> str | None:
@@ -196,8 +195,14 @@ def nothing_to_average(n_queries: int, without_relevant: int) -> str | None:
     return None
 
 
-def _sum(values: np.ndarray) -> int:
-    """The sum of numbers between 0 and 1 in units, exactly but for rounding each of them."""
+def _sums(values: np.ndarray) -> Sums:
+    """The sums of numbers between 0 and 1, exactly but for rounding each number to a unit."""
     units = np.rint(values * _ONE).astype(np.int64)
-    # 62 bits and the sum of many would not fit into 64; 31 bits of four thousand million do.
-    return (int((units >> 31).sum()) << 31) + int((units & 0x7FFF_FFFF).sum())
+    high, low = units >> 31, units & 0x7FFF_FFFF
+    squares = (_sum(high * high) << 62) + (_sum(high * low) << 32) + _sum(low * low)
+    return Sums(_sum(units), squares)
+
+
+def _sum(numbers: np.ndarray) -> int:
+    """The sum of whole numbers up to 2⁶²: of four thousand million halves of 31 bits, it fits."""
+    return (int((numbers >> 31).sum()) << 31) + int((numbers & 0x7FFF_FFFF).sum())
