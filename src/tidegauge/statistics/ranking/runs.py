@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, compress
 from typing import Any
 
 import numpy as np
@@ -24,16 +24,16 @@ class Rows:
     """Items of queries with a number each.
 
     Attributes:
-        queries: The query of each row.
-        items: Its item.
+        queries: Every query, one without a row included.
+        codes: Which of them each row is of; shape (n_rows,).
+        items: The item of each row.
         numbers: Its relevance or score; shape (n_rows,).
-        all_queries: Every query, one without a row included.
     """
 
     queries: list[Hashable]
+    codes: np.ndarray
     items: list[Hashable]
     numbers: np.ndarray
-    all_queries: list[Hashable]
 
 
 def ranking_metrics_of_run(
@@ -113,13 +113,12 @@ def rows_of(name: str, given: Mapping[Any, Any], number: str) -> Rows:
         columns = given["query"], given["item"], given[number]
     except KeyError as error:
         raise _no_rows(name, list(given), number) from error
-    queries, items = id_list(columns[0]), id_list(columns[1])
-    numbers = _numbers(name, columns[2], number)
-    if not len(queries) == len(items) == len(numbers):
-        raise QueryError(
-            f"columns of {name} differ in length", got=(len(queries), len(items), len(numbers))
-        )
-    return Rows(queries, items, numbers, list(dict.fromkeys(queries)))
+    codes, queries = codes_of(columns[0])
+    rows = Rows(queries, codes, id_list(columns[1]), _numbers(name, columns[2], number))
+    lengths = len(rows.codes), len(rows.items), len(rows.numbers)
+    if len(set(lengths)) > 1:
+        raise QueryError(f"columns of {name} differ in length", got=lengths)
+    return rows
 
 
 def lists_of_run(judged: Rows, retrieved: Rows, *, only_retrieved: bool = False) -> Lists:
@@ -128,60 +127,65 @@ def lists_of_run(judged: Rows, retrieved: Rows, *, only_retrieved: bool = False)
     Raises:
         QueryError: An item is there twice for a query, or a number is outside of its bounds.
     """
-    n_judged = len(judged.queries)
-    # All judged queries come first, so that the others have the numbers behind theirs.
-    query_codes, queries = codes_of([*judged.all_queries, *judged.queries, *retrieved.queries])
-    query_codes = query_codes[len(judged.all_queries) :]
-    item_codes, items = codes_of([*judged.items, *retrieved.items])
-    pairs = query_codes * max(1, len(items)) + item_codes
-    order = np.argsort(pairs[:n_judged], kind="stable")
-    judged_pairs = pairs[:n_judged][order]
-    run_pairs = pairs[n_judged:]
-    _check_unique("qrels", judged_pairs, queries, items)
-    _check_unique("run", np.sort(run_pairs), queries, items)
+    numbers = {query: number for number, query in enumerate(judged.queries)}
+    judged_number = np.array([numbers.get(each, -1) for each in retrieved.queries], dtype=np.int64)
+    run_codes = judged_number[retrieved.codes]
+    is_asked = run_codes >= 0
+    run_codes, scores = run_codes[is_asked], retrieved.numbers[is_asked]
+    relevance, is_missed = _joined(judged, retrieved, run_codes, is_asked)
 
-    place = np.searchsorted(judged_pairs, run_pairs)
-    is_judged = np.zeros(len(run_pairs), dtype=bool)
-    inside = place < n_judged
-    is_judged[inside] = judged_pairs[place[inside]] == run_pairs[inside]
-    relevance = np.zeros(len(run_pairs))
-    relevance[is_judged] = judged.numbers[order][place[is_judged]]
-    is_unretrieved = np.ones(n_judged, dtype=bool)
-    is_unretrieved[order[place[is_judged]]] = False
-
-    run_queries = query_codes[n_judged:]
-    n_queries = len(judged.all_queries)
-    wanted = np.arange(len(queries)) < n_queries
+    n_queries = len(judged.queries)
+    counts = np.ones(n_queries, dtype=bool)
     if only_retrieved:
-        wanted &= np.bincount(run_queries, minlength=len(queries)) > 0
-    in_run = wanted[run_queries]
-    missed = is_unretrieved & wanted[query_codes[:n_judged]]
-    codes = np.concatenate((run_queries[in_run], query_codes[:n_judged][missed]))
+        counts = np.bincount(run_codes, minlength=n_queries) > 0
+        is_missed &= counts[judged.codes]
+    codes = np.concatenate((run_codes, judged.codes[is_missed]))
     by_query = np.argsort(codes, kind="stable")
-    kept = np.flatnonzero(wanted)
+    no_score = np.full(int(is_missed.sum()), np.nan)
     checked = lists_of(
-        np.concatenate((relevance[in_run], judged.numbers[missed]))[by_query],
-        np.concatenate((retrieved.numbers[in_run], np.full(int(missed.sum()), np.nan)))[by_query],
+        np.concatenate((relevance, judged.numbers[is_missed]))[by_query],
+        np.concatenate((scores, no_score))[by_query],
     )
     return Lists(
-        [queries[code] for code in kept],
-        np.bincount(codes, minlength=len(queries))[kept],
+        list(compress(judged.queries, counts)),
+        np.bincount(codes, minlength=n_queries)[counts],
         checked.relevance,
         checked.scores,
         None,
     )
 
 
+def _joined(
+    judged: Rows, retrieved: Rows, run_codes: np.ndarray, is_asked: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each retrieved item was judged, and which judged items were not retrieved."""
+    item_codes, items = codes_of([*judged.items, *retrieved.items])
+    n_judged = len(judged.items)
+    # A query and an item as one number.
+    pairs = judged.codes * len(items) + item_codes[:n_judged]
+    run_pairs = run_codes * len(items) + item_codes[n_judged:][is_asked]
+    order = np.argsort(pairs, kind="stable")
+    ascending = pairs[order]
+    _check_unique("qrels", ascending, judged.queries, items)
+    _check_unique("run", np.sort(run_pairs), judged.queries, items)
+    place = np.searchsorted(ascending, run_pairs)
+    is_judged = np.append(ascending, -1)[place] == run_pairs
+    found = order[place[is_judged]]
+    relevance = np.zeros(len(run_pairs))
+    relevance[is_judged] = judged.numbers[found]
+    is_missed = np.ones(n_judged, dtype=bool)
+    is_missed[found] = False
+    return relevance, is_missed
+
+
 def _of_dictionaries(name: str, given: Mapping[Any, Mapping[Any, Any]], number: str) -> Rows:
     lengths = list(map(len, given.values()))
-    ids = np.empty(len(given), dtype=object)
-    ids[:] = list(given)
     numbers = list(chain.from_iterable(each.values() for each in given.values()))
     return Rows(
-        np.repeat(ids, lengths).tolist(),
+        list(given),
+        np.repeat(np.arange(len(given)), lengths),
         list(chain.from_iterable(given.values())),
         _numbers(name, numbers, number),
-        list(given),
     )
 
 
