@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from tidegauge.integrations.predictions import record_ground_truth as record_ground_truth
     from tidegauge.integrations.tracking import track_prediction as track_prediction
     from tidegauge.jobs import every as every
+    from tidegauge.ranked import evaluate_ranking as evaluate_ranking
+    from tidegauge.ranked import evaluate_retrieval as evaluate_retrieval
     from tidegauge.resources import update_resource_metrics as update_resource_metrics
     from tidegauge.spending import llm_top as llm_top
     from tidegauge.spending import llm_usage as llm_usage
@@ -85,6 +87,8 @@ __all__ = [
     "configure",
     "context",
     "correct",
+    "evaluate_ranking",
+    "evaluate_retrieval",
     "every",
     "export_sqlite",
     "flush",
@@ -149,6 +153,8 @@ _LATE = {
     "price_llm_call": "tidegauge.integrations.llm.generate",
     "track_llm": "tidegauge.integrations.llm.tracking",
     "every": "tidegauge.jobs",
+    "evaluate_ranking": "tidegauge.ranked",
+    "evaluate_retrieval": "tidegauge.ranked",
     "llm_top": "tidegauge.spending",
     "llm_usage": "tidegauge.spending",
     "reprice_llm_calls": "tidegauge.spending",
