@@ -9,7 +9,9 @@ from statistics import NormalDist
 __all__ = ["wilson_interval"]
 
 
-def wilson_interval(successes: int, count: int, *, confidence: float = 0.95) -> tuple[float, float]:
+def wilson_interval(
+    successes: float, count: float, *, confidence: float = 0.95
+) -> tuple[float, float]:
     """Wilson's score interval for a probability (Wilson 1927).
 
     It covers about as often as it says also where successes are rare or few were counted, which the
