@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from tidegauge.integrations.predictions import record_ground_truth as record_ground_truth
     from tidegauge.integrations.tracking import track_prediction as track_prediction
     from tidegauge.jobs import every as every
+    from tidegauge.quality import ModelMetricsCalculator as ModelMetricsCalculator
+    from tidegauge.quality import compare_models as compare_models
+    from tidegauge.quality import evaluate_model_performance as evaluate_model_performance
     from tidegauge.resources import update_resource_metrics as update_resource_metrics
     from tidegauge.spending import llm_top as llm_top
     from tidegauge.spending import llm_usage as llm_usage
@@ -72,14 +75,17 @@ __all__ = [
     "MetricLogger",
     "MetricSpec",
     "MetricValidationError",
+    "ModelMetricsCalculator",
     "TidegaugeError",
     "__version__",
     "budgets",
     "calculate_llm_cost",
     "compare",
+    "compare_models",
     "configure",
     "context",
     "correct",
+    "evaluate_model_performance",
     "every",
     "export_sqlite",
     "flush",
@@ -141,6 +147,9 @@ _LATE = {
     "price_llm_call": "tidegauge.integrations.llm.generate",
     "track_llm": "tidegauge.integrations.llm.tracking",
     "every": "tidegauge.jobs",
+    "ModelMetricsCalculator": "tidegauge.quality",
+    "compare_models": "tidegauge.quality",
+    "evaluate_model_performance": "tidegauge.quality",
     "llm_top": "tidegauge.spending",
     "llm_usage": "tidegauge.spending",
     "reprice_llm_calls": "tidegauge.spending",

@@ -14,7 +14,7 @@ from tidegauge.statistics.quality.classification import measured, rows_of
 from tidegauge.statistics.quality.metrics import Metrics
 from tidegauge.statistics.quality.rates import Average
 
-__all__ = ["several_labels"]
+__all__ = ["several_labels", "stacked"]
 
 _OF_LABELS = {
     "precision": "precision_positive",
@@ -96,6 +96,16 @@ def several_labels(
             source = _OF_LABELS[name]
             result.put(name, cells[source], cells.reasons.get(source, ""))
     return result
+
+
+def stacked(columns: Sequence[Any]) -> np.ndarray:
+    """Probabilities of labels, one array per label as forests have them, as one array.
+
+    Args:
+        columns: Probabilities of 0 and of 1, shape (n, 2), or of 1 alone, shape (n,), per label.
+    """
+    arrays = [np.asarray(column) for column in columns]
+    return np.column_stack([each[:, -1] if each.ndim == 2 else each for each in arrays])
 
 
 def _put_averages(result: Metrics, average: Average) -> None:
