@@ -224,7 +224,7 @@ def evaluate_model_performance(
     else:
         probable = getattr(model, "predict_proba", None)
         scores = probable(test_data) if callable(probable) else None
-        if isinstance(scores, list):
+        if isinstance(scores, list) and getattr(scores[0], "ndim", 1) == 2:
             scores = stacked(scores)
         options.setdefault("labels", _classes(model, scores))
         result = measure.classification_metrics(test_labels, predicted, scores, **options)

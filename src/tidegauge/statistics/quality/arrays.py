@@ -12,6 +12,7 @@ import numpy as np
 from tidegauge.model.errors import QueryError
 
 __all__ = [
+    "LARGEST",
     "MOST_CLASSES",
     "Coded",
     "Label",
@@ -26,6 +27,9 @@ __all__ = [
 
 #: What tells a class or a group apart.
 Label = str | int | float | bool
+
+#: Numbers that are larger cannot be squared and added up; nothing is divided by one over it.
+LARGEST = 1e100
 
 #: More classes than this are taken for numbers that were given by mistake.
 MOST_CLASSES = 2_000
@@ -91,14 +95,22 @@ def numbers(values: Any, name: str, *, n: int | None = None) -> np.ndarray:
         n: How many there have to be, if that is known.
 
     Raises:
-        QueryError: One of them is missing or infinite or no number, or there are more or fewer.
+        QueryError: One of them is missing, beyond `LARGEST` or no number, or there are more or
+            fewer.
     """
     array = array_of(values, name)
     if array.ndim != 1:
         raise QueryError(f"{name} has several columns", got=array.shape, allowed="one column")
     if n is not None:
         check_length(array, name, n)
-    return _finite(array, name)
+    array = _finite(array, name)
+    if np.abs(array).max() > LARGEST:
+        raise QueryError(
+            f"{name} has a number that is too large to be squared",
+            got=float(array[np.abs(array).argmax()]),
+            allowed=f"up to {LARGEST:g}",
+        )
+    return array
 
 
 def probabilities(values: Any, name: str, *, n: int) -> np.ndarray:

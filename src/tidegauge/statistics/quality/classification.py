@@ -118,7 +118,7 @@ def rows_of(
     at = positive_index(classes, positive)
     if scores is not None:
         scores = _of_classes(scores, classes, at)
-    elif len(columns) == 1:
+    elif len(columns) == 1 and threshold is None:
         raise QueryError("there is nothing to be measured", fix="Pass y_pred, y_prob or both.")
     predicted = coded.codes[1] if len(coded.codes) > 1 else None
     if threshold is not None:

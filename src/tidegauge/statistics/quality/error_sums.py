@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tidegauge.statistics.quality.arrays import numbers
+from tidegauge.statistics.quality.arrays import LARGEST, numbers
 from tidegauge.statistics.quality.metrics import Metrics
 
 __all__ = ["ErrorSums"]
@@ -29,9 +29,9 @@ class ErrorSums:
         sum_abs: Sum of their sizes.
         sum_squares: Sum of their squares.
         sum_abs_true: Sum of the sizes of the true values.
-        sum_relative: Sum of |error| / |true value|, of rows whose true value is not 0.
+        sum_relative: Sum of |error| / |true value|, of rows that are not in `n_zero`.
         sum_symmetric: Sum of 2 |error| / (|true| + |predicted|), 0 where both are 0.
-        n_zero: Rows whose true value is 0.
+        n_zero: Rows whose true value is 0, or below 1e-100.
         mean_true: Mean of the true values.
         squares_true: Sum of their squared distances from it.
         min_true: The smallest; infinite without rows.
@@ -70,7 +70,7 @@ class ErrorSums:
         """Sum up checked arrays; shape (n,) each, float64."""
         error = predicted - true
         size, size_true = np.abs(error), np.abs(true)
-        is_zero = size_true == 0
+        is_zero = size_true < 1 / LARGEST
         both = size_true + np.abs(predicted)
         relative = np.divide(size, size_true, out=np.zeros_like(size), where=~is_zero)
         mean = float(true.mean())
@@ -133,7 +133,7 @@ class ErrorSums:
         )
         result.put(
             "wape",
-            self.sum_abs / self.sum_abs_true if self.sum_abs_true else None,
+            None if self.n_zero == self.n else self.sum_abs / self.sum_abs_true,
             "all true values are 0",
         )
         result.put("smape", self.sum_symmetric / self.n)

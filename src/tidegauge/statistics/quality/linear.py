@@ -54,7 +54,7 @@ def linear_estimate(
         return Estimate(
             value, confidence=confidence, n=units, reason="one row or cluster has no spread"
         )
-    if not variance > 0 or (on_logit and not 0 < value < 1):
+    if not 0 < variance < math.inf or (on_logit and not 0 < value < 1):
         return Estimate(
             value,
             confidence=confidence,

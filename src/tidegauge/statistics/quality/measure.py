@@ -76,6 +76,7 @@ class Comparison:
         )
 
 
+@np.errstate(all="ignore")  # what is undefined is told, not warned of
 def classification_metrics(
     y_true: Any,
     y_pred: Any,
@@ -131,6 +132,7 @@ def classification_metrics(
     return result
 
 
+@np.errstate(all="ignore")  # what is undefined is told, not warned of
 def regression_metrics(
     y_true: Any,
     y_pred: Any,
@@ -172,6 +174,7 @@ def regression_metrics(
     return result
 
 
+@np.errstate(all="ignore")  # what is undefined is told, not warned of
 def compare_predictions(
     y_true: Any,
     a: Any,

@@ -55,7 +55,9 @@ class Metrics(dict[str, float | None]):
         self.scores: ScoreHistogram | None = None
         self.confidences: ScoreHistogram | None = None
 
-    def put(self, name: str, value: float | None, reason: str = "") -> None:
+    def put(
+        self, name: str, value: float | None, reason: str = "it is too large to be told"
+    ) -> None:
         """Add a metric, or why there is none.
 
         Args:
@@ -73,7 +75,7 @@ class Metrics(dict[str, float | None]):
     def take(self, other: Metrics) -> None:
         """Add all metrics of another, with their reasons."""
         for name, value in other.items():
-            self.put(name, value, other.reasons.get(name, ""))
+            self.put(name, value, other.reasons.get(name, "undefined"))
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, ready to be written as JSON. Classes and groups become text."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from tidegauge.model.errors import QueryError
 from tidegauge.statistics.estimate import Estimate
-from tidegauge.statistics.quality.arrays import numbers
+from tidegauge.statistics.quality.arrays import LARGEST, numbers
 from tidegauge.statistics.quality.error_sums import ErrorSums
 from tidegauge.statistics.quality.linear import (
     linear_estimate,
@@ -215,7 +215,7 @@ def _influences(rows: Forecasts) -> dict[str, np.ndarray]:
     spread = np.square(true - true.mean())
     if spread.any() and n > 1:
         found["r2"] = -ratio_influence(squares, spread)
-    if (size_true > 0).all():
+    if (size_true >= 1 / LARGEST).all():
         found["mape"] = mean_influence(100 * size / size_true)
     if size_true.any():
         found["wape"] = ratio_influence(size, size_true)
