@@ -50,11 +50,14 @@ def test_the_area_has_delongs_variance_on_the_logit_scale() -> None:
     y, predicted, p = some_rows(2, 90)
     pairs = np.sign(p[y == 1][:, None] - p[y == 0][None, :]) / 2 + 0.5
     area = pairs.mean()
-    variance = pairs.mean(axis=1).var(ddof=1) / y.sum() + pairs.mean(axis=0).var(ddof=1) / (
-        (y == 0).sum()
+    sizes = y.sum(), (y == 0).sum()
+    parts = [pairs.mean(axis=1 - side).var(ddof=1) / sizes[side] for side in (0, 1)]
+    variance = sum(parts)
+    freedom = variance**2 / sum(
+        part**2 / (size - 1) for part, size in zip(parts, sizes, strict=True)
     )
     estimate = measure(y, predicted, p, confidence=0.95).intervals["auc_roc"]
-    reach = scipy.stats.t.ppf(0.975, 89) * math.sqrt(variance) / (area * (1 - area))
+    reach = scipy.stats.t.ppf(0.975, freedom) * math.sqrt(variance) / (area * (1 - area))
     middle = math.log(area / (1 - area))
     expected = [1 / (1 + math.exp(-(middle + side * reach))) for side in (-1, 1)]
     assert (estimate.low, estimate.high) == pytest.approx(expected, rel=1e-9)

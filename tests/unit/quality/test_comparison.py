@@ -10,6 +10,7 @@ import pytest
 
 from tidegauge.model.errors import QueryError
 from tidegauge.quality import ModelMetricsCalculator, compare_models
+from tidegauge.statistics.welch import student_quantile
 
 
 def two_models(seed: int, n: int) -> tuple[np.ndarray, ...]:
@@ -49,10 +50,12 @@ def test_the_difference_of_areas_has_delongs_variance() -> None:
     y, a, b = two_models(3, 120)
     sides = [(np.sign(p[y == 1][:, None] - p[y == 0][None, :]) / 2 + 0.5) for p in (a, b)]
     apart = sides[1] - sides[0]
-    variance = apart.mean(axis=1).var(ddof=1) / (y == 1).sum()
-    variance += apart.mean(axis=0).var(ddof=1) / (y == 0).sum()
+    sizes = (y == 1).sum(), (y == 0).sum()
+    parts = [apart.mean(axis=1 - side).var(ddof=1) / sizes[side] for side in (0, 1)]
+    freedom = sum(parts) ** 2 / sum(p**2 / (n - 1) for p, n in zip(parts, sizes, strict=True))
     estimate = compare_models(y, None, None, prob_a=a, prob_b=b).differences["auc_roc"]
-    assert (estimate.high - estimate.low) / 2 == pytest.approx(1.98010 * variance**0.5, rel=1e-4)
+    reach = student_quantile(0.975, freedom) * sum(parts) ** 0.5
+    assert (estimate.high - estimate.low) / 2 == pytest.approx(reach, rel=1e-6)
 
 
 def test_equal_models_differ_as_often_as_chance_allows() -> None:

@@ -77,6 +77,7 @@ def class_intervals(
                     confidence=confidence,
                     on_logit=name in _ON_LOGIT,
                     method=_method(name),
+                    sides=_sides(rows, name),
                 )
             )
     return {
@@ -130,6 +131,7 @@ def class_differences(
                 clusters,
                 confidence=confidence,
                 method=f"paired {_method(name)}",
+                sides=_sides(a, name),
             )
         else:
             differences[name] = found.get(name) or _without(
@@ -230,6 +232,11 @@ def _influences(rows: Rows) -> dict[str, np.ndarray]:
         found["auc_roc"] = np.mean([auc_influence(*side) for side in sides], axis=0)
         found["avg_precision"] = np.mean([precision_influence(*side) for side in sides], axis=0)
     return found
+
+
+def _sides(rows: Rows, name: str) -> np.ndarray | None:
+    """Positives and negatives, if the metric ranks them against each other."""
+    return rows.is_positive if name in _ON_LOGIT and rows.positive is not None else None
 
 
 def _method(name: str) -> str:

@@ -35,6 +35,7 @@ def linear_estimate(
     confidence: float = CONFIDENCE,
     on_logit: bool = False,
     method: str = "t",
+    sides: np.ndarray | None = None,
 ) -> Estimate:
     """An interval of a metric from the influence of each row on it.
 
@@ -46,6 +47,9 @@ def linear_estimate(
         on_logit: Whether the interval is made of log(value / (1 - value)), which a metric between 0
             and 1 needs that is close to one of them.
         method: What the interval is called.
+        sides: Which of two samples each row is from, shape (n,), bool, if the metric compares two
+            of very different sizes, such as positives and negatives. With few rows on the side
+            that scatters, the variance itself is uncertain (Welch 1947, Satterthwaite 1946).
     """
     units, variance = _variance(influence, clusters)
     if clusters is not None:
@@ -61,7 +65,8 @@ def linear_estimate(
             n=units,
             reason="there is no spread that could tell how far chance goes",
         )
-    reach = float(stdtrit(units - 1, (1 + confidence) / 2)) * math.sqrt(variance)
+    freedom = units - 1.0 if sides is None or clusters is not None else _freedom(influence, sides)
+    reach = float(stdtrit(freedom, (1 + confidence) / 2)) * math.sqrt(variance)
     if not on_logit:
         return Estimate(value, value - reach, value + reach, confidence, method, units)
     middle, reach = float(logit(value)), reach / (value * (1 - value))
@@ -159,6 +164,16 @@ def _variance(influence: np.ndarray, clusters: np.ndarray | None) -> tuple[int, 
     sums = np.bincount(clusters, weights=influence)
     units = int(np.count_nonzero(np.bincount(clusters)))
     return units, float(sums @ sums) * units / max(units - 1, 1)
+
+
+def _freedom(influence: np.ndarray, sides: np.ndarray) -> float:
+    """Degrees of freedom of a variance to which two samples contribute."""
+    total, below = 0.0, 0.0
+    for side in (influence[sides], influence[~sides]):
+        variance = float(side @ side)
+        total += variance
+        below += variance**2 / max(len(side) - 1, 1)
+    return total**2 / below
 
 
 def _groups(
