@@ -37,6 +37,7 @@ def test_shares_have_wilsons_interval() -> None:
         "precision_positive": (y[predicted == 1] == 1, predicted.sum()),
         "recall_positive": (predicted[y == 1] == 1, y.sum()),
         "specificity": (predicted[y == 0] == 0, (y == 0).sum()),
+        "prevalence": (y, 120),
     }
     for name, (hit, count) in hits.items():
         expected = proportion_confint(hit.sum(), count, alpha=0.1, method="wilson")

@@ -78,7 +78,7 @@ def test_labels_may_be_of_any_kind(negative: Any, positive: Any) -> None:
         pl.Series,
         lambda values: pd.Series(values, dtype="category"),
         lambda values: pd.DataFrame({"y": values}),
-        lambda values: np.array(values, dtype=object),
+        lambda values: np.array(list(map(np.str_, values)), dtype=object),
     ],
     ids=["list", "numpy", "pandas", "polars", "categories", "frame", "objects"],
 )

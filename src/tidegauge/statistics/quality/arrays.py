@@ -224,9 +224,14 @@ def _plain(array: np.ndarray) -> np.ndarray:
     """An array of objects that are all booleans or all numbers, as an array of those."""
     if array.dtype.kind != "O":
         return array
-    kinds = set(map(type, array.tolist()))
+    values = array.tolist()
+    kinds = set(map(type, values))
+    if any(issubclass(kind, np.generic) for kind in kinds):
+        values = [each.item() if isinstance(each, np.generic) else each for each in values]
+        kinds = set(map(type, values))
+        array = np.array(values, dtype=object)
     if kinds <= {bool} or kinds <= {int} or kinds <= {int, float}:
-        return np.array(array.tolist())
+        return np.array(values)
     return array
 
 

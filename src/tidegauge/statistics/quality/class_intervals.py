@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -70,6 +71,7 @@ def class_intervals(
         value = result.get(name)
         if value is not None:
             found[name] = _bounded(
+                name,
                 linear_estimate(
                     value,
                     influence,
@@ -78,8 +80,10 @@ def class_intervals(
                     on_logit=name in _ON_LOGIT,
                     method=_method(name),
                     sides=_sides(rows, name),
-                )
+                ),
             )
+    if rows.positive is not None and "prevalence" in result:
+        found["prevalence"] = share_estimate(rows.is_positive, clusters, confidence=confidence)
     return {
         name: found.get(name) or _without(value, _NO_INTERVAL.get(name, _TOO_MANY), confidence)
         for name, value in result.items()
@@ -192,7 +196,6 @@ def _shares(rows: Rows, average: Average) -> dict[str, tuple[np.ndarray, np.ndar
             "precision_positive": (is_positive[is_taken], is_taken),
             "recall_positive": (is_taken[is_positive], is_positive),
             "specificity": (~is_taken[~is_positive], ~is_positive),
-            "prevalence": (is_positive, None),
         }
         if average == "binary":
             found["precision"] = found["precision_positive"]
@@ -211,7 +214,6 @@ def _influences(rows: Rows) -> dict[str, np.ndarray]:
         found = {
             "log_loss": mean_influence(log_losses(is_positive, scores)),
             "brier": mean_influence(np.square(scores.astype(float) - is_positive)),
-            "prevalence": mean_influence(is_positive),
         }
         if scores.any():
             found["calibration_ratio"] = ratio_influence(is_positive, scores.astype(float))
@@ -248,9 +250,12 @@ def _method(name: str) -> str:
 _TOO_MANY = f"there are more than {MOST_DRAWN} classes"
 
 
-def _bounded(estimate: Estimate) -> Estimate:
-    """Without a lower end below 0, which none of these metrics can have."""
-    return estimate if estimate.low is None else replace(estimate, low=max(estimate.low, 0.0))
+def _bounded(name: str, estimate: Estimate) -> Estimate:
+    """Without ends that the metric cannot have."""
+    if estimate.low is None or estimate.high is None:
+        return estimate
+    most = 2.0 if name == "brier" else math.inf
+    return replace(estimate, low=max(estimate.low, 0.0), high=min(estimate.high, most))
 
 
 def _without(value: float, reason: str, confidence: float) -> Estimate:

@@ -55,9 +55,7 @@ class Metrics(dict[str, float | None]):
         self.scores: ScoreHistogram | None = None
         self.confidences: ScoreHistogram | None = None
 
-    def put(
-        self, name: str, value: float | None, reason: str = "it is too large to be told"
-    ) -> None:
+    def put(self, name: str, value: float | None, reason: str = "") -> None:
         """Add a metric, or why there is none.
 
         Args:
@@ -67,7 +65,7 @@ class Metrics(dict[str, float | None]):
         """
         if value is None or not math.isfinite(value):
             self[name] = None
-            self.reasons[name] = reason
+            self.reasons[name] = reason or "it is too large to be told"
         else:
             self[name] = float(value)
             self.reasons.pop(name, None)
@@ -75,7 +73,7 @@ class Metrics(dict[str, float | None]):
     def take(self, other: Metrics) -> None:
         """Add all metrics of another, with their reasons."""
         for name, value in other.items():
-            self.put(name, value, other.reasons.get(name, "undefined"))
+            self.put(name, value, other.reasons.get(name, ""))
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, ready to be written as JSON. Classes and groups become text."""

@@ -192,6 +192,9 @@ def number_differences(
     return differences
 
 
+#: What metrics can be that do not go from 0 to infinity.
+_RANGES = {"r2": (-math.inf, 1.0), "bias": (-math.inf, math.inf), "smape": (0.0, 2.0)}
+
 _RATIOS = ("rmse", "r2", "wape")
 
 
@@ -283,6 +286,5 @@ def _bounded(estimate: Estimate, name: str) -> Estimate:
     """Without ends that the metric cannot have."""
     if estimate.low is None or estimate.high is None:
         return estimate
-    if name == "r2":
-        return replace(estimate, high=min(estimate.high, 1.0))
-    return estimate if name == "bias" else replace(estimate, low=max(estimate.low, 0.0))
+    least, most = _RANGES.get(name, (0.0, math.inf))
+    return replace(estimate, low=max(estimate.low, least), high=min(estimate.high, most))
