@@ -58,6 +58,9 @@ if TYPE_CHECKING:
     from tidegauge.integrations.predictions import record_ground_truth as record_ground_truth
     from tidegauge.integrations.tracking import track_prediction as track_prediction
     from tidegauge.jobs import every as every
+    from tidegauge.quality import ModelMetricsCalculator as ModelMetricsCalculator
+    from tidegauge.quality import compare_models as compare_models
+    from tidegauge.quality import evaluate_model_performance as evaluate_model_performance
     from tidegauge.ranked import evaluate_ranking as evaluate_ranking
     from tidegauge.ranked import evaluate_retrieval as evaluate_retrieval
     from tidegauge.resources import update_resource_metrics as update_resource_metrics
@@ -77,16 +80,19 @@ __all__ = [
     "MetricLogger",
     "MetricSpec",
     "MetricValidationError",
+    "ModelMetricsCalculator",
     "TidegaugeError",
     "__version__",
     "budgets",
     "business_metrics",
     "calculate_llm_cost",
     "compare",
+    "compare_models",
     "compare_versions",
     "configure",
     "context",
     "correct",
+    "evaluate_model_performance",
     "evaluate_ranking",
     "evaluate_retrieval",
     "every",
@@ -155,6 +161,9 @@ _LATE = {
     "every": "tidegauge.jobs",
     "evaluate_ranking": "tidegauge.ranked",
     "evaluate_retrieval": "tidegauge.ranked",
+    "ModelMetricsCalculator": "tidegauge.quality",
+    "compare_models": "tidegauge.quality",
+    "evaluate_model_performance": "tidegauge.quality",
     "llm_top": "tidegauge.spending",
     "llm_usage": "tidegauge.spending",
     "reprice_llm_calls": "tidegauge.spending",

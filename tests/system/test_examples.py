@@ -43,6 +43,11 @@ SAID = {
     ],
     "machine.py": ["CPU: ", "memory: ", "looks, ", "this process was busy: True"],
     "mlflow_registry.py": ["version 1: 0.", "version 2: 0.", "version 2 is better"],
+    "model_quality.py": [
+        "test set: AUC 0.783, 95 %: 0.752 to 0.810",
+        "first half: 14400 rows, AUC 0.78 ± 0.001",
+        "second half: 14400 rows, AUC 0.69 ± 0.002",
+    ],
     "own_catalogue.py": ["allowed: de, en, fr", "search:zero_result_rate 1"],
     "training_pipeline.py": ["{'load': 1, 'train': 1}"],
 }
