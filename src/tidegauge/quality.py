@@ -25,6 +25,7 @@ from tidegauge.statistics.quality.multilabel import stacked
 from tidegauge.statistics.quality.rates import Average
 from tidegauge.statistics.quality.residuals import Residuals, residuals
 from tidegauge.statistics.quality.score_histogram import ScoreHistogram
+from tidegauge.statistics.ranking import ranking_metrics
 
 __all__ = [
     "Comparison",
@@ -174,6 +175,8 @@ class ModelMetricsCalculator:
             clusters=clusters,
             confidence=confidence,
         )
+
+    ranking_metrics = staticmethod(ranking_metrics)
 
 
 def evaluate_model_performance(

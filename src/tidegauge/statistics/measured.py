@@ -18,6 +18,8 @@ class Measured(dict[str, float | None]):
         intervals: The measures with their uncertainty, by name; empty if nobody asked.
     """
 
+    __slots__ = ("intervals", "reasons")
+
     def __init__(
         self,
         values: Mapping[str, float | None],

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tidegauge.statistics.estimate import Estimate
+from tidegauge.statistics.measured import Measured
 
 if TYPE_CHECKING:
     from tidegauge.statistics.quality.arrays import Label
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Metrics"]
 
 
-class Metrics(dict[str, float | None]):
+class Metrics(Measured):
     """Metrics by name. What is undefined is None, never 0 and never NaN.
 
     Attributes:
@@ -36,19 +36,15 @@ class Metrics(dict[str, float | None]):
     __slots__ = (
         "confidences",
         "confusion",
-        "intervals",
         "n",
         "per_class",
         "per_group",
-        "reasons",
         "scores",
     )
 
     def __init__(self, n: int = 0) -> None:
-        super().__init__()
+        super().__init__({})
         self.n = n
-        self.reasons: dict[str, str] = {}
-        self.intervals: dict[str, Estimate] = {}
         self.per_class: dict[Label, Metrics] = {}
         self.per_group: dict[Label, Metrics] = {}
         self.confusion: ConfusionCounts | None = None
