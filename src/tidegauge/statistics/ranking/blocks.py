@@ -62,7 +62,7 @@ def _block(lists: Lists, queries: np.ndarray, starts: np.ndarray, lengths: np.nd
     if not is_sorted:
         descending = -scores
         best_first = np.argsort(descending, axis=1)
-        scores = np.take_along_axis(scores, best_first, axis=1)
+        scores = -np.sort(descending, axis=1)
     has_ties = bool(((scores[:, 1:] == scores[:, :-1]) & (scores[:, 1:] > -np.inf)).any())
     if not is_sorted:
         if has_ties:  # a stable order takes several times as long, and matters only here

@@ -132,7 +132,7 @@ def _numbers(name: str, values: Any) -> np.ndarray:
 def _groups(queries: Any, relevance: np.ndarray) -> Groups:
     if relevance.ndim == 2:
         n_queries, width = relevance.shape
-        ids = grouped(range(n_queries) if queries is None else queries)
+        ids = grouped(np.arange(n_queries) if queries is None else queries)
         if len(ids.ids) != n_queries or ids.lengths.sum() != n_queries:
             raise QueryError(
                 "queries are one for each row, each another",
