@@ -199,3 +199,8 @@ def test_a_result_can_be_written_as_json() -> None:
     assert document["intervals"]["mrr"]["method"] == "wilson"
     assert (document["reasons"], document["n_queries"], document["n_unretrieved"]) == ({}, 2, 1)
     assert (document["queries_without_relevant"], document["share_without_relevant"]) == (1, 0.5)
+
+
+def test_scores_may_be_as_large_as_numbers_go() -> None:
+    """Only infinite ones are refused."""
+    assert ranking_metrics([0, 1], [1.7e308, -1.7e308])["mrr"] == 0.5

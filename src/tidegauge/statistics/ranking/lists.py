@@ -187,7 +187,7 @@ def _check_scores(scores: np.ndarray) -> None:
     # NaN is ignored.
     most = np.fmax.reduce(scores, axis=None, initial=0.0)
     least = np.fmin.reduce(scores, axis=None, initial=0.0)
-    if most - least == np.inf:
+    if np.inf in {most, -least}:
         raise QueryError(
             "a score is infinite",
             got=float(most if most == np.inf else least),
