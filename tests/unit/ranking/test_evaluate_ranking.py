@@ -61,7 +61,11 @@ QRELS = {"query": ["q1", "q1", "q2"], "item": ["a", "b", "c"], "relevance": [1, 
 RUN = {"query": ["q1", "q1"], "item": ["b", "a"], "score": [0.9, 0.4]}
 
 
-@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table, dict], ids=str)
+@pytest.mark.parametrize(
+    "make",
+    [pd.DataFrame, pl.DataFrame, pa.table, dict],
+    ids=["pandas", "polars", "Arrow", "dict"],
+)
 def test_judgements_and_runs_come_as_frames(make: type) -> None:
     """Whatever has columns; q1 has its item in second place, q2 nothing."""
     with capture() as captured:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -188,3 +189,18 @@ def test_a_cut_off_far_beyond_the_list_is_no_matter() -> None:
     assert ranking_metrics([1, 0], [2, 1], k=10**12)[f"precision@{10**12}"] == pytest.approx(
         1e-12, abs=1e-18
     )
+
+
+def test_a_result_can_be_written_as_json() -> None:
+    """All but single queries: metrics, reasons, intervals and counts."""
+    result = ranking_metrics([[1, 0], [0, 0]], [[2, 1], [2, math.nan]], k=1, confidence=0.9)
+    document = json.loads(json.dumps(result.as_dict()))
+    assert document["metrics"]["mrr"] == 0.5
+    assert document["intervals"]["mrr"]["method"] == "wilson"
+    assert (document["reasons"], document["n_queries"], document["n_unretrieved"]) == ({}, 2, 1)
+    assert (document["queries_without_relevant"], document["share_without_relevant"]) == (1, 0.5)
+
+
+def test_scores_may_be_as_large_as_numbers_go() -> None:
+    """Only infinite ones are refused."""
+    assert ranking_metrics([0, 1], [1.7e308, -1.7e308])["mrr"] == 0.5

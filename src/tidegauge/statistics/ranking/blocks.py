@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lists of about the same length as matrices, one row per query, best item first.
+"""Lists of about the same length as matrices, one column per query, the best item on top.
 
 A hundred thousand lists are measured by a few matrix operations without a loop over queries, in
-blocks that stay in the processor's cache.
+blocks that stay in the processor's cache. Items are sorted in rows; what follows goes down columns,
+so that its inner loop runs over as many queries as there are, not over a few items.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from tidegauge.statistics.ranking.lists import Lists
 
-__all__ = ["Block", "Tied", "blocks", "tied"]
+__all__ = ["Block", "blocks"]
 
 #: Items of a block, if no single list has more.
 _BLOCK_ITEMS = 1 << 16
@@ -26,44 +27,19 @@ class Block:
     """Lists in the order of their scores, equal scores in the order given.
 
     Attributes:
-        rows: Which query each row is; shape (n_rows,).
-        relevance: Shape (n_rows, width). What was not retrieved comes after what was, then zeros.
-        scores: The same for scores; -inf behind the retrieved items.
+        queries: Which query each column is; shape (n_columns,).
+        relevance: Shape (depth, n_columns). What was not retrieved comes below what was,
+            then zeros.
+        scores: The same for scores; -inf below the retrieved items.
+        best: The relevances in the best order.
         has_ties: Whether two retrieved items of a list have the same score.
     """
 
-    rows: np.ndarray
+    queries: np.ndarray
     relevance: np.ndarray
     scores: np.ndarray
+    best: np.ndarray
     has_ties: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Tied:
-    """Which items of a block have the same score.
-
-    Attributes:
-        first: Place of the first item with the same score, 0 for the best; shape (n_rows, width).
-        end: Place behind the last one.
-    """
-
-    first: np.ndarray
-    end: np.ndarray
-
-    @property
-    def size(self) -> np.ndarray:
-        """How many items have the score of each item, itself included."""
-        size: np.ndarray = self.end - self.first
-        return size
-
-    def sums(self, values: np.ndarray) -> np.ndarray:
-        """The sum over the items with the same score, at each of them."""
-        before = np.zeros((len(values), values.shape[1] + 1))
-        np.cumsum(values, axis=1, out=before[:, 1:])
-        sums = np.take_along_axis(before, self.end, axis=1)
-        sums -= np.take_along_axis(before, self.first, axis=1)
-        # What has no tie keeps its value to the last bit, as in a block without any.
-        return np.where(self.size == 1, values, sums)
 
 
 def blocks(lists: Lists) -> Iterator[Block]:
@@ -75,38 +51,28 @@ def blocks(lists: Lists) -> Iterator[Block]:
     for begin, end in itertools.pairwise(edges):
         step = max(1, _BLOCK_ITEMS >> int(classes[by_class[begin]]))
         for place in range(begin, end, step):
-            rows = by_class[place : min(place + step, end)]
-            yield _block(lists, rows, starts[rows], lists.lengths[rows])
+            queries = by_class[place : min(place + step, end)]
+            yield _block(lists, queries, starts[queries], lists.lengths[queries])
 
 
-def tied(scores: np.ndarray) -> Tied:
-    """Find items with equal scores, which are beside each other; shape (n_rows, width)."""
-    follows = scores[:, 1:] == scores[:, :-1]
-    place = np.arange(scores.shape[1])
-    first = np.zeros(scores.shape, dtype=np.intp)
-    np.maximum.accumulate(np.where(follows, 0, place[1:]), axis=1, out=first[:, 1:])
-    end = np.full(scores.shape, scores.shape[1], dtype=np.intp)
-    ends_here = np.where(follows, scores.shape[1], place[1:])
-    end[:, :-1] = np.minimum.accumulate(ends_here[:, ::-1], axis=1)[:, ::-1]
-    return Tied(first, end)
-
-
-def _block(lists: Lists, rows: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> Block:
-    scores, relevance = _matrices(lists, starts, lengths)
-    if (scores[:, 1:] > scores[:, :-1]).any():
-        best_first = np.argsort(-scores, axis=1)
-        ordered = np.take_along_axis(scores, best_first, axis=1)
-        has_ties = _has_ties(ordered)
-        if has_ties:  # a stable order takes several times as long, and is of use only here
-            best_first = np.argsort(-scores, axis=1, kind="stable")
+def _block(lists: Lists, queries: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> Block:
+    scores, relevance = _rows(lists, starts, lengths)
+    best = np.sort(relevance, axis=1)[:, ::-1].T
+    is_sorted = not (scores[:, 1:] > scores[:, :-1]).any()
+    if not is_sorted:
+        descending = -scores
+        best_first = np.argsort(descending, axis=1)
+        scores = -np.sort(descending, axis=1)
+    has_ties = bool(((scores[:, 1:] == scores[:, :-1]) & (scores[:, 1:] > -np.inf)).any())
+    if not is_sorted:
+        if has_ties:  # a stable order takes several times as long, and matters only here
+            best_first = np.argsort(descending, axis=1, kind="stable")
         relevance = np.take_along_axis(relevance, best_first, axis=1)
-        return Block(rows, relevance, ordered, has_ties)
-    return Block(rows, relevance, scores, _has_ties(scores))
+    columns = np.ascontiguousarray(relevance.T), np.ascontiguousarray(scores.T)
+    return Block(queries, *columns, best, has_ties)
 
 
-def _matrices(
-    lists: Lists, starts: np.ndarray, lengths: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _rows(lists: Lists, starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Scores and relevances, one query per row, in the order given."""
     width = max(1, int(lengths.max()))
     begin, end = int(starts[0]), int(starts[-1] + lengths[-1])
@@ -119,8 +85,3 @@ def _matrices(
     item = (starts[:, None] + place)[is_item]
     scores[is_item], relevance[is_item] = lists.scores[item], lists.relevance[item]
     return scores, relevance
-
-
-def _has_ties(scores: np.ndarray) -> bool:
-    """Whether two retrieved items of a list have the same score; best first."""
-    return bool(((scores[:, 1:] == scores[:, :-1]) & (scores[:, 1:] > -np.inf)).any())

@@ -132,7 +132,7 @@ def _numbers(name: str, values: Any) -> np.ndarray:
 def _groups(queries: Any, relevance: np.ndarray) -> Groups:
     if relevance.ndim == 2:
         n_queries, width = relevance.shape
-        ids = grouped(range(n_queries) if queries is None else queries)
+        ids = grouped(np.arange(n_queries) if queries is None else queries)
         if len(ids.ids) != n_queries or ids.lengths.sum() != n_queries:
             raise QueryError(
                 "queries are one for each row, each another",
@@ -187,7 +187,7 @@ def _check_scores(scores: np.ndarray) -> None:
     # NaN is ignored.
     most = np.fmax.reduce(scores, axis=None, initial=0.0)
     least = np.fmin.reduce(scores, axis=None, initial=0.0)
-    if most - least == np.inf:
+    if np.inf in {most, -least}:
         raise QueryError(
             "a score is infinite",
             got=float(most if most == np.inf else least),

@@ -74,6 +74,18 @@ class RankingMetrics(Measured):
         """Share of the queries for which nothing was relevant, 0 to 1; None without a query."""
         return self.queries_without_relevant / self.n_queries if self.n_queries else None
 
+    def as_dict(self) -> dict[str, Any]:
+        """As a dictionary ready to be written as JSON, without what single queries came to."""
+        return {
+            "metrics": dict(self),
+            "reasons": self.reasons,
+            "intervals": {name: each.as_dict() for name, each in self.intervals.items()},
+            "n_queries": self.n_queries,
+            "queries_without_relevant": self.queries_without_relevant,
+            "share_without_relevant": self.share_without_relevant,
+            "n_unretrieved": self.n_unretrieved,
+        }
+
 
 def ranking_metrics(
     y_true: Any,
