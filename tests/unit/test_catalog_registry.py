@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from tidegauge.catalog import Catalog, CatalogError, MetricValidationError, builtin_catalog
-from tidegauge.model.spec import Deprecation, Kind, MetricSpec, Ratio
+from tidegauge.model.spec import Deprecation, Direction, Kind, MetricSpec, Ratio
 
 
 def metric(name: str, *aliases: str, renamed_to: str | None = None, unit: str = "1") -> MetricSpec:
@@ -54,6 +54,19 @@ def test_an_unknown_name_is_an_open_gauge() -> None:
     assert builtin_catalog().resolve("user_engagement") == opened
     assert builtin_catalog().declared("user_engagement") is None
     assert builtin_catalog().source("user_engagement") is None
+
+
+def test_a_cut_off_measures_what_its_metric_does() -> None:
+    """The first ten items of a ranking are better when higher, too; another part need not be."""
+    cut_off = builtin_catalog().resolve("model:ndcg.at_10")
+    assert (cut_off.name, cut_off.direction, cut_off.min, cut_off.max) == (
+        "model:ndcg.at_10",
+        Direction.HIGHER,
+        0,
+        1,
+    )
+    for other in ("model:ndcg.variance", "model:unheard_of.at_10"):
+        assert builtin_catalog().resolve(other).direction is Direction.NONE
 
 
 def test_an_unknown_category_is_an_error() -> None:
