@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from tidegauge.integrations.predictions import record_ground_truth as record_ground_truth
     from tidegauge.integrations.tracking import track_prediction as track_prediction
     from tidegauge.jobs import every as every
+    from tidegauge.relations import correlate as correlate
+    from tidegauge.relations import correlate_ml_business_metrics as correlate_ml_business_metrics
     from tidegauge.resources import update_resource_metrics as update_resource_metrics
     from tidegauge.spending import llm_top as llm_top
     from tidegauge.spending import llm_usage as llm_usage
@@ -80,6 +82,8 @@ __all__ = [
     "configure",
     "context",
     "correct",
+    "correlate",
+    "correlate_ml_business_metrics",
     "every",
     "export_sqlite",
     "flush",
@@ -141,6 +145,8 @@ _LATE = {
     "price_llm_call": "tidegauge.integrations.llm.generate",
     "track_llm": "tidegauge.integrations.llm.tracking",
     "every": "tidegauge.jobs",
+    "correlate": "tidegauge.relations",
+    "correlate_ml_business_metrics": "tidegauge.relations",
     "llm_top": "tidegauge.spending",
     "llm_usage": "tidegauge.spending",
     "reprice_llm_calls": "tidegauge.spending",

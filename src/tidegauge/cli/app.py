@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from tidegauge.cli import (
     amending,
     budgets,
+    correlating,
     costs,
     exporting,
     features,
@@ -96,6 +97,7 @@ for _module in (
     llm,
     budgets,
     repricing,
+    correlating,
     overview,
     upkeep,
     amending,
