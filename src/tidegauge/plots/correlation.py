@@ -81,8 +81,8 @@ def pairs_chart(relations: Relations) -> LayerChart:
         told=[_told(each) for each in relations.pairs],
     )
     base = alt.Chart(data).encode(
-        alt.X("second:N", title=None, sort=None).axis(labelAngle=-40, labelLimit=240),
-        alt.Y("first:N", title=None, sort=None).axis(labelLimit=240),
+        alt.X("second:N", title=None, sort=None).axis(labelAngle=-40, labelLimit=240, grid=False),
+        alt.Y("first:N", title=None, sort=None).axis(labelLimit=240, grid=False),
     )
     colour = alt.Color("correlation:Q").scale(scheme="purpleorange", domain=[-1, 1], reverse=True)
     cells = base.mark_rect().encode(colour, alt.Opacity("weight:Q", scale=None))
