@@ -90,7 +90,7 @@ def pairs_chart(relations: Relations) -> LayerChart:
     chart: LayerChart = styled(
         alt.layer(cells, words),
         "What moves together",
-        subtitle="correlation and lag; pale: may be chance; –: not known",
+        subtitle="correlation, and lag if it is not 0; pale: may be chance; –: not known",
     )
     chart.width, chart.height = alt.Step(2 * _CELL), alt.Step(_CELL)
     return chart
@@ -99,5 +99,5 @@ def pairs_chart(relations: Relations) -> LayerChart:
 def _told(relation: Relation) -> str:
     if relation.lag is None or relation.correlation.value is None:
         return "–"
-    lag = f" @{relation.lag:+d}" if relation.lag else ""
+    lag = f" {relation.lag:+d}" if relation.lag else ""
     return f"{relation.correlation.value:.2f}{lag}"
