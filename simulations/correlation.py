@@ -64,8 +64,8 @@ def hard_cases() -> Table:
     table = Table(
         "correlation-hard-cases",
         "The same with φ = 0.5, but what both have in common beside the week is a bent trend, "
-        "exponential growth, a step on the same day, or days on which they vary more; or values are "
-        "skewed, or there are none on weekends.",
+        "exponential growth, a step on the same day, or days on which they vary more; or values "
+        "are skewed, or there are none on weekends.",
         tuple(cases),
     )
     table.add(

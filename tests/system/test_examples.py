@@ -17,6 +17,11 @@ SAID = {
         "28 charges of focus:AWS: 34.30000000 USD",
         "estimated savings: 29.40, 46%",
     ],
+    "correlate.py": [
+        "1 of 4 pairs move together",
+        "model:accuracy may lead usage:conversion_rate by 2 days",
+        "would have called 3 of them related",
+    ],
     "feature_tracker.py": [
         "uses: 60, 100% of them worked",
         "users: 12",
