@@ -20,7 +20,6 @@ SAID = {
     "correlate.py": [
         "1 of 4 pairs move together",
         "model:accuracy may lead usage:conversion_rate by 2 days",
-        "would have called 3 of them related",
     ],
     "feature_tracker.py": [
         "uses: 60, 100% of them worked",
