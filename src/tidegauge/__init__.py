@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from tidegauge.quality import evaluate_model_performance as evaluate_model_performance
     from tidegauge.ranked import evaluate_ranking as evaluate_ranking
     from tidegauge.ranked import evaluate_retrieval as evaluate_retrieval
+    from tidegauge.relations import correlate as correlate
+    from tidegauge.relations import correlate_ml_business_metrics as correlate_ml_business_metrics
     from tidegauge.resources import update_resource_metrics as update_resource_metrics
     from tidegauge.spending import llm_top as llm_top
     from tidegauge.spending import llm_usage as llm_usage
@@ -92,6 +94,8 @@ __all__ = [
     "configure",
     "context",
     "correct",
+    "correlate",
+    "correlate_ml_business_metrics",
     "evaluate_model_performance",
     "evaluate_ranking",
     "evaluate_retrieval",
@@ -164,6 +168,8 @@ _LATE = {
     "ModelMetricsCalculator": "tidegauge.quality",
     "compare_models": "tidegauge.quality",
     "evaluate_model_performance": "tidegauge.quality",
+    "correlate": "tidegauge.relations",
+    "correlate_ml_business_metrics": "tidegauge.relations",
     "llm_top": "tidegauge.spending",
     "llm_usage": "tidegauge.spending",
     "reprice_llm_calls": "tidegauge.spending",

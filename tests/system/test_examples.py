@@ -28,6 +28,10 @@ SAID = {
         "  better: model:f1_score (mean) from ",
         "  no evidence: business:click_through_rate (share)",
     ],
+    "correlate.py": [
+        "1 of 4 pairs move together",
+        "model:accuracy may lead usage:conversion_rate by 2 days",
+    ],
     "feature_tracker.py": [
         "uses: 60, 100% of them worked",
         "users: 12",
