@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["commands", "correlate"]
 
-commands = Commands("Understand")
+commands = Commands("Quality and impact")
 
 
 @commands.add(
