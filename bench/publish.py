@@ -90,10 +90,10 @@ MEANING = {
     "sum of the calls to scikit-learn that give seven of them.",
     "ranking": "Metrics of many rankings at once, ties included, beside ranx, whose objects are "
     "ready, and beside pytrec_eval with the dictionaries that it wants.",
-    "correlation": "Every pair of two sets of daily series, adjusted, prewhitened, over all lags and "
-    "with bootstrapped intervals, beside a loop of scipy's naive coefficients.",
-    "detection": "Baselines and detectors over many series at once and over one long one, in points "
-    "a second, beside the least that numpy does with as many, and beside detectors of river.",
+    "correlation": "Every pair of two sets of daily series, adjusted, prewhitened, over all lags "
+    "and with bootstrapped intervals, beside a loop of scipy's naive coefficients.",
+    "detection": "Baselines and detectors over many series at once and over one long one, in "
+    "points a second, beside the least that numpy does with as many, and detectors of river.",
     "peers": "Side by side with others: what a call costs, and how many of the calls that had "
     "returned are found after the process was killed with SIGKILL right behind the last.",
 }

@@ -7,22 +7,21 @@ model is whatever has `predict`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tidegauge.model.errors import QueryError
 from tidegauge.record.context import context
 from tidegauge.record.front import log_model_metrics
-from tidegauge.statistics.estimate import CONFIDENCE, Estimate
+from tidegauge.statistics.estimate import Estimate
 from tidegauge.statistics.quality import measure
 from tidegauge.statistics.quality.arrays import Label
 from tidegauge.statistics.quality.confusion import ConfusionCounts
 from tidegauge.statistics.quality.curve import Curve, Threshold
 from tidegauge.statistics.quality.error_sums import ErrorSums
-from tidegauge.statistics.quality.measure import Comparison, Task, threshold_curve
+from tidegauge.statistics.quality.measure import Comparison, Task, compare_models, threshold_curve
 from tidegauge.statistics.quality.metrics import Metrics
 from tidegauge.statistics.quality.multilabel import stacked
-from tidegauge.statistics.quality.rates import Average
 from tidegauge.statistics.quality.residuals import Residuals, residuals
 from tidegauge.statistics.quality.score_histogram import ScoreHistogram
 from tidegauge.statistics.ranking import ranking_metrics
@@ -51,131 +50,8 @@ _LOGGED_AS = {"f1": "f1_score", "avg_precision": "auc_pr"}
 class ModelMetricsCalculator:
     """Metrics of what a model predicted. Nothing is recorded, and nothing is kept."""
 
-    @staticmethod
-    def classification_metrics(
-        y_true: Any,
-        y_pred: Any,
-        y_prob: Any = None,
-        *,
-        labels: Sequence[Label] | None = None,
-        positive: Label | None = None,
-        average: Average = "weighted",
-        zero_division: float | None = None,
-        threshold: float | None = None,
-        groups: Any = None,
-        clusters: Any = None,
-        confidence: float | None = None,
-    ) -> Metrics:
-        """Measure predicted classes.
-
-        Args:
-            y_true: True classes, texts, booleans or whole numbers; shape (n,). Or a column of 0 and
-                1 per label, shape (n, n_labels), if rows may have several.
-            y_pred: Predicted classes, likewise; None if there are only probabilities.
-            y_prob: Probability of the positive class, shape (n,); or of each class, shape
-                (n, n_classes), as `predict_proba` has it.
-            labels: All classes in the order of the columns of `y_prob`; those that occur, in
-                ascending order, if None. Name them where one may not occur.
-            positive: The positive one of two classes; the last one if None.
-            average: How precision, recall and F1 of classes become one number: `weighted` by how
-                often a class is true, `macro`, `micro`, or `binary`, that of the positive class.
-                `auc_roc` and `avg_precision` of more than two classes are the plain mean of each
-                class against the rest.
-            zero_division: What 0/0 counts as in precision, recall and F1; None makes it None.
-            threshold: Predict the positive class where its probability is this or more, whatever
-                `y_pred` says.
-            groups: What each row belongs to, for `per_group`; shape (n,).
-            clusters: What makes rows depend on each other, such as the user; shape (n,). Intervals
-                take it into account.
-            confidence: Of `intervals`, such as 0.95; None for none. They take longer than all else.
-
-        Returns:
-            `accuracy`, `precision`, `recall`, `f1`, `balanced_accuracy` and `mcc`; with two classes
-            also `precision_positive`, `recall_positive`, `f1_positive`, `specificity` and
-            `prevalence`; with `y_prob` also `auc_roc`, `avg_precision`, `log_loss`, `brier`, `ece`,
-            `ece_null`, `calibration_ratio`, and with two classes `ks`. What is undefined is None,
-            and why is in `reasons`.
-
-        Raises:
-            QueryError: The columns cannot be compared; something is missing, or no probability.
-
-        Example:
-            >>> from tidegauge.quality import ModelMetricsCalculator
-            >>> metrics = ModelMetricsCalculator.classification_metrics([0, 1, 1, 0], [0, 1, 0, 0])
-            >>> metrics["accuracy"], metrics["recall_positive"]
-            (0.75, 0.5)
-        """
-        return measure.classification_metrics(
-            y_true,
-            y_pred,
-            y_prob,
-            labels=labels,
-            positive=positive,
-            average=average,
-            zero_division=zero_division,
-            threshold=threshold,
-            groups=groups,
-            clusters=clusters,
-            confidence=confidence,
-        )
-
-    @staticmethod
-    def regression_metrics(
-        y_true: Any,
-        y_pred: Any,
-        *,
-        y_low: Any = None,
-        y_high: Any = None,
-        quantiles: Mapping[float, Any] | None = None,
-        training: Any = None,
-        season: int | None = None,
-        groups: Any = None,
-        clusters: Any = None,
-        confidence: float | None = None,
-    ) -> Metrics:
-        """Measure predicted numbers.
-
-        Args:
-            y_true: True values; shape (n,).
-            y_pred: Predicted values.
-            y_low: Lower ends of prediction intervals.
-            y_high: Upper ends.
-            quantiles: Predicted quantiles, by their probability: `{0.9: y_90}`.
-            training: Past values of the series, the oldest first, for `mase`; `y_true` itself if
-                None and `season` is given.
-            season: After how many values the series begins anew; 1 if None.
-            groups: As for `classification_metrics`.
-            clusters: As for `classification_metrics`.
-            confidence: As for `classification_metrics`.
-
-        Returns:
-            `mae`, `mse`, `rmse`, `r2`, `mape` in percent, `wape`, `smape` from 0 to 2, `bias` (mean
-            of predicted less true) and `median_absolute_error`; if asked for, `mase`, `pinball.p90`
-            and the like, `interval_coverage` and `interval_width`. What is undefined is None, and
-            why is in `reasons`.
-
-        Raises:
-            QueryError: The columns cannot be compared, or something is missing.
-
-        Example:
-            >>> from tidegauge.quality import ModelMetricsCalculator
-            >>> metrics = ModelMetricsCalculator.regression_metrics([0.0, 2.0], [1.0, 2.0])
-            >>> metrics["mae"], metrics["mape"], metrics.reasons["mape"]
-            (0.5, None, '1 of 2 true values are 0; see wape')
-        """
-        return measure.regression_metrics(
-            y_true,
-            y_pred,
-            y_low=y_low,
-            y_high=y_high,
-            quantiles=quantiles,
-            training=training,
-            season=season,
-            groups=groups,
-            clusters=clusters,
-            confidence=confidence,
-        )
-
+    classification_metrics = staticmethod(measure.classification_metrics)
+    regression_metrics = staticmethod(measure.regression_metrics)
     ranking_metrics = staticmethod(ranking_metrics)
 
 
@@ -237,68 +113,6 @@ def evaluate_model_performance(
         with context(**known):
             log_model_metrics(dict(_logged(result)), step)
     return result
-
-
-def compare_models(
-    y_true: Any,
-    a: Any,
-    b: Any,
-    *,
-    prob_a: Any = None,
-    prob_b: Any = None,
-    task: Task | None = None,
-    labels: Sequence[Label] | None = None,
-    positive: Label | None = None,
-    average: Average = "weighted",
-    zero_division: float | None = None,
-    clusters: Any = None,
-    confidence: float = CONFIDENCE,
-) -> Comparison:
-    """Tell how two models differ on the same rows, and how much of it may be chance.
-
-    Rows that both get right or wrong say nothing about the difference, so it is known much better
-    than two intervals side by side suggest.
-
-    Args:
-        y_true: True classes or values; shape (n,).
-        a: What the first model predicted; None if there are only probabilities.
-        b: What the second did.
-        prob_a: Probabilities of the first, as for `classification_metrics`.
-        prob_b: Those of the second.
-        task: `classification` or `regression`; by the looks of `y_true` if None.
-        labels: As for `classification_metrics`.
-        positive: As there.
-        average: As there.
-        zero_division: As there.
-        clusters: As there.
-        confidence: Probability that such intervals cover the true difference, 0 to 1, exclusive.
-
-    Returns:
-        For each metric how much higher it is for the second, and the metrics of both.
-
-    Raises:
-        QueryError: The columns cannot be compared.
-
-    Example:
-        >>> import tidegauge as tg
-        >>> compared = tg.compare_models([1, 0, 1, 1, 0], [1, 0, 0, 0, 0], [1, 0, 1, 1, 0])
-        >>> round(compared.differences["accuracy"].value, 6)
-        0.4
-    """
-    return measure.compare_predictions(
-        y_true,
-        a,
-        b,
-        prob_a=prob_a,
-        prob_b=prob_b,
-        task=task,
-        labels=labels,
-        positive=positive,
-        average=average,
-        zero_division=zero_division,
-        clusters=clusters,
-        confidence=confidence,
-    )
 
 
 def _task(model: Any, labels: Any, task: Task | None) -> Task:

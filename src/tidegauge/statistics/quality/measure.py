@@ -36,7 +36,7 @@ __all__ = [
     "Comparison",
     "Task",
     "classification_metrics",
-    "compare_predictions",
+    "compare_models",
     "regression_metrics",
     "task_of",
     "threshold_curve",
@@ -91,7 +91,45 @@ def classification_metrics(
     clusters: Any = None,
     confidence: float | None = None,
 ) -> Metrics:
-    """Measure predicted classes; see `ModelMetricsCalculator.classification_metrics`."""
+    """Measure predicted classes.
+
+    Args:
+        y_true: True classes, texts, booleans or whole numbers; shape (n,). Or a column of 0 and
+            1 per label, shape (n, n_labels), if rows may have several.
+        y_pred: Predicted classes, likewise; None if there are only probabilities.
+        y_prob: Probability of the positive class, shape (n,); or of each class, shape
+            (n, n_classes), as `predict_proba` has it.
+        labels: All classes in the order of the columns of `y_prob`; those that occur, in
+            ascending order, if None. Name them where one may not occur.
+        positive: The positive one of two classes; the last one if None.
+        average: How precision, recall and F1 of classes become one number: `weighted` by how
+            often a class is true, `macro`, `micro`, or `binary`, that of the positive class.
+            `auc_roc` and `avg_precision` of more than two classes are the plain mean of each
+            class against the rest.
+        zero_division: What 0/0 counts as in precision, recall and F1; None makes it None.
+        threshold: Predict the positive class where its probability is this or more, whatever
+            `y_pred` says.
+        groups: What each row belongs to, for `per_group`; shape (n,).
+        clusters: What makes rows depend on each other, such as the user; shape (n,). Intervals
+            take it into account.
+        confidence: Of `intervals`, such as 0.95; None for none. They take longer than all else.
+
+    Returns:
+        `accuracy`, `precision`, `recall`, `f1`, `balanced_accuracy` and `mcc`; with two classes
+        also `precision_positive`, `recall_positive`, `f1_positive`, `specificity` and
+        `prevalence`; with `y_prob` also `auc_roc`, `avg_precision`, `log_loss`, `brier`, `ece`,
+        `ece_null`, `calibration_ratio`, and with two classes `ks`. What is undefined is None,
+        and why is in `reasons`.
+
+    Raises:
+        QueryError: The columns cannot be compared; something is missing, or no probability.
+
+    Example:
+        >>> from tidegauge.quality import ModelMetricsCalculator
+        >>> metrics = ModelMetricsCalculator.classification_metrics([0, 1, 1, 0], [0, 1, 0, 0])
+        >>> metrics["accuracy"], metrics["recall_positive"]
+        (0.75, 0.5)
+    """
     _check_confidence(confidence)
     if np.ndim(y_true) == 2 and np.shape(y_true)[1] > 1:
         if groups is not None or clusters is not None or confidence is not None:
@@ -146,7 +184,36 @@ def regression_metrics(
     clusters: Any = None,
     confidence: float | None = None,
 ) -> Metrics:
-    """Measure predicted numbers; see `ModelMetricsCalculator.regression_metrics`."""
+    """Measure predicted numbers.
+
+    Args:
+        y_true: True values; shape (n,).
+        y_pred: Predicted values.
+        y_low: Lower ends of prediction intervals.
+        y_high: Upper ends.
+        quantiles: Predicted quantiles, by their probability: `{0.9: y_90}`.
+        training: Past values of the series, the oldest first, for `mase`; `y_true` itself if
+            None and `season` is given.
+        season: After how many values the series begins anew; 1 if None.
+        groups: As for `classification_metrics`.
+        clusters: As for `classification_metrics`.
+        confidence: As for `classification_metrics`.
+
+    Returns:
+        `mae`, `mse`, `rmse`, `r2`, `mape` in percent, `wape`, `smape` from 0 to 2, `bias` (mean
+        of predicted less true) and `median_absolute_error`; if asked for, `mase`, `pinball.p90`
+        and the like, `interval_coverage` and `interval_width`. What is undefined is None, and
+        why is in `reasons`.
+
+    Raises:
+        QueryError: The columns cannot be compared, or something is missing.
+
+    Example:
+        >>> from tidegauge.quality import ModelMetricsCalculator
+        >>> metrics = ModelMetricsCalculator.regression_metrics([0.0, 2.0], [1.0, 2.0])
+        >>> metrics["mae"], metrics["mape"], metrics.reasons["mape"]
+        (0.5, None, '1 of 2 true values are 0; see wape')
+    """
     _check_confidence(confidence)
     rows = forecasts_of(
         y_true,
@@ -175,7 +242,7 @@ def regression_metrics(
 
 
 @np.errstate(all="ignore")  # what is undefined is told, not warned of
-def compare_predictions(
+def compare_models(
     y_true: Any,
     a: Any,
     b: Any,
@@ -190,7 +257,37 @@ def compare_predictions(
     clusters: Any = None,
     confidence: float = CONFIDENCE,
 ) -> Comparison:
-    """Measure two models on the same rows; see `tidegauge.compare_models`."""
+    """Tell how two models differ on the same rows, and how much of it may be chance.
+
+    Rows that both get right or wrong say nothing about the difference, so it is known much better
+    than two intervals side by side suggest.
+
+    Args:
+        y_true: True classes or values; shape (n,).
+        a: What the first model predicted; None if there are only probabilities.
+        b: What the second did.
+        prob_a: Probabilities of the first, as for `classification_metrics`.
+        prob_b: Those of the second.
+        task: `classification` or `regression`; by the looks of `y_true` if None.
+        labels: As for `classification_metrics`.
+        positive: As there.
+        average: As there.
+        zero_division: As there.
+        clusters: As there.
+        confidence: Probability that such intervals cover the true difference, 0 to 1, exclusive.
+
+    Returns:
+        For each metric how much higher it is for the second, and the metrics of both.
+
+    Raises:
+        QueryError: The columns cannot be compared.
+
+    Example:
+        >>> import tidegauge as tg
+        >>> compared = tg.compare_models([1, 0, 1, 1, 0], [1, 0, 0, 0, 0], [1, 0, 1, 1, 0])
+        >>> round(compared.differences["accuracy"].value, 6)
+        0.4
+    """
     _check_confidence(confidence)
     chosen = task_of(y_true, task)
     cluster_codes = _codes(clusters, len(array_of(y_true, "y_true")))
