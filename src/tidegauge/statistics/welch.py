@@ -33,12 +33,14 @@ class Interval:
         standard_error: Standard error of the difference.
         low: Lower end of the interval.
         high: Upper end of the interval.
+        freedom: Degrees of freedom of Student's distribution; infinite if nothing varies.
     """
 
     difference: float
     standard_error: float
     low: float
     high: float
+    freedom: float
 
 
 def welch_interval(first: Sample, second: Sample, *, confidence: float) -> Interval:
@@ -59,11 +61,11 @@ def welch_interval(first: Sample, second: Sample, *, confidence: float) -> Inter
     variance = variance_1 + variance_2
     difference = second.mean - first.mean
     if variance == 0:
-        return Interval(difference, 0.0, difference, difference)
+        return Interval(difference, 0.0, difference, difference, math.inf)
     freedom = variance**2 / (variance_1**2 / (first.count - 1) + variance_2**2 / (second.count - 1))
     standard_error = math.sqrt(variance)
     reach = student_quantile((1 + confidence) / 2, freedom) * standard_error
-    return Interval(difference, standard_error, difference - reach, difference + reach)
+    return Interval(difference, standard_error, difference - reach, difference + reach, freedom)
 
 
 def independent_count(count: int, autocorrelation: float) -> float:

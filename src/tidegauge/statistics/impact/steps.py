@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A step in a series that remembers its past: level, week, step and trend, with AR(1) errors.
+
+For each of a grid of autocorrelations the step is estimated by generalised least squares, as Prais
+and Winsten (1954) do. No single autocorrelation is then chosen, for short series tell it badly and
+too low (Turner and others 2021): each has the weight that its restricted likelihood gives it, and a
+probability is the mean of Student's over them. `simulations/impact.py` measures what that holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtr
+
+__all__ = ["Contrast", "Steps", "fit_steps"]
+
+# Equally probable beforehand on the scale of Fisher's z, from -0.905 to 0.995.
+_AUTOCORRELATIONS = np.tanh(np.linspace(-1.5, 3.0, 60))
+
+# So that memory stays small however many windows there are.
+_AT_ONCE = 64
+
+_HALVINGS = 60
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contrast:
+    """What is wanted of the coefficients of a design.
+
+    Attributes:
+        level: Weight of each coefficient in the expected level; shape (p,).
+        change: Weight of each coefficient in the change; shape (p,).
+    """
+
+    level: np.ndarray
+    change: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Steps:
+    """The change in each of m windows, for each of g autocorrelations.
+
+    Attributes:
+        levels: Expected levels without the change; shape (m, g).
+        changes: Changes; shape (m, g).
+        variances: Variance of the levels, of the changes, and their covariance; shape (3, m, g).
+        weights: Weight of each autocorrelation; shape (m, g), rows sum to 1.
+        unit_variances: Variance of a change, for values of variance 1; shape (g,).
+        freedom: Degrees of freedom.
+    """
+
+    levels: np.ndarray
+    changes: np.ndarray
+    variances: np.ndarray
+    weights: np.ndarray
+    unit_variances: np.ndarray
+    freedom: int
+
+    @property
+    def middle(self) -> np.ndarray:
+        """Which autocorrelation is in the middle of the weights; shape (m,)."""
+        return np.asarray((np.cumsum(self.weights, axis=1) < 0.5).sum(axis=1))
+
+    @property
+    def effects(self) -> np.ndarray:
+        """The change at the autocorrelation in the middle; shape (m,)."""
+        return np.asarray(self.changes[np.arange(len(self.changes)), self.middle])
+
+    def below(self, change: float) -> np.ndarray:
+        """Probability that the true change is below a number, by window; shape (m,)."""
+        errors = np.sqrt(self.variances[1])
+        shares = stdtr(self.freedom, (change - self.changes) / errors)
+        return np.asarray((self.weights * shares).sum(axis=1))
+
+    def p_values(self) -> np.ndarray:
+        """Two-sided p-values of no change; shape (m,)."""
+        below = self.below(0.0)
+        return np.asarray(2 * np.minimum(below, 1 - below))
+
+    def quantile(self, probability: float) -> float:
+        """The number below which the change of the only window is with a probability."""
+        reach = 10 * float(np.sqrt(self.variances[1]).max())
+        low, high = float(self.changes.min()) - reach, float(self.changes.max()) + reach
+        while self.below(low)[0] > probability:
+            low -= high - low
+        while self.below(high)[0] < probability:
+            high += high - low
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.below(middle)[0] < probability else (low, middle)
+        return (low + high) / 2
+
+    def worth(self) -> float:
+        """The share of the only window's values that independent ones would need; 0 to 1."""
+        independent = np.interp(0.0, _AUTOCORRELATIONS, self.unit_variances)
+        return float(min(independent / (self.weights[0] @ self.unit_variances), 1.0))
+
+
+def fit_steps(
+    values: np.ndarray, design: np.ndarray, contrast: Contrast, at: np.ndarray, *, least: float
+) -> Steps:
+    """Estimate the same contrast in several windows of one shape.
+
+    Args:
+        values: Shape (m, n), all finite.
+        design: Of full rank p, below n; shape (n, p).
+        contrast: What is wanted.
+        at: Which step each value is of, ascending; shape (n,).
+        least: A variance so small that it counts as none, above 0. A smaller one is set to it.
+    """
+    carried = _AUTOCORRELATIONS[:, None] ** np.diff(at)
+    spread = np.sqrt(1 - carried**2)
+
+    def whitened(columns: np.ndarray) -> np.ndarray:
+        """What the value before does not tell; (n, k) to (g, n, k)."""
+        told = np.empty((len(_AUTOCORRELATIONS), *columns.shape))
+        told[:, 0] = columns[0]
+        told[:, 1:] = columns[1:] - carried[:, :, None] * columns[:-1]
+        told[:, 1:] /= spread[:, :, None]
+        return told
+
+    basis, triangle = np.linalg.qr(whitened(design))
+    wanted = np.stack([contrast.level, contrast.change])
+    solving = wanted @ np.linalg.inv(triangle)
+    covariance = solving @ solving.transpose(0, 2, 1)
+    freedom = design.shape[0] - design.shape[1]
+
+    scores, squares = [], []
+    for first in range(0, len(values), _AT_ONCE):
+        target = whitened(values[first : first + _AT_ONCE].T)
+        score = basis.transpose(0, 2, 1) @ target
+        scores.append(score)
+        squares.append((target**2).sum(axis=1) - (score**2).sum(axis=1))
+    found = solving @ np.concatenate(scores, axis=2)
+    noise = np.maximum(np.concatenate(squares, axis=1).T, least * freedom)
+
+    determinant = 2 * (np.log(spread).sum(axis=1) + _log_determinant(triangle))
+    likelihood = -0.5 * (freedom * np.log(noise) + determinant)
+    weights = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
+    entries = covariance[:, [0, 1, 0], [0, 1, 1]].T
+    return Steps(
+        levels=found[:, 0].T,
+        changes=found[:, 1].T,
+        variances=entries[:, None, :] * noise / freedom,
+        weights=weights / weights.sum(axis=1, keepdims=True),
+        unit_variances=covariance[:, 1, 1],
+        freedom=freedom,
+    )
+
+
+def _log_determinant(triangle: np.ndarray) -> np.ndarray:
+    diagonal = np.abs(np.diagonal(triangle, axis1=1, axis2=2))
+    return np.asarray(np.log(diagonal).sum(axis=1))
