@@ -342,9 +342,9 @@ def _plan(
             got=std if autocorrelation is None else autocorrelation,
             fix="Leave out std and autocorrelation; or plan daily shares as kind='mean'.",
         )
-    return Plan(
-        None, baseline=float("nan") if baseline is None else baseline, power=power, alpha=alpha
-    )
+    if baseline is None:
+        raise QueryError("a proportion needs its baseline", got=None, allowed="0 to 1, exclusive")
+    return Plan(None, baseline=baseline, power=power, alpha=alpha)
 
 
 def _scale(baseline: float | None, *, relative: bool) -> float:
