@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import stats
@@ -59,9 +59,9 @@ def power_and_coverage() -> Table:
     table.add("found by Welch's test of days", [_share(_welch, each) for each in changed[_DAYS]])
     for before, name in ((_DAYS, "no history"), (365, "a year before")):
         impacts = [[_measured(each) for each in series] for series in changed[before]]
-        found = [np.mean([each.is_clear for each in group]) for group in impacts]
-        covered = [np.mean([_covers(each, 1.0) for each in group]) for group in impacts]
-        shares = [np.mean([_covers_share(each, 0.1) for each in group]) for group in impacts]
+        found = [_mean([each.is_clear for each in group]) for group in impacts]
+        covered = [_mean([_covers(each, 1.0) for each in group]) for group in impacts]
+        shares = [_mean([_covers_share(each, 0.1) for each in group]) for group in impacts]
         table.add(f"found by measure_impact, {name}", found, least=0.25)
         table.add(f"interval covers, {name}", covered, least=0.91)
         table.add(f"interval of the share covers, {name}", shares, least=0.91)
@@ -101,7 +101,8 @@ def skewed_shares() -> Table:
     """Relative change of skewed numbers, by the logarithm and by the delta method."""
     table = Table(
         "impact-skewed",
-        "Two samples of lognormal numbers, σ = 1.5, with no difference; 4000 pairs. A figure is "
+        "Two samples of numbers whose logarithm has a standard deviation of 1.5, with no "
+        "difference; 4000 pairs. A figure is "
         "the share of 95 % intervals of the relative change that cover 0, or lie wholly above or "
         "below it.",
         ("n = 30", "n = 100"),
@@ -127,10 +128,10 @@ def covariates() -> Table:
     """What a covariate saves in randomised groups."""
     table = Table(
         "impact-cuped",
-        "Two randomised groups of 500 units, with a covariate that correlates by ρ with what is "
+        "Two randomised groups of 500 units, with a covariate that correlates by r with what is "
         "measured; 1000 pairs each. A figure is the mean share of variance that is taken out (in "
-        "theory ρ²), or the share of pairs without an effect in which one is found.",
-        ("ρ = 0", "ρ = 0.5", "ρ = 0.8"),
+        "theory r²), or the share of pairs without an effect in which one is found.",
+        ("r = 0", "r = 0.5", "r = 0.8"),
     )
     rng = np.random.default_rng(5)
     reductions, alarms = [], []
@@ -147,11 +148,15 @@ def covariates() -> Table:
                     randomised=True,
                 )
             )
-        reductions.append(np.mean([each.variance_reduction for each in impacts]))
-        alarms.append(np.mean([each.is_clear for each in impacts]))
+        reductions.append(_mean([each.variance_reduction for each in impacts]))
+        alarms.append(_mean([each.is_clear for each in impacts]))
     table.add("variance taken out", reductions)
     table.add("found where nothing is", alarms, most=0.07)
-    table.add("distance to ρ²", np.abs(np.array(reductions) - [0, 0.25, 0.64]), most=0.02)
+    table.add(
+        "distance to r²",
+        [abs(each - r**2) for each, r in zip(reductions, (0, 0.5, 0.8), strict=True)],
+        most=0.02,
+    )
     return table
 
 
@@ -172,7 +177,7 @@ def planned_days() -> Table:
         series = _LEVEL + autoregressive(rng, phi, 2 * count, count=400)
         series[:, count:] += 1
         impacts = [tg.measure_impact(each, at=count, days=count) for each in series]
-        shares.append(np.mean([each.is_clear for each in impacts]))
+        shares.append(_mean([each.is_clear for each in impacts]))
     table.add("found", shares, least=0.72)
     return table
 
@@ -206,11 +211,11 @@ def _measured(series: np.ndarray) -> Impact:
 
 
 def _alarms(series: np.ndarray) -> float:
-    return float(np.mean([_measured(each).is_clear for each in series]))
+    return _mean([_measured(each).is_clear for each in series])
 
 
 def _share(is_found: Callable[[np.ndarray], bool], series: np.ndarray) -> float:
-    return float(np.mean([is_found(each) for each in series]))
+    return _mean([is_found(each) for each in series])
 
 
 def _welch(series: np.ndarray) -> bool:
@@ -248,7 +253,11 @@ def _found_in_pairs(seed: int, factor: float, control_factor: float) -> tuple[fl
         control = np.where(after, control_factor, 1) * (40 + 2 * (course + two))
         alone.append(tg.measure_impact(series, at=before).is_clear)
         beside.append(tg.measure_impact(series, at=before, control=control).is_clear)
-    return float(np.mean(alone)), float(np.mean(beside))
+    return _mean(alone), _mean(beside)
+
+
+def _mean(shares: Sequence[float | None]) -> float:
+    return float(np.mean(np.array(shares, dtype=float)))
 
 
 def _sides(intervals: np.ndarray) -> tuple[float, float, float]:
