@@ -88,8 +88,8 @@ def _course(impact: Impact) -> Any:
 
 def _placebos(impact: Impact) -> Any:
     alt = drawing()
-    effects = [] if impact.placebos is None else impact.placebos.effects
-    title = " ".join(("seeming change at earlier dates", impact.unit)).strip()
+    effects = None if impact.placebos is None else impact.placebos.effects
+    title = f"seeming change at earlier dates {impact.unit}".strip()
     bars = (
         alt.Chart(rows_of(effect=effects))
         .mark_bar(color=MUTED)
@@ -103,7 +103,7 @@ def _placebos(impact: Impact) -> Any:
 
 
 def _title(impact: Impact) -> str:
-    return " ".join(each for each in (impact.name or "Impact", impact.when) if each)
+    return f"{impact.name or 'impact'} after {impact.when}"
 
 
 def _subtitle(impact: Impact) -> str:

@@ -17,7 +17,7 @@ from tidegauge.query.selection import about_time
 from tidegauge.query.series import STEPS_S, Series, Step, check_step
 from tidegauge.statistics.estimate import CONFIDENCE
 from tidegauge.statistics.impact.change import measure_change
-from tidegauge.statistics.impact.given import placed
+from tidegauge.statistics.impact.given import placed, shown_time
 from tidegauge.statistics.impact.result import Impact
 
 __all__ = ["changes_near", "stored_impact"]
@@ -134,7 +134,7 @@ def stored_impact(
         unit=series.unit,
         direction=series.direction if direction is None else direction,
         statistic=series.statistic,
-        when=isoformat(at_ns)[:19],
+        when=shown_time(at_ns),
         concurrent=(*concurrent, *changes_near(query, at_ns, chosen)),
     )
 
@@ -171,7 +171,9 @@ def _one(query: Query, name: str, asked: Mapping[str, Any]) -> Series:
     found = query.series(name, **asked)
     if len(found) != 1:
         raise QueryError(
-            "impact is of one metric at a time" if found else "there are no facts of it",
+            "impact is of one metric at a time"
+            if found
+            else "there are no facts of it at that time",
             got=name,
             allowed=", ".join(each.name for each in found),
             fix="" if found else "Look for it with tidegauge.search.",

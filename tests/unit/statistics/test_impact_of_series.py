@@ -142,13 +142,13 @@ def test_an_hourly_pattern_does_not_matter() -> None:
     assert len(other.placebos) == 29
 
 
-def test_a_trend_is_no_change_if_it_is_known_of() -> None:
-    """A straight line looks like a step to whoever does not ask for it."""
+def test_a_step_in_a_trend() -> None:
+    """Without a step a straight line is no change, and with one its own size is found."""
     series = 100 + 0.2 * np.arange(56) + NOISE[:56]
-    assert tg.measure_impact(series, at=28).is_clear
     assert not tg.measure_impact(series, at=28, trend=True).is_clear
     series[28:] += 6
     impact = tg.measure_impact(series, at=28, trend=True)
+    assert impact.is_clear
     assert impact.difference.low < 6 < impact.difference.high
     assert impact.expected == pytest.approx(100 + 0.2 * 41.5, abs=2)
 
@@ -178,9 +178,10 @@ def test_few_earlier_dates_are_told() -> None:
     """Then the model alone decides, and a note says so."""
     impact = tg.measure_impact(remembering(0.3)[-60:], at=32)
     assert impact.difference.method == "autoregressive model"
-    assert impact.notes == (
+    [note] = impact.notes
+    assert note == (
         "There are only 0 earlier dates with as much before and after them, too few to compare "
-        "with: the p-value rests on the model of the series alone.",
+        "with: the p-value rests on the model of the series alone."
     )
 
 
@@ -262,7 +263,7 @@ def test_a_change_in_the_midst_of_a_day_leaves_that_day_out() -> None:
     impact = tg.measure_impact(values, at="2026-01-16T10:00:00Z", times=times)
     assert impact.n == 29
     assert impact.difference.value == pytest.approx(10, abs=1)
-    assert impact.when == "2026-01-16T10:00:00.000000+00:00"
+    assert impact.when == "2026-01-16T10:00:00"
     assert impact.course.change == 1_768_521_600_000_000
 
 
@@ -270,16 +271,26 @@ def test_a_change_in_the_midst_of_a_day_leaves_that_day_out() -> None:
     ("values", "at", "reason"),
     [
         ([1.0] * 40, 20, "all values are the same"),
-        ([1.0, 2.0, 3.0, 4.0], 2, "there are 2 values before and 2 after it, and 3 are needed"),
-        ([np.nan] * 30 + [1.0], 30, "there are 0 values before and 1 after it, and 3 are needed"),
+        (
+            [1.0, 2.0, 3.0, 4.0],
+            2,
+            "there are 2 values before it and 2 after it, and 3 on each side are needed",
+        ),
+        (
+            [np.nan] * 30 + [1.0],
+            30,
+            "there are 0 values before it and 1 after it, and 3 on each side are needed",
+        ),
     ],
 )
 def test_too_little_is_a_reason(values: list[float], at: int, reason: str) -> None:
     """And never a number, a warning or a crash."""
     impact = tg.measure_impact(values, at=at)
     assert (impact.p_value, impact.difference.value, impact.relative.value) == (None, None, None)
-    assert (impact.reason, impact.claim, impact.verdict) == (reason, "unknown", "unknown")
-    assert reason in impact.summary
+    assert (impact.claim, impact.verdict) == ("unknown", "unknown")
+    assert impact.reason is not None
+    assert impact.reason.startswith(reason)
+    assert impact.reason in impact.summary
 
 
 def test_a_share_of_what_is_about_zero_is_refused() -> None:
@@ -300,6 +311,14 @@ def test_constant_levels_do_not_crash() -> None:
     impact = tg.measure_impact([5.0] * 100 + [7.0] * 28, at=100)
     assert impact.difference.value == pytest.approx(2)
     assert impact.p_value == pytest.approx(1 / 46)
+
+
+def test_a_large_level_leaves_the_digits_of_the_noise() -> None:
+    """Adding a billion changes nothing but the level."""
+    series = remembering(0.5, 60)
+    low, high = (tg.measure_impact(series + level, at=30) for level in (0.0, 1e9))
+    assert high.p_value == pytest.approx(low.p_value, rel=1e-4)
+    assert high.before == pytest.approx(1e9 + low.before)
 
 
 @pytest.mark.parametrize(

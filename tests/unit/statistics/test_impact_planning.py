@@ -88,9 +88,9 @@ def test_what_makes_no_sense_is_refused(asked: dict[str, object], text: str) -> 
 
 def test_proportions_have_bounds() -> None:
     """Neither the baseline nor what it becomes may leave them."""
-    with pytest.raises(QueryError, match="this is no proportion; got 1.1"):
+    with pytest.raises(QueryError, match=r"this is no proportion; got 1\.1"):
         tg.sample_size(0.9, 0.2, kind="proportion")
-    with pytest.raises(QueryError, match="this is no proportion; got 1.5"):
+    with pytest.raises(QueryError, match=r"this is no proportion; got 1\.5"):
         tg.sample_size(1.5, 0.2, kind="proportion")
     with pytest.raises(QueryError, match="no effect can be seen with so few; got 3"):
         tg.minimum_detectable_effect(0.9, 3, kind="proportion")

@@ -82,7 +82,10 @@ def measure_change(change: Change, *, confidence: float = CONFIDENCE) -> Impact:
     own = level.windows(np.array([start]), window)
     counts = [int(np.isfinite(own.values[0, side]).sum()) for side in window.sides()]
     if min(counts) < LEAST_VALUES:
-        reason = f"there are {counts[0]} values before and {counts[1]} after it, and 3 are needed"
+        reason = (
+            f"there are {counts[0]} values before it and {counts[1]} after it, and "
+            f"{LEAST_VALUES} on each side are needed"
+        )
         return _unknown(change, reason, sum(counts), confidence)
     variance = float(np.nanvar(own.values))
     least = max(1e-12 * variance, 1e-300)

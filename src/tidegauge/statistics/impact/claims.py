@@ -13,12 +13,13 @@ Design = Literal["randomised", "paired units", "control series", "one series", "
 Claim = Literal["caused", "likely effect", "changed after", "differs", "no clear change", "unknown"]
 Verdict = Literal["better", "worse", "changed", "not clear", "unknown"]
 
-_WORDS = {
-    "caused": "was changed by it",
-    "likely effect": "changed, which is likely an effect of it",
-    "changed after": "changed after it; whether because of it, this comparison cannot tell",
-    "differs": "differs; why, this comparison cannot tell",
-    "no clear change": "shows no clear change",
+_OPENINGS = {
+    "caused": "the change caused a difference in {name}",
+    "likely effect": "the change likely had an effect on {name}{after}",
+    "changed after": "{name} changed{after}",
+    "differs": "{name} differs",
+    "no clear change": "{name} shows no clear change{after}",
+    "unknown": "the impact on {name}{after} is not known",
 }
 
 
@@ -51,15 +52,17 @@ def sentence_of(
     concurrent: tuple[str, ...],
 ) -> str:
     """What was found, in sentences."""
-    subject = (name or "the number") + (f", {when}," if when else "")
+    subject = _OPENINGS[claim].format(name=name or "the number", after=when and f" after {when}")
     if claim == "unknown":
-        return f"{subject}: the impact is not known, because {reason}."
-    told = f"{subject} {_WORDS[claim]}: {_interval(difference, 1, f' {unit}'.rstrip())}"
+        return f"{subject}: {reason}."
+    told = f"{subject}: {_interval(difference, 1, f' {unit}'.rstrip())}"
     if relative.value is not None:
         told += f", {_interval(relative, 100, ' %')}"
     sentences = [f"{told}, p = {p_value:.2g}."]
     if verdict in ("better", "worse"):
         sentences.append(f"That is {verdict}.")
+    if claim in ("changed after", "differs"):
+        sentences.append("What caused it, this comparison cannot tell.")
     if concurrent and claim in ("changed after", "likely effect"):
         sentences.append(f"At about the same time: {'; '.join(concurrent)}.")
     return " ".join(sentences)

@@ -16,7 +16,7 @@ from tidegauge.statistics.impact.groups import array_of, read_group, side_of
 from tidegauge.statistics.impact.samples import Samples
 from tidegauge.statistics.timeseries.adjustment import DAY_S, HOUR_S
 
-__all__ = ["check_confidence", "given_change", "given_samples", "on_grid", "placed"]
+__all__ = ["check_confidence", "given_change", "given_samples", "on_grid", "placed", "shown_time"]
 
 _STEPS_S = {"day": DAY_S, "hour": HOUR_S}
 _PERIODS = {"day": (7,), "hour": (24, 168)}
@@ -90,14 +90,14 @@ def given_change(
     if times is None:
         index = _index_of(at, len(arrays[0]))
         change = placed(arrays[0], index, days=days, by=by, has_trend=has_trend)
-        when = f"step {index}"
+        when = f"the first {index} values"
     else:
         start_us, arrays = on_grid(_times_us(times, len(arrays[0])), arrays, step_us)
         at_ns = parse_time_ns(at)
         index, rest = divmod(at_ns // 1000 - start_us, step_us)
         change = placed(arrays[0], index, days=days, by=by, has_trend=has_trend, is_whole=rest == 0)
         grid_us = start_us + step_us * np.arange(len(arrays[0]), dtype=np.int64)
-        change, when = replace(change, times_us=grid_us), isoformat(at_ns)
+        change, when = replace(change, times_us=grid_us), shown_time(at_ns)
     return replace(
         change,
         control=arrays[1] if control is not None else None,
@@ -169,6 +169,11 @@ def on_grid(
             filled[steps - first] = column
         gridded.append(filled)
     return first * step_us, gridded
+
+
+def shown_time(time_ns: int) -> str:
+    """A time to the second, and a midnight as the date; UTC."""
+    return isoformat(time_ns)[:19].removesuffix("T00:00:00")
 
 
 def check_confidence(confidence: object) -> None:

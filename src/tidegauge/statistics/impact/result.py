@@ -49,7 +49,7 @@ class Impact:
         direction: Which way is better.
         statistic: What of the numbers is compared, such as `mean` or `p95`.
         design: `randomised`, `paired units`, `control series`, `one series` or `two samples`.
-        when: The time of the change as text; empty for samples.
+        when: What the change came after, as text: a time, or values; empty for samples.
         before: The level before, or of the first sample; None if it is not known.
         expected: What the level after would be without the change: `before`, but for a control.
         after: The level after, or of the second sample.

@@ -105,43 +105,49 @@ def fit_steps(
 
     Args:
         values: Shape (m, n), all finite.
-        design: Of full rank p, below n; shape (n, p).
-        contrast: What is wanted.
+        design: Of full rank p, below n, with a first column of ones; shape (n, p).
+        contrast: What is wanted; the level counts the first column once, the change does not.
         at: Which step each value is of, ascending; shape (n,).
         least: A variance so small that it counts as none, above 0. A smaller one is set to it.
     """
     carried = _AUTOCORRELATIONS[:, None] ** np.diff(at)
     spread = np.sqrt(1 - carried**2)
 
-    def whitened(columns: np.ndarray) -> np.ndarray:
-        """What the value before does not tell; (n, k) to (g, n, k)."""
-        told = np.empty((len(_AUTOCORRELATIONS), *columns.shape))
-        told[:, 0] = columns[0]
-        told[:, 1:] = columns[1:] - carried[:, :, None] * columns[:-1]
+    def whitened(rows: np.ndarray) -> np.ndarray:
+        """What the row before does not tell; (n, k) to (g, n, k)."""
+        told = np.empty((len(_AUTOCORRELATIONS), *rows.shape))
+        told[:, 0] = rows[0]
+        told[:, 1:] = rows[1:] - carried[:, :, None] * rows[:-1]
         told[:, 1:] /= spread[:, :, None]
         return told
 
-    basis, triangle = np.linalg.qr(whitened(design))
+    columns = whitened(design)
+    # By the normal equations: with the 32 columns of hours some ten times as fast as by QR.
+    factor = np.linalg.cholesky(columns.transpose(0, 2, 1) @ columns)
+    inverse = np.linalg.inv(factor)
     wanted = np.stack([contrast.level, contrast.change])
-    solving = wanted @ np.linalg.inv(triangle)
+    solving = wanted @ inverse.transpose(0, 2, 1)
     covariance = solving @ solving.transpose(0, 2, 1)
     freedom = design.shape[0] - design.shape[1]
 
+    # Squares of what is far from 0 would leave no digits for the noise.
+    centre = values.mean(axis=1)
     scores, squares = [], []
     for first in range(0, len(values), _AT_ONCE):
-        target = whitened(values[first : first + _AT_ONCE].T)
-        score = basis.transpose(0, 2, 1) @ target
+        part = slice(first, first + _AT_ONCE)
+        target = whitened((values[part] - centre[part, None]).T)
+        score = inverse @ (columns.transpose(0, 2, 1) @ target)
         scores.append(score)
         squares.append((target**2).sum(axis=1) - (score**2).sum(axis=1))
     found = solving @ np.concatenate(scores, axis=2)
     noise = np.maximum(np.concatenate(squares, axis=1).T, least * freedom)
 
-    determinant = 2 * (np.log(spread).sum(axis=1) + _log_determinant(triangle))
+    determinant = 2 * (np.log(spread).sum(axis=1) + _log_determinant(factor))
     likelihood = -0.5 * (freedom * np.log(noise) + determinant)
     weights = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
     entries = covariance[:, [0, 1, 0], [0, 1, 1]].T
     return Steps(
-        levels=found[:, 0].T,
+        levels=found[:, 0].T + centre[:, None],
         changes=found[:, 1].T,
         variances=entries[:, None, :] * noise / freedom,
         weights=weights / weights.sum(axis=1, keepdims=True),
@@ -150,6 +156,6 @@ def fit_steps(
     )
 
 
-def _log_determinant(triangle: np.ndarray) -> np.ndarray:
-    diagonal = np.abs(np.diagonal(triangle, axis1=1, axis2=2))
+def _log_determinant(factor: np.ndarray) -> np.ndarray:
+    diagonal = np.abs(np.diagonal(factor, axis1=1, axis2=2))
     return np.asarray(np.log(diagonal).sum(axis=1))

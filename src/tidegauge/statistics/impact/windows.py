@@ -130,20 +130,18 @@ def fit_windows(
 ) -> Iterator[tuple[np.ndarray, Steps]]:
     """The changes in many windows, group by group: which windows, and their fits.
 
-    Windows with the same gaps share a design, and without gaps there is one for each day of the
-    week. Those with much less than the window `like` are left out.
+    Windows with the same gaps share a design: which day of the week one begins with only changes
+    the order of its columns. Those with much less than the window `like` are left out.
     """
     present = np.isfinite(windows.values)
     enough = np.ones(len(present), dtype=bool)
     for side in window.sides():
         own = np.isfinite(like.values[0, side]).sum()
         enough &= present[:, side].sum(axis=1) >= max(_SHARE * own, 3)
-    phase = windows.starts % window.periods[-1] if window.periods else 0 * windows.starts
-    keys = np.column_stack([phase, present])[enough]
     rows = np.flatnonzero(enough)
     if not len(rows):
         return
-    _, group = np.unique(keys, axis=0, return_inverse=True)
+    _, group = np.unique(present[rows], axis=0, return_inverse=True)
     for each in range(group.max() + 1):
         chosen = rows[group.ravel() == each]
         at = np.flatnonzero(present[chosen[0]])
