@@ -73,7 +73,8 @@ format: $(STAMP)  ## Rewrite the code the way `make lint` wants it
 .PHONY: bench
 bench: $(BENCH_STAMP)  ## Every benchmark; JSON goes to bench/results
 	mkdir -p bench/results
-	for name in record imports ingest query live features llm costs peers; do \
+	for name in record imports ingest query live features llm costs quality ranking \
+	    correlation detection peers; do \
 	    $(BENCH_VENV)/bin/python bench/$$name.py --json bench/results/$$name.json; \
 	done
 

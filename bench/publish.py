@@ -17,7 +17,21 @@ BENCH = Path(__file__).resolve().parent
 PAGE = BENCH.parent / "docs" / "performance.md"
 RECORDED = BENCH / "recorded"
 RESULTS = BENCH / "results"
-BENCHMARKS = ("record", "imports", "ingest", "query", "live", "features", "llm", "costs", "peers")
+BENCHMARKS = (
+    "record",
+    "imports",
+    "ingest",
+    "query",
+    "live",
+    "features",
+    "llm",
+    "costs",
+    "quality",
+    "ranking",
+    "correlation",
+    "detection",
+    "peers",
+)
 
 #: What a published run must have measured at least.
 FULL_SIZES = {
@@ -72,6 +86,14 @@ MEANING = {
     "llm": "What a call to a language model costs the program, beside the call itself: the answer "
     "is read, priced by the list of its day and on disk when the wrapper returns. Beside it, what "
     "the price list takes for its own calculation, which is made once per model and day.",
+    "quality": "All metrics of a classifier's predictions, with curves and calibration, beside the "
+    "sum of the calls to scikit-learn that give seven of them.",
+    "ranking": "Metrics of many rankings at once, ties included, beside ranx, whose objects are "
+    "ready, and beside pytrec_eval with the dictionaries that it wants.",
+    "correlation": "Every pair of two sets of daily series, adjusted, prewhitened, over all lags and "
+    "with bootstrapped intervals, beside a loop of scipy's naive coefficients.",
+    "detection": "Baselines and detectors over many series at once and over one long one, in points "
+    "a second, beside the least that numpy does with as many, and beside detectors of river.",
     "peers": "Side by side with others: what a call costs, and how many of the calls that had "
     "returned are found after the process was killed with SIGKILL right behind the last.",
 }

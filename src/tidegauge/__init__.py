@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from tidegauge.budgeting import on_budget_warning as on_budget_warning
     from tidegauge.budgeting import remove_budget as remove_budget
     from tidegauge.budgeting import set_budget as set_budget
+    from tidegauge.business import business_metrics as business_metrics
+    from tidegauge.business import log_business as log_business
     from tidegauge.catalog import STANDARD_METRICS as STANDARD_METRICS
     from tidegauge.costs import CostTracker as CostTracker
     from tidegauge.features import get_advanced_metrics as get_advanced_metrics
@@ -60,12 +62,20 @@ if TYPE_CHECKING:
     from tidegauge.integrations.predictions import record_ground_truth as record_ground_truth
     from tidegauge.integrations.tracking import track_prediction as track_prediction
     from tidegauge.jobs import every as every
+    from tidegauge.quality import ModelMetricsCalculator as ModelMetricsCalculator
+    from tidegauge.quality import compare_models as compare_models
+    from tidegauge.quality import evaluate_model_performance as evaluate_model_performance
+    from tidegauge.ranked import evaluate_ranking as evaluate_ranking
+    from tidegauge.ranked import evaluate_retrieval as evaluate_retrieval
+    from tidegauge.relations import correlate as correlate
+    from tidegauge.relations import correlate_ml_business_metrics as correlate_ml_business_metrics
     from tidegauge.resources import update_resource_metrics as update_resource_metrics
     from tidegauge.spending import llm_top as llm_top
     from tidegauge.spending import llm_usage as llm_usage
     from tidegauge.spending import reprice_llm_calls as reprice_llm_calls
     from tidegauge.sqlite import export_sqlite as export_sqlite
     from tidegauge.sqlite import import_sqlite as import_sqlite
+    from tidegauge.versions import compare_versions as compare_versions
 
 __all__ = [
     "METRIC_NAME_PATTERN",
@@ -76,14 +86,23 @@ __all__ = [
     "MetricLogger",
     "MetricSpec",
     "MetricValidationError",
+    "ModelMetricsCalculator",
     "TidegaugeError",
     "__version__",
     "budgets",
+    "business_metrics",
     "calculate_llm_cost",
     "compare",
+    "compare_models",
+    "compare_versions",
     "configure",
     "context",
     "correct",
+    "correlate",
+    "correlate_ml_business_metrics",
+    "evaluate_model_performance",
+    "evaluate_ranking",
+    "evaluate_retrieval",
     "every",
     "export_sqlite",
     "flush",
@@ -96,6 +115,7 @@ __all__ = [
     "import_sqlite",
     "llm_top",
     "llm_usage",
+    "log_business",
     "log_metric",
     "log_metric_with_metadata",
     "log_metrics",
@@ -141,6 +161,8 @@ _LATE = {
     "get_advanced_metrics": "tidegauge.features",
     "get_metrics_collector": "tidegauge.features",
     "CostTracker": "tidegauge.costs",
+    "business_metrics": "tidegauge.business",
+    "log_business": "tidegauge.business",
     "correct": "tidegauge.amending",
     "forget": "tidegauge.amending",
     "budgets": "tidegauge.budgeting",
@@ -153,6 +175,13 @@ _LATE = {
     "price_llm_call": "tidegauge.integrations.llm.generate",
     "track_llm": "tidegauge.integrations.llm.tracking",
     "every": "tidegauge.jobs",
+    "evaluate_ranking": "tidegauge.ranked",
+    "evaluate_retrieval": "tidegauge.ranked",
+    "ModelMetricsCalculator": "tidegauge.quality",
+    "compare_models": "tidegauge.quality",
+    "evaluate_model_performance": "tidegauge.quality",
+    "correlate": "tidegauge.relations",
+    "correlate_ml_business_metrics": "tidegauge.relations",
     "llm_top": "tidegauge.spending",
     "llm_usage": "tidegauge.spending",
     "reprice_llm_calls": "tidegauge.spending",
@@ -163,6 +192,7 @@ _LATE = {
     "track_prediction": "tidegauge.integrations.tracking",
     "export_sqlite": "tidegauge.sqlite",
     "import_sqlite": "tidegauge.sqlite",
+    "compare_versions": "tidegauge.versions",
 }
 
 

@@ -13,9 +13,24 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SAID = {
     "asyncio_service.py": ["version 1: 50 requests", "version 2: 50 requests"],
     "basic_logging.py": ["usage:reply_rate: 25 values", "usage:conversion_rate: 24 values"],
+    "business_metrics.py": [
+        "business:click_through_rate: 0.0500, 0.04",
+        "usage:conversion_rate: not known, no business:visits",
+        "time saved: 65 hours",
+    ],
     "cloud_costs.py": [
         "28 charges of focus:AWS: 34.30000000 USD",
         "estimated savings: 29.40, 46%",
+    ],
+    "compare_versions.py": [
+        "ranker: version 2 against 1: mixed",
+        "  worse: model:latency_ms (mean) from ",
+        "  better: model:f1_score (mean) from ",
+        "  no evidence: business:click_through_rate (share)",
+    ],
+    "correlate.py": [
+        "1 of 4 pairs move together",
+        "model:accuracy may lead usage:conversion_rate by 2 days",
     ],
     "feature_tracker.py": [
         "uses: 60, 100% of them worked",
@@ -39,7 +54,18 @@ SAID = {
     ],
     "machine.py": ["CPU: ", "memory: ", "looks, ", "this process was busy: True"],
     "mlflow_registry.py": ["version 1: 0.", "version 2: 0.", "version 2 is better"],
+    "model_quality.py": [
+        "test set: AUC 0.783, 95 %: 0.752 to 0.810",
+        "first half: 14400 rows, AUC 0.78 ± 0.001",
+        "second half: 14400 rows, AUC 0.69 ± 0.002",
+    ],
     "own_catalogue.py": ["allowed: de, en, fr", "search:zero_result_rate 1"],
+    "ranking.py": [
+        "coarse: NDCG@10 0.838 (0.800 to 0.877)",
+        "fine is better by 0.042 (0.015 to 0.068)",
+        "four parts, merged: 0.880",
+        "recorded of fine: 0.880",
+    ],
     "training_pipeline.py": ["{'load': 1, 'train': 1}"],
 }
 

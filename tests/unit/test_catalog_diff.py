@@ -16,6 +16,7 @@ from tidegauge.model.spec import (
     LabelSpec,
     MetricSpec,
     NamesAbroad,
+    Ratio,
     Target,
 )
 
@@ -158,6 +159,21 @@ def test_one_field(
     """Each kind of change is named once, and said to break or not."""
     found = changes(Catalog([spec(**before)]), Catalog([spec(**after)]))
     assert found == [(kind, "model:x", breaking, text)]
+
+
+def test_a_new_ratio_is_harmless_and_another_one_breaks() -> None:
+    """What was told of the counters before would be told otherwise."""
+    clicked = Ratio(of="business:clicks", per="business:impressions")
+    plain, derived = (
+        builtin_catalog().extended(
+            [spec("usage:share", kind=Kind.GAUGE, ratio=each)], source="shop.yaml"
+        )
+        for each in (None, clicked)
+    )
+    text = "ratio of usage:share changed from"
+    shown = "business:clicks / business:impressions"
+    assert changes(plain, derived) == [("ratio", "usage:share", False, f"{text} none to {shown}")]
+    assert changes(derived, plain) == [("ratio", "usage:share", True, f"{text} {shown} to none")]
 
 
 def test_a_new_unit_changes_the_names_too() -> None:

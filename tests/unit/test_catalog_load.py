@@ -187,7 +187,7 @@ BAD_FILES = [
             "allowed: "
             "aliases, buckets, combine, deprecated, description, direction, holds_s, kind, labels, "
             "max, min, "
-            "names, owner, series_cap, targets, unit. Write 'unit'."
+            "names, owner, ratio, series_cap, targets, unit. Write 'unit'."
         ),
     ),
     (
@@ -215,7 +215,7 @@ BAD_FILES = [
             "allowed: "
             "aliases, buckets, combine, deprecated, description, direction, holds_s, kind, labels, "
             "max, min, "
-            "names, owner, series_cap, targets, unit. Write 'names'."
+            "names, owner, ratio, series_cap, targets, unit. Write 'names'."
         ),
     ),
     (

@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from tidegauge.catalog import Catalog, CatalogError, MetricValidationError, builtin_catalog
-from tidegauge.model.spec import Deprecation, Kind, MetricSpec
+from tidegauge.model.spec import Deprecation, Direction, Kind, MetricSpec, Ratio
 
 
 def metric(name: str, *aliases: str, renamed_to: str | None = None, unit: str = "1") -> MetricSpec:
@@ -54,6 +54,19 @@ def test_an_unknown_name_is_an_open_gauge() -> None:
     assert builtin_catalog().resolve("user_engagement") == opened
     assert builtin_catalog().declared("user_engagement") is None
     assert builtin_catalog().source("user_engagement") is None
+
+
+def test_a_cut_off_measures_what_its_metric_does() -> None:
+    """The first ten items of a ranking are better when higher, too; another part need not be."""
+    cut_off = builtin_catalog().resolve("model:ndcg.at_10")
+    assert (cut_off.name, cut_off.direction, cut_off.min, cut_off.max) == (
+        "model:ndcg.at_10",
+        Direction.HIGHER,
+        0,
+        1,
+    )
+    for other in ("model:ndcg.variance", "model:unheard_of.at_10"):
+        assert builtin_catalog().resolve(other).direction is Direction.NONE
 
 
 def test_an_unknown_category_is_an_error() -> None:
@@ -374,3 +387,31 @@ def test_a_catalogue_travels_to_another_process() -> None:
     copy = pickle.loads(pickle.dumps(builtin_catalog()))
     assert copy.metrics == builtin_catalog().metrics
     assert copy.canonical("reply_rate") == "usage:reply_rate"
+
+
+def test_a_ratio_is_of_declared_counters() -> None:
+    """A part that is not declared, or is a gauge, is an error that names it."""
+    ratio = Ratio(of="business:clicks", per="model:accuracy")
+    with pytest.raises(CatalogError) as caught:
+        builtin_catalog().extended(
+            [MetricSpec(name="custom:x", description="x", ratio=ratio)], source="shop.yaml"
+        )
+    assert str(caught.value) == (
+        "metric 'custom:x' in shop.yaml is a ratio of something that is no declared counter; "
+        "got 'model:accuracy'; allowed: the full name of a counter of the same catalogue. "
+        "Declare the counter, or correct `ratio`."
+    )
+
+
+def test_the_built_in_ratios() -> None:
+    """What the vocabulary works out from counters."""
+    ratios = {
+        spec.name: (spec.ratio.of, spec.ratio.per)
+        for spec in builtin_catalog().metrics.values()
+        if spec.ratio is not None
+    }
+    assert ratios == {
+        "business:click_through_rate": ("business:clicks", "business:impressions"),
+        "business:retention_rate": ("business:retained_users", "business:cohort_users"),
+        "usage:conversion_rate": ("business:conversions", "business:visits"),
+    }

@@ -16,6 +16,7 @@ from tidegauge.model.spec import (
     LabelSpec,
     MetricSpec,
     NamesAbroad,
+    Ratio,
     Target,
 )
 
@@ -83,6 +84,16 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
         "counter-combine",
         {"kind": Kind.COUNTER, "combine": Combine.LAST},
         "is a counter that does not sum",
+    ),
+    (
+        "counter-ratio",
+        {"kind": Kind.COUNTER, "ratio": Ratio(of="business:clicks", per="business:visits")},
+        "is a counter and a ratio",
+    ),
+    (
+        "ratio-of-itself",
+        {"name": "model:x", "ratio": Ratio(of="model:x", per="business:visits")},
+        "is a ratio of itself",
     ),
     (
         "distribution-combine",

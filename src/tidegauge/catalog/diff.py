@@ -29,9 +29,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: What sort of difference, in one word: `added`, `removed`, `renamed`, `deprecated`,
-            `restored`, `unit`, `kind`, `direction`, `combine`, `bounds`, `labels`, `buckets`,
-            `series_cap`, `exported`, `resolution`, `description`, `holds_s`, `owner`, `targets`,
-            `category`, `closed`.
+            `restored`, `unit`, `kind`, `direction`, `combine`, `ratio`, `bounds`, `labels`,
+            `buckets`, `series_cap`, `exported`, `resolution`, `description`, `holds_s`, `owner`,
+            `targets`, `category`, `closed`.
         metric: Full name of the metric, the old one if it was renamed; the name looked up for
             `resolution`; the category for `category`; empty for `closed`.
         breaking: Whether it can break a program, a query or a dashboard.
@@ -121,6 +121,9 @@ def _fields(old: MetricSpec, new: MetricSpec) -> Iterator[Change]:
     ):
         if was != now:
             yield _breaking(field, name, f"{field} of {shown} changed from {was} to {now}")
+    if old.ratio != new.ratio:
+        text = f"ratio of {shown} changed from {_quotient(old)} to {_quotient(new)}"
+        yield Change(kind="ratio", metric=name, breaking=old.ratio is not None, text=text)
     for bound, was_bound, now_bound, sign in (
         ("min", old.min, new.min, 1),
         ("max", old.max, new.max, -1),
@@ -217,6 +220,10 @@ def _meaning(catalog: Catalog, name: str) -> str | None:
         return catalog.canonical(name)
     except MetricValidationError:
         return None
+
+
+def _quotient(spec: MetricSpec) -> str:
+    return "none" if spec.ratio is None else f"{spec.ratio.of} / {spec.ratio.per}"
 
 
 def _bound(bound: float | None) -> str:

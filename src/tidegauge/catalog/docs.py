@@ -131,6 +131,8 @@ def _detail(spec: MetricSpec) -> Iterator[str]:
         yield f"- `{spec.name}`, buckets: {', '.join(f'{bound:g}' for bound in spec.buckets)}"
     if spec.combine is not None:
         yield f"- `{spec.name}`, combined over processes by: {spec.combine}"
+    if spec.ratio is not None:
+        yield f"- `{spec.name}`, worked out from: `{spec.ratio.of}` / `{spec.ratio.per}`"
     if spec.deprecated is not None:
         heir = spec.deprecated.renamed_to
         instead = f"; use `{heir}`" if heir else ""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tidegauge.catalog.grammar import parse_metric_name
 from tidegauge.model.errors import CatalogError
-from tidegauge.model.spec import MetricSpec
+from tidegauge.model.spec import Kind, MetricSpec
 
 __all__ = ["NameIndex", "build_index"]
 
@@ -45,8 +45,9 @@ def build_index(metrics: Mapping[str, MetricSpec], sources: Mapping[str, str]) -
 
     Raises:
         CatalogError: A rename leads nowhere, in a circle, or to a metric of another unit or kind;
-            or an alias is a metric's own name or another's alias.
+            an alias is a metric's own name or another's alias; or a ratio is of no counters.
     """
+    _check_ratios(metrics, sources)
     renames = {
         name: _heir(spec, metrics, sources)
         for name, spec in metrics.items()
@@ -76,6 +77,19 @@ def build_index(metrics: Mapping[str, MetricSpec], sources: Mapping[str, str]) -
         renames=renames,
         stored=_stored(stored),
     )
+
+
+def _check_ratios(metrics: Mapping[str, MetricSpec], sources: Mapping[str, str]) -> None:
+    for name, spec in metrics.items():
+        for part in (spec.ratio.of, spec.ratio.per) if spec.ratio else ():
+            if part not in metrics or metrics[part].kind is not Kind.COUNTER:
+                raise CatalogError(
+                    f"metric {name!r} in {sources[name]} is a ratio of something that is no "
+                    "declared counter",
+                    got=part,
+                    allowed="the full name of a counter of the same catalogue",
+                    fix="Declare the counter, or correct `ratio`.",
+                )
 
 
 def _heir(spec: MetricSpec, metrics: Mapping[str, MetricSpec], sources: Mapping[str, str]) -> str:

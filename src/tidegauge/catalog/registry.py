@@ -312,6 +312,17 @@ class Catalog:
         parse_metric_name(full)  # the category may have made it too long
         if self._closed:
             raise self._not_declared(parts)
+        whole, dot, cutoff = full.rpartition(".at_")
+        if dot and cutoff.isdigit() and (spec := self._metrics.get(whole)) is not None:
+            # The same measure of fewer items: what is better stays better, and 1 is still the most.
+            return MetricSpec(
+                name=full,
+                description="",
+                unit=spec.unit,
+                direction=spec.direction,
+                min=spec.min,
+                max=spec.max,
+            )
         return MetricSpec(name=full, description="")
 
     def _not_declared(self, parts: MetricName) -> MetricValidationError:

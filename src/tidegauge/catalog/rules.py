@@ -35,6 +35,7 @@ _SHAPES = {
     "series_cap": "a whole number",
     "holds_s": "a number of seconds",
     "buckets": "a list of numbers",
+    "ratio": "{of: full name of a counter, per: full name of a counter}",
     "targets": "a list of {stat: text, op: text, value: number}",
     "aliases": "a list of names",
     "deprecated": "{since: text, renamed_to: full name}",
@@ -72,6 +73,7 @@ def sound_spec(spec: MetricSpec, *, categories: Container[str], source: str) -> 
         _broken_labels,
         _broken_buckets,
         _broken_combine,
+        _broken_ratio,
         _broken_targets,
         _broken_deprecation,
     ):
@@ -203,6 +205,14 @@ def _broken_combine(spec: MetricSpec) -> _Problem:
             str(spec.combine),
             "mean, sum or max, or leave `combine` out",
         )
+    return None
+
+
+def _broken_ratio(spec: MetricSpec) -> _Problem:
+    if spec.ratio is not None and spec.kind is not Kind.GAUGE:
+        return f"is a {spec.kind} and a ratio", str(spec.kind), "a gauge, or no ratio at all"
+    if spec.ratio is not None and spec.name in (spec.ratio.of, spec.ratio.per):
+        return "is a ratio of itself", spec.name, "the full names of two counters"
     return None
 
 

@@ -17,7 +17,7 @@ import yaml
 
 from tidegauge.catalog.rules import allowed_in
 from tidegauge.model.errors import CatalogError
-from tidegauge.model.spec import Deprecation, LabelSpec, MetricSpec, NamesAbroad, Target
+from tidegauge.model.spec import Deprecation, LabelSpec, MetricSpec, NamesAbroad, Ratio, Target
 
 __all__ = ["read_yaml_catalog"]
 
@@ -30,6 +30,7 @@ _NESTED = {
     "labels": LabelSpec,
     "targets": Target,
     "deprecated": Deprecation,
+    "ratio": Ratio,
     "names": NamesAbroad,
 }
 _UNKNOWN = re.compile(

@@ -15,6 +15,8 @@ from typer.core import TyperGroup
 from tidegauge.cli import (
     amending,
     budgets,
+    business,
+    correlating,
     costs,
     exporting,
     features,
@@ -32,6 +34,7 @@ from tidegauge.cli import (
     sqlite_files,
     trends,
     upkeep,
+    versions,
 )
 from tidegauge.cli.command import JsonOption, StoreOption, remember
 from tidegauge.cli.demo import story
@@ -94,10 +97,13 @@ for _module in (
     impact,
     features,
     trends,
+    business,
+    versions,
     costs,
     llm,
     budgets,
     repricing,
+    correlating,
     overview,
     upkeep,
     amending,

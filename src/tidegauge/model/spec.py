@@ -19,6 +19,7 @@ __all__ = [
     "LabelSpec",
     "MetricSpec",
     "NamesAbroad",
+    "Ratio",
     "Target",
 ]
 
@@ -63,6 +64,18 @@ class LabelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     description: str = ""
     required: bool = False
     shown_as: str | None = None
+
+
+class Ratio(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a metric is the ratio of: a sum over a sum, never a mean of ratios.
+
+    Attributes:
+        of: Full name of the counter on top.
+        per: Full name of the counter below.
+    """
+
+    of: str
+    per: str
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -126,6 +139,7 @@ class MetricSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             counter: sum, distribution: mean).
         holds_s: For how long the latest value of a gauge is shown live; None for as long as its
             process lives.
+        ratio: The counters that the metric can be worked out from; None for no ratio.
         targets: Goals.
         aliases: Other names, bare or full, that resolve to this metric.
         deprecated: Set when the name is given up.
@@ -145,6 +159,7 @@ class MetricSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     buckets: tuple[float, ...] = ()
     combine: Combine | None = None
     holds_s: float | None = None
+    ratio: Ratio | None = None
     targets: tuple[Target, ...] = ()
     aliases: tuple[str, ...] = ()
     deprecated: Deprecation | None = None

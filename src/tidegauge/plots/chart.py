@@ -51,8 +51,8 @@ def rows_of(**columns: Any) -> alt.InlineData:
     return data
 
 
-def styled(chart: Any, title: str, *, subtitle: str = "") -> Any:
-    """A chart with the size, fonts and title that all of them have."""
+def styled(chart: Any, title: str, *, subtitle: str | list[str] = "") -> Any:
+    """A chart with the size, fonts and title that all of them have; subtitles may have lines."""
     alt = drawing()
     heading = alt.TitleParams(title, subtitle=subtitle or alt.Undefined, anchor="start")
     sized = chart if isinstance(chart, alt.HConcatChart | alt.VConcatChart) else _sized(chart)

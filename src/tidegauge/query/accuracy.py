@@ -8,28 +8,34 @@ import msgspec
 from tidegauge.model.tables import GROUND_TRUTHS, PREDICTIONS
 from tidegauge.query.engine import Engine
 
-__all__ = ["Accuracy", "accuracies"]
+__all__ = ["IS_CLASSES", "IS_RIGHT", "JUDGED", "Accuracy", "accuracies"]
 
-# A probability stands for the class that it is nearer to. Where a truth is no whole number, or a
-# predicted number is neither whole nor a probability, the model is a regression: never "right".
-_SQL = f"""
-    WITH truths AS (
+#: Predictions with the `truth` that holds for each: the latest one.
+JUDGED = f"""
+    {PREDICTIONS.name} JOIN (
         SELECT prediction_id, max_by(struct_pack(n := truth, s := truth_text), time) AS truth
         FROM {GROUND_TRUTHS.name} GROUP BY prediction_id
-    )
-    SELECT model, model_version, service, environment, count(*), count_if(CASE
-        WHEN truth.s IS NOT NULL THEN prediction_text IS NOT DISTINCT FROM truth.s
-        WHEN prediction IS NULL THEN false
-        WHEN truth.n IN (0, 1) AND prediction BETWEEN 0 AND 1
-            THEN (prediction >= 0.5) = (truth.n = 1)
-        ELSE prediction = truth.n
-    END)
-    FROM {PREDICTIONS.name} JOIN truths USING (prediction_id)
-    GROUP BY ALL
-    HAVING bool_and(truth.n IS NULL OR truth.n = floor(truth.n)) AND bool_and(
-        prediction IS NULL OR prediction BETWEEN 0 AND 1 OR prediction = floor(prediction)
-    )
-    ORDER BY ALL
+    ) USING (prediction_id)
+"""
+
+#: Whether one of them was right. A probability stands for the class that it is nearer to.
+IS_RIGHT = """CASE
+    WHEN truth.s IS NOT NULL THEN prediction_text IS NOT DISTINCT FROM truth.s
+    WHEN prediction IS NULL THEN false
+    WHEN truth.n IN (0, 1) AND prediction BETWEEN 0 AND 1
+        THEN (prediction >= 0.5) = (truth.n = 1)
+    ELSE prediction = truth.n
+END"""
+
+#: Whether some of them are of classes. Where a truth is no whole number, or a predicted number is
+#: neither whole nor a probability, the model is a regression: never "right".
+IS_CLASSES = """bool_and(truth.n IS NULL OR truth.n = floor(truth.n)) AND bool_and(
+    prediction IS NULL OR prediction BETWEEN 0 AND 1 OR prediction = floor(prediction)
+)"""
+
+_SQL = f"""
+    SELECT model, model_version, service, environment, count(*), count_if({IS_RIGHT})
+    FROM {JUDGED} GROUP BY ALL HAVING {IS_CLASSES} ORDER BY ALL
 """
 
 

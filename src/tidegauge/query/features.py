@@ -104,6 +104,10 @@ class Features:
         self._vocabulary = Vocabulary(catalog)
         self.facts = FeatureFacts(store, engine, few_rows=few_rows)
 
+    def now_ns(self) -> int:
+        """What `hours` and `days` count back from, nanoseconds since 1970."""
+        return self._clock.wall_ns()
+
     def performance(
         self,
         feature: str | None = None,

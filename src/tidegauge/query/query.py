@@ -16,6 +16,7 @@ from tidegauge.model.times import TimeLike, TimeRange, parse_duration_s, time_ra
 from tidegauge.query import sql as pieces
 from tidegauge.query.accuracy import Accuracy, accuracies
 from tidegauge.query.basis import FEW_ROWS
+from tidegauge.query.business import Business
 from tidegauge.query.compare import compare_table
 from tidegauge.query.costs import Costs
 from tidegauge.query.engine import Engine
@@ -43,6 +44,7 @@ from tidegauge.query.series import (
 from tidegauge.query.stats import group_keys, stats_table
 from tidegauge.query.summary import summarise
 from tidegauge.query.unknown import refuse_unknown
+from tidegauge.query.versions import Versions
 from tidegauge.query.vocabulary import metrics_table
 from tidegauge.store.rolled import RolledFiles
 from tidegauge.store.store import Store
@@ -111,6 +113,10 @@ class Query:
         self.costs = Costs(self._engine, clock)
         #: Usage and cost of language models.
         self.llm = Llm(store, self._engine, clock, time_zone=time_zone)
+        #: What it was worth.
+        self.business = Business(self._select, self._ask, self._vocabulary, self.features)
+        #: Which version of a model is better.
+        self.versions = Versions(self._engine, self._vocabulary, clock)
 
     def history(
         self,

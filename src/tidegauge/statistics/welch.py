@@ -6,7 +6,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-__all__ = ["Interval", "Sample", "independent_count", "student_quantile", "welch_interval"]
+__all__ = [
+    "Interval",
+    "Sample",
+    "independent_count",
+    "student_quantile",
+    "student_tail",
+    "welch_freedom",
+    "welch_interval",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +41,12 @@ class Interval:
         standard_error: Standard error of the difference.
         low: Lower end of the interval.
         high: Upper end of the interval.
-        freedom: Degrees of freedom of Student's distribution; infinite if nothing varies.
     """
 
     difference: float
     standard_error: float
     low: float
     high: float
-    freedom: float
 
 
 def welch_interval(first: Sample, second: Sample, *, confidence: float) -> Interval:
@@ -61,11 +67,24 @@ def welch_interval(first: Sample, second: Sample, *, confidence: float) -> Inter
     variance = variance_1 + variance_2
     difference = second.mean - first.mean
     if variance == 0:
-        return Interval(difference, 0.0, difference, difference, math.inf)
-    freedom = variance**2 / (variance_1**2 / (first.count - 1) + variance_2**2 / (second.count - 1))
+        return Interval(difference, 0.0, difference, difference)
+    freedom = welch_freedom(variance_1, first.count, variance_2, second.count)
     standard_error = math.sqrt(variance)
     reach = student_quantile((1 + confidence) / 2, freedom) * standard_error
-    return Interval(difference, standard_error, difference - reach, difference + reach, freedom)
+    return Interval(difference, standard_error, difference - reach, difference + reach)
+
+
+def welch_freedom(variance_1: float, count_1: float, variance_2: float, count_2: float) -> float:
+    """Degrees of freedom of a sum of two estimates, of which one varies at least (Satterthwaite).
+
+    Args:
+        variance_1: Variance of the one estimate.
+        count_1: Of how many independent values it is, above 1.
+        variance_2: Variance of the other.
+        count_2: Of how many independent values that is, above 1.
+    """
+    squares = variance_1**2 / (count_1 - 1) + variance_2**2 / (count_2 - 1)
+    return (variance_1 + variance_2) ** 2 / squares
 
 
 def independent_count(count: int, autocorrelation: float) -> float:
@@ -101,3 +120,15 @@ def student_quantile(probability: float, freedom: float) -> float:
     from scipy.special import stdtrit  # late: comparing means is rare, and loading it is slow
 
     return float(stdtrit(freedom, probability))
+
+
+def student_tail(statistic: float, freedom: float) -> float:
+    """Probability that Student's t is above a value.
+
+    Args:
+        statistic: The value.
+        freedom: Degrees of freedom, above 0; need not be whole.
+    """
+    from scipy.special import stdtr  # late, as above
+
+    return float(stdtr(freedom, -statistic))

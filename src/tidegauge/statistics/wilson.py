@@ -9,7 +9,9 @@ from statistics import NormalDist
 __all__ = ["wilson_interval"]
 
 
-def wilson_interval(successes: int, count: int, *, confidence: float = 0.95) -> tuple[float, float]:
+def wilson_interval(
+    successes: float, count: float, *, confidence: float = 0.95
+) -> tuple[float, float]:
     """Wilson's score interval for a probability (Wilson 1927).
 
     It covers about as often as it says also where successes are rare or few were counted, which the
@@ -17,13 +19,13 @@ def wilson_interval(successes: int, count: int, *, confidence: float = 0.95) -> 
 
     Args:
         successes: How many of them, 0 to `count`.
-        count: How many were counted, 1 or more.
+        count: How many were counted, or are worth counting, above 0.
         confidence: Probability that such intervals cover the true one, 0 to 1, exclusive.
 
     Raises:
         ValueError: An argument is outside its bounds.
     """
-    if not 0 <= successes <= count or count < 1 or not 0 < confidence < 1:
+    if not 0 <= successes <= count or count <= 0 or not 0 < confidence < 1:
         raise ValueError(f"no interval for {successes} of {count} at {confidence}")
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     share = successes / count

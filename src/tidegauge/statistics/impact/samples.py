@@ -15,7 +15,7 @@ from tidegauge.statistics.impact.groups import Group
 from tidegauge.statistics.impact.quantiles import compare_quantiles
 from tidegauge.statistics.impact.relative import Means, relative_change
 from tidegauge.statistics.impact.result import Design, Impact
-from tidegauge.statistics.welch import Sample, student_quantile, welch_interval
+from tidegauge.statistics.welch import student_quantile, welch_freedom
 
 __all__ = ["Samples", "measure_samples"]
 
@@ -138,15 +138,14 @@ def _of_quantiles(
 
 
 def _independent(before: Group, after: Group, *, method: str = "Welch") -> _Found:
-    sides = [
-        Sample(each.mean, float(each.values.std(ddof=1)), len(each.values))
-        for each in (before, after)
+    counts = len(before.values), len(after.values)
+    variances = [
+        float(each.values.var(ddof=1)) / count
+        for each, count in zip((before, after), counts, strict=True)
     ]
-    # Its own interval is not used: one confidence is as good as another for the error.
-    interval = welch_interval(*sides, confidence=CONFIDENCE)
-    variances = [each.std**2 / each.count for each in sides]
-    means = Means(before.mean, after.mean, *variances)
-    return _Found(means, interval.standard_error, interval.freedom, method)
+    total = sum(variances)
+    freedom = welch_freedom(variances[0], counts[0], variances[1], counts[1]) if total else 1.0
+    return _Found(Means(before.mean, after.mean, *variances), math.sqrt(total), freedom, method)
 
 
 def _paired(before: Group, after: Group) -> _Found:

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each of two versions is worth in a measure, from blocks of time.
+
+The blocks are as long as can be: days, if both versions have enough of them, else hours, and so on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import duckdb
+
+from tidegauge.query import sql
+from tidegauge.query.version_facts import Measure
+from tidegauge.statistics.estimate import CONFIDENCE
+from tidegauge.statistics.verdicts import (
+    FEWEST_WORTH,
+    Side,
+    quantile_side,
+    reach_of_share,
+    side_of,
+)
+
+__all__ = ["BLOCKS_S", "Sides", "sides_of"]
+
+#: Lengths of blocks, from the longest on, seconds.
+BLOCKS_S = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
+_FACT = "fact"
+_MOST_FACTS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """A measure with what both versions are worth in it.
+
+    Attributes:
+        measure: The measure.
+        first: The first version; None if it has no facts.
+        second: The second.
+        block: How long the pieces of time are, a key of `BLOCKS_S` or `fact`.
+        reason: Why there is no telling; None if there is.
+    """
+
+    measure: Measure
+    first: Side | None
+    second: Side | None
+    block: str
+    reason: str | None = None
+
+    @property
+    def pair(self) -> tuple[Side, Side] | None:
+        """Both, if they can be compared."""
+        if self.first is None or self.second is None or self.reason is not None:
+            return None
+        return self.first, self.second
+
+
+def sides_of(
+    connection: duckdb.DuckDBPyConnection, measure: Measure, first: str, second: str
+) -> Sides:
+    """What both versions are worth in a measure; None for one without facts."""
+    block = _block(connection, measure, first, second)
+    if block is None:
+        reason = f"over {_MOST_FACTS:,} facts within a few seconds: how they differ is not known"
+        return replace(
+            _sides_of_blocks(connection, measure, first, second, "second"), reason=reason
+        )
+    found = _sides_of_blocks(connection, measure, first, second, block)
+    return replace(found, reason=found.reason or measure.reason)
+
+
+def _block(
+    connection: duckdb.DuckDBPyConnection, measure: Measure, first: str, second: str
+) -> str | None:
+    """The longest pieces of time of which both versions have enough."""
+    counted = ", ".join(
+        f"count(DISTINCT epoch_us(time) // {length_s * 1_000_000})"
+        for length_s in BLOCKS_S.values()
+    )
+    rows = connection.execute(
+        f"SELECT version, {counted}, count(*) FROM ({measure.facts}) WHERE bottom > 0 GROUP BY 1"
+    ).fetchall()
+    counts = {version: row for version, *row in rows}
+    sides = [counts[version] for version in (first, second) if version in counts]
+    for at, name in enumerate(BLOCKS_S):
+        if sides and min(row[at] for row in sides) >= FEWEST_WORTH:
+            return name
+    return _FACT if max((row[-1] for row in sides), default=0) <= _MOST_FACTS else None
+
+
+def _sides_of_blocks(
+    connection: duckdb.DuckDBPyConnection, measure: Measure, first: str, second: str, block: str
+) -> Sides:
+    is_share = measure.statistic == "share"
+    if measure.quantile is None:
+        blocks = _blocks(connection, measure.facts, block)
+        one, other = (
+            side_of(blocks[version], is_share=is_share) if version in blocks else None
+            for version in (first, second)
+        )
+        return Sides(measure, one, other, block)
+    percentiles = _percentiles(connection, measure.facts, measure.quantile)
+    below = _blocks(connection, _share_below(measure.facts, percentiles), block)
+    sides: dict[str, Side] = {}
+    reason = None
+    for version, value in percentiles.items():
+        share = side_of(below[version], is_share=True)
+        reach = reach_of_share(share, CONFIDENCE)
+        low, high = measure.quantile - reach, measure.quantile + reach
+        if low <= 0 or high >= 1:
+            sides[version] = Side(value, 0.0, min(share.worth, 1.0), share.blocks)
+            reason = f"too few values beyond the {measure.statistic} of version {version}"
+            continue
+        ends = [_percentiles(connection, measure.facts, each)[version] for each in (low, high)]
+        sides[version] = quantile_side(value, share, ends[0], ends[1], CONFIDENCE)
+    return Sides(measure, sides.get(first), sides.get(second), block, reason)
+
+
+def _blocks(
+    connection: duckdb.DuckDBPyConnection, facts: str, block: str
+) -> dict[str, list[tuple[float, float]]]:
+    """Sums of each piece of time of each version, in the order of time."""
+    if block == _FACT:
+        query = (
+            f"SELECT version, top::DOUBLE, bottom::DOUBLE FROM ({facts}) "
+            "WHERE bottom > 0 ORDER BY time"
+        )
+    else:
+        piece = f"epoch_us(time) // {BLOCKS_S[block] * 1_000_000}"
+        query = (
+            f"SELECT version, fsum(top), fsum(bottom) FROM ({facts}) "
+            f"GROUP BY version, {piece} HAVING sum(bottom) > 0 ORDER BY {piece}"
+        )
+    found: dict[str, list[tuple[float, float]]] = {}
+    for version, top, bottom in connection.execute(query).fetchall():
+        found.setdefault(version, []).append((top, bottom))
+    return found
+
+
+def _percentiles(
+    connection: duckdb.DuckDBPyConnection, facts: str, share: float
+) -> dict[str, float]:
+    rows = connection.execute(
+        f"SELECT version, quantile_cont(top, {share!r}) FROM ({facts}) GROUP BY version"
+    ).fetchall()
+    return dict(rows)
+
+
+def _share_below(facts: str, percentiles: Mapping[str, float]) -> str:
+    cases = " ".join(
+        f"WHEN {sql.text(version)} THEN top <= {value!r}" for version, value in percentiles.items()
+    )
+    if not cases:
+        return facts
+    return f"SELECT version, time, (CASE version {cases} END)::DOUBLE AS top, bottom FROM ({facts})"

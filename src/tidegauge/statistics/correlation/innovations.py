@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is new in each value of a series: not told by the time of the week, nor by its own past.
+
+Two unrelated series that trend, repeat by the week or follow their own past seem related to any
+test that takes values for independent. Their innovations do not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import stats
+
+from tidegauge.statistics.correlation.transforms import Transform, least_skewed
+from tidegauge.statistics.correlation.unit_root import comes_back
+from tidegauge.statistics.timeseries.adjustment import adjusted
+from tidegauge.statistics.timeseries.autoregression import (
+    Autoregression,
+    autocorrelation,
+    fit_autoregression,
+)
+
+__all__ = ["LEAST", "Innovations", "innovations", "ljung_box"]
+
+#: So many values are needed, at least.
+LEAST = 20
+
+# So many weeks tell a weekly pattern from chance.
+_LEAST_WEEKS = 4
+
+# Less than this share of the spread of the values is rounding.
+_NOTHING = 1e-9
+
+_LJUNG_BOX_LAGS = 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Innovations:
+    """What is new in each value, and what was done to find it.
+
+    Attributes:
+        values: Shape (n,), NaN where there is none; all NaN if there is a reason.
+        adjusted: The series without trend and weekly pattern, which still follows its past;
+            shape (n,).
+        transform: What was done to the values first.
+        is_differenced: Whether changes were taken, because the series wanders.
+        order: How many values of the past are taken into account.
+        parameters: How many numbers describe trend and weekly pattern.
+        leftover_p: P-value of the test of Ljung and Box; small if `values` still follow their past.
+            None if there is a reason.
+        reason: Why there are none; None if there are.
+    """
+
+    values: np.ndarray
+    adjusted: np.ndarray
+    transform: Transform = "none"
+    is_differenced: bool = False
+    order: int = 0
+    parameters: int = 0
+    leftover_p: float | None = None
+    reason: str | None = None
+
+
+def innovations(
+    observed: np.ndarray,
+    phases: np.ndarray | None,
+    step_weeks: float,
+    *,
+    can_transform: bool = True,
+) -> Innovations:
+    """Take trend, weekly pattern and past out of a series.
+
+    In this order: logarithm or logit, if it makes values less skewed; a straight line and the mean
+    of each phase; changes instead of values, if the series wanders; an autoregression.
+
+    Args:
+        observed: Shape (n,), NaN where there is none.
+        phases: The phase of the week of each step; shape (n,). No pattern is looked for if None.
+        step_weeks: Weeks that a step is long.
+        can_transform: Whether logarithm and logit come into question.
+    """
+    nothing = np.full(len(observed), np.nan)
+    present = np.isfinite(observed)
+    reason = _why_not(observed, present, None if phases is None else step_weeks)
+    if reason is not None:
+        return Innovations(nothing, nothing, reason=reason)
+    observed = np.where(present, observed, np.nan)
+    values, transform = least_skewed(observed) if can_transform else (observed, "none")
+    level = adjusted(values, phases)
+    found = Innovations(nothing, level.residuals, transform=transform, parameters=level.parameters)
+    if not np.nanstd(level.residuals) > _NOTHING * np.nanstd(values):
+        return replace(found, reason="a straight line and a weekly pattern, and nothing else")
+    stationary = level.residuals
+    wanders = not comes_back(stationary)
+    if wanders:
+        # A pattern that is estimated from a wandering series is a rough one; so once more.
+        stationary = adjusted(_changes(stationary), phases, has_trend=False).residuals
+        if not np.nanstd(stationary) > _NOTHING * np.nanstd(values):
+            return replace(found, reason="its changes are the same all the time")
+    model = fit_autoregression(stationary)
+    noise = _noise(model, stationary)
+    return replace(
+        found,
+        values=noise,
+        is_differenced=wanders,
+        order=model.order,
+        leftover_p=ljung_box(noise, model.order),
+    )
+
+
+def ljung_box(values: np.ndarray, order: int) -> float:
+    """The p-value of the test of Ljung and Box (1978) that values do not follow their past.
+
+    Args:
+        values: Shape (n,), NaN where there is none.
+        order: How many coefficients of an autoregression were estimated; below 11.
+
+    Returns:
+        1 if there are too few values to tell.
+    """
+    known = np.flatnonzero(np.isfinite(values))
+    values = values[known[0] : known[-1] + 1] if len(known) else known
+    n = len(values)
+    lags = max(min(_LJUNG_BOX_LAGS, len(known) // 5), order + 3)
+    if len(known) <= lags + 1:
+        return 1.0
+    present = np.isfinite(values)
+    steps = np.arange(1, lags + 1)
+    pairs = np.array([(present[lag:] & present[: n - lag]).sum() for lag in steps])
+    correlations = autocorrelation(values, lags)[1:]
+    # Without gaps there are n - lag pairs, and this is the usual statistic.
+    statistic = (n + 2) * n * (pairs * (correlations / (n - steps)) ** 2).sum()
+    return float(stats.chi2.sf(statistic, lags - order))
+
+
+def _why_not(observed: np.ndarray, present: np.ndarray, step_weeks: float | None) -> str | None:
+    """Why a series cannot be looked at; None if it can."""
+    known = np.flatnonzero(present)
+    if len(known) == 0:
+        return "no values"
+    if np.ptp(observed[present]) <= _NOTHING * np.abs(observed[present]).max():
+        return "constant"
+    if len(known) < LEAST:
+        return f"{len(known)} values, and {LEAST} are needed"
+    if step_weeks is not None:
+        span = (known[-1] - known[0] + 1) * step_weeks
+        if span < _LEAST_WEEKS:
+            return f"spans {span:.2g} weeks, and a weekly pattern shows in {_LEAST_WEEKS} at least"
+    return None
+
+
+def _changes(values: np.ndarray) -> np.ndarray:
+    """How much each value differs from the one before; shape (n,), the first is NaN.
+
+    Over a gap it is divided by the root of the steps, as far as a wandering series gets in them.
+    """
+    known = np.flatnonzero(np.isfinite(values))
+    changes = np.full(len(values), np.nan)
+    changes[known[1:]] = np.diff(values[known]) / np.sqrt(np.diff(known))
+    return changes
+
+
+def _noise(model: Autoregression, values: np.ndarray) -> np.ndarray:
+    """What the past does not tell, where a value of the past that is missing was as expected."""
+    present = np.isfinite(values)
+    first = int(present.argmax())
+    if not present[first:].all():
+        past = values - model.mean
+        reversed_coefficients = model.coefficients[::-1]
+        for at in np.flatnonzero(~present):
+            before = past[max(at - model.order, first) : at] if at > first else past[:0]
+            past[at] = before @ reversed_coefficients[model.order - len(before) :]
+        values = past + model.mean
+    noise = model.residuals(values)
+    noise[: first + model.order] = np.nan
+    noise[~present] = np.nan
+    return noise

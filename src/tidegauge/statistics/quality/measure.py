@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked: metrics of classes or numbers, by group, with intervals, and of two models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from tidegauge.model.errors import QueryError
+from tidegauge.statistics.estimate import CONFIDENCE, Estimate
+from tidegauge.statistics.quality.arrays import Label, array_of, code_labels, code_names
+from tidegauge.statistics.quality.class_intervals import class_differences, class_intervals
+from tidegauge.statistics.quality.classification import (
+    Rows,
+    curve_of,
+    group_rows,
+    measured,
+    rows_of,
+)
+from tidegauge.statistics.quality.curve import Curve
+from tidegauge.statistics.quality.metrics import Metrics
+from tidegauge.statistics.quality.multilabel import several_labels
+from tidegauge.statistics.quality.rates import Average
+from tidegauge.statistics.quality.regression import (
+    Forecasts,
+    forecasts_of,
+    number_differences,
+    number_intervals,
+    numbers_measured,
+)
+
+__all__ = [
+    "Comparison",
+    "Task",
+    "classification_metrics",
+    "compare_predictions",
+    "regression_metrics",
+    "task_of",
+    "threshold_curve",
+]
+
+#: What a model predicts.
+Task = Literal["classification", "regression"]
+
+TASKS: tuple[Task, ...] = ("classification", "regression")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two models on the same rows.
+
+    Attributes:
+        differences: How much higher each metric is for the second model, by name.
+        a: Metrics of the first.
+        b: Metrics of the second.
+    """
+
+    differences: dict[str, Estimate]
+    a: Metrics
+    b: Metrics
+
+    def as_dict(self) -> dict[str, Any]:
+        """As a dictionary ready to be written as JSON."""
+        differences = {name: each.as_dict() for name, each in self.differences.items()}
+        return {"differences": differences, "a": self.a.as_dict(), "b": self.b.as_dict()}
+
+    def summary(self) -> str:
+        """A line for each metric: both values, their difference, and its interval."""
+        width = max(map(len, self.differences), default=0)
+        return "\n".join(
+            f"{name:<{width}}  {_shown(self.a[name])} -> {_shown(self.b[name])}  {_told(each)}"
+            for name, each in self.differences.items()
+        )
+
+
+@np.errstate(all="ignore")  # what is undefined is told, not warned of
+def classification_metrics(
+    y_true: Any,
+    y_pred: Any,
+    y_prob: Any = None,
+    *,
+    labels: Sequence[Label] | None = None,
+    positive: Label | None = None,
+    average: Average = "weighted",
+    zero_division: float | None = None,
+    threshold: float | None = None,
+    groups: Any = None,
+    clusters: Any = None,
+    confidence: float | None = None,
+) -> Metrics:
+    """Measure predicted classes; see `ModelMetricsCalculator.classification_metrics`."""
+    _check_confidence(confidence)
+    if np.ndim(y_true) == 2 and np.shape(y_true)[1] > 1:
+        if groups is not None or clusters is not None or confidence is not None:
+            raise QueryError(
+                "rows with several labels have neither groups nor intervals",
+                fix="Measure each label by itself.",
+            )
+        return several_labels(
+            y_true,
+            y_pred,
+            y_prob,
+            labels=labels,
+            average=average,
+            zero_division=zero_division,
+            threshold=threshold,
+        )
+    rows = rows_of(y_true, y_pred, y_prob, labels=labels, positive=positive, threshold=threshold)
+    cluster_codes = _codes(clusters, rows.n)
+
+    def measure(rows: Rows, cluster_codes: np.ndarray | None) -> Metrics:
+        result = measured(rows, average=average, zero_division=zero_division)
+        if confidence is not None:
+            result.intervals = class_intervals(
+                rows,
+                result,
+                cluster_codes,
+                confidence=confidence,
+                average=average,
+                zero_division=zero_division,
+            )
+        return result
+
+    result = measure(rows, cluster_codes)
+    if groups is not None:
+        for name, chosen in group_rows(groups, rows.n):
+            mine = None if cluster_codes is None else cluster_codes[chosen]
+            result.per_group[name] = measure(rows.subset(chosen), mine)
+    return result
+
+
+@np.errstate(all="ignore")  # what is undefined is told, not warned of
+def regression_metrics(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    y_low: Any = None,
+    y_high: Any = None,
+    quantiles: Mapping[float, Any] | None = None,
+    training: Any = None,
+    season: int | None = None,
+    groups: Any = None,
+    clusters: Any = None,
+    confidence: float | None = None,
+) -> Metrics:
+    """Measure predicted numbers; see `ModelMetricsCalculator.regression_metrics`."""
+    _check_confidence(confidence)
+    rows = forecasts_of(
+        y_true,
+        y_pred,
+        y_low=y_low,
+        y_high=y_high,
+        quantiles=quantiles,
+        training=training,
+        season=season,
+    )
+    n = len(rows.true)
+    cluster_codes = _codes(clusters, n)
+
+    def measure(rows: Forecasts, cluster_codes: np.ndarray | None) -> Metrics:
+        result = numbers_measured(rows)
+        if confidence is not None:
+            result.intervals = number_intervals(rows, result, cluster_codes, confidence=confidence)
+        return result
+
+    result = measure(rows, cluster_codes)
+    if groups is not None:
+        for name, chosen in group_rows(groups, n):
+            mine = None if cluster_codes is None else cluster_codes[chosen]
+            result.per_group[name] = measure(rows.subset(chosen), mine)
+    return result
+
+
+@np.errstate(all="ignore")  # what is undefined is told, not warned of
+def compare_predictions(
+    y_true: Any,
+    a: Any,
+    b: Any,
+    *,
+    prob_a: Any = None,
+    prob_b: Any = None,
+    task: Task | None = None,
+    labels: Sequence[Label] | None = None,
+    positive: Label | None = None,
+    average: Average = "weighted",
+    zero_division: float | None = None,
+    clusters: Any = None,
+    confidence: float = CONFIDENCE,
+) -> Comparison:
+    """Measure two models on the same rows; see `tidegauge.compare_models`."""
+    _check_confidence(confidence)
+    chosen = task_of(y_true, task)
+    cluster_codes = _codes(clusters, len(array_of(y_true, "y_true")))
+    if chosen == "regression":
+        first, second = forecasts_of(y_true, a), forecasts_of(y_true, b)
+        results = numbers_measured(first), numbers_measured(second)
+        differences = number_differences(
+            first, second, results, cluster_codes, confidence=confidence
+        )
+        return Comparison(differences, *results)
+    if labels is None:
+        labels = _classes(y_true, a, b)
+    of_a = rows_of(y_true, a, prob_a, labels=labels, positive=positive)
+    of_b = rows_of(y_true, b, prob_b, labels=labels, positive=positive)
+    both = (
+        measured(of_a, average=average, zero_division=zero_division),
+        measured(of_b, average=average, zero_division=zero_division),
+    )
+    differences = class_differences(
+        of_a,
+        of_b,
+        both,
+        cluster_codes,
+        confidence=confidence,
+        average=average,
+        zero_division=zero_division,
+    )
+    return Comparison(differences, *both)
+
+
+def threshold_curve(
+    y_true: Any,
+    y_prob: Any,
+    *,
+    labels: Sequence[Label] | None = None,
+    positive: Label | None = None,
+) -> Curve:
+    """What becomes of rows when a probability is cut at each height; see `tidegauge.quality`."""
+    return curve_of(rows_of(y_true, None, y_prob, labels=labels, positive=positive))
+
+
+def task_of(y_true: Any, task: str | None = None) -> Task:
+    """What is predicted: numbers with fractions are regression, all else is classes.
+
+    Raises:
+        QueryError: There is no such task.
+    """
+    if task is None:
+        true = array_of(y_true, "y_true")
+        is_fraction = true.dtype.kind == "f" and bool((np.floor(true) != true).any())
+        return "regression" if is_fraction else "classification"
+    for each in TASKS:
+        if task == each:
+            return each
+    raise QueryError("there is no such task", got=task, allowed=", ".join(TASKS))
+
+
+def _classes(y_true: Any, a: Any, b: Any) -> tuple[Label, ...]:
+    """All classes that occur in any column, so that both models are measured alike."""
+    given = {"y_true": y_true, "a": a, "b": b}
+    columns = {name: array_of(each, name) for name, each in given.items() if each is not None}
+    return code_labels(list(columns.values()), list(columns)).names
+
+
+def _codes(clusters: Any, n: int) -> np.ndarray | None:
+    return None if clusters is None else code_names(clusters, "clusters", n=n).codes[0]
+
+
+def _check_confidence(confidence: float | None) -> None:
+    if confidence is not None and not 0 < confidence < 1:
+        raise QueryError("this is no confidence", got=confidence, allowed="above 0, below 1")
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _told(difference: Estimate) -> str:
+    if difference.value is None:
+        return f"({difference.reason})"
+    if difference.low is None or difference.high is None:
+        return f"{difference.value:+.4g}  ({difference.reason})"
+    return f"{difference.value:+.4g}  [{difference.low:+.4g}, {difference.high:+.4g}]"
