@@ -171,9 +171,7 @@ def _one(query: Query, name: str, asked: Mapping[str, Any]) -> Series:
     found = query.series(name, **asked)
     if len(found) != 1:
         raise QueryError(
-            "impact is of one metric at a time"
-            if found
-            else "there are no facts of it at that time",
+            "impact is of one metric at a time" if found else "there are no facts of it then",
             got=name,
             allowed=", ".join(each.name for each in found),
             fix="" if found else "Look for it with tidegauge.search.",

@@ -313,6 +313,25 @@ def test_constant_levels_do_not_crash() -> None:
     assert impact.p_value == pytest.approx(1 / 46)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_rises_and_falls_are_alike(sign: int) -> None:
+    """Also where p-values are smaller than what 1 can be told from."""
+    series = remembering(0.3, 80)
+    series[50:] += 60
+    rise, turned = tg.measure_impact(series, at=50), tg.measure_impact(sign * series, at=50)
+    assert 0 < turned.p_value < 1e-20
+    assert turned.p_value == pytest.approx(rise.p_value)
+    ends = sorted([sign * turned.difference.low, sign * turned.difference.high])
+    assert ends == pytest.approx([rise.difference.low, rise.difference.high])
+
+
+def test_a_control_without_values_is_a_reason() -> None:
+    """It is not of the same days; what is infinite is no value."""
+    impact = tg.measure_impact(remembering(0.3, 60), at=30, control=[np.inf] * 60)
+    assert impact.reason is not None
+    assert impact.reason.startswith("there are 0 values before it")
+
+
 def test_a_large_level_leaves_the_digits_of_the_noise() -> None:
     """Adding a billion changes nothing but the level."""
     series = remembering(0.5, 60)

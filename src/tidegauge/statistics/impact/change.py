@@ -89,9 +89,9 @@ def measure_change(change: Change, *, confidence: float = CONFIDENCE) -> Impact:
         return _unknown(change, reason, sum(counts), confidence)
     variance = float(np.nanvar(own.values))
     least = max(1e-12 * variance, 1e-300)
-    steps = fit_window(own, window, least=least)
     if variance == 0:
         return _unknown(change, "all values are the same", sum(counts), confidence)
+    steps = fit_window(own, window, least=least)
     if steps is None:
         return _unknown(change, "there are too few values for the model", sum(counts), confidence)
     placebos = placebos_of(level, window, start, change.stride, least=least)
@@ -113,7 +113,7 @@ def _told(
     by_model = float(steps.p_values()[0])
     p_value = by_model if needed is None else max(by_model, placebos.p_value(by_model))
     strict = alpha if needed is None else min(alpha, needed)
-    low, high = steps.quantile(strict / 2), steps.quantile(1 - strict / 2)
+    low, high = steps.interval(strict)
     method = "autoregressive model" + ("" if needed is None else " and placebo dates")
     n_effective = n * steps.worth()
     effect = float(steps.effects[0])
@@ -160,10 +160,10 @@ def _told(
 
 def _is_scaled(change: Change) -> bool:
     """Whether series run parallel as shares, as what is never below 0 does."""
-    control = change.control
-    return control is not None and bool(
-        np.nanmin(change.values) >= 0 and np.nanmin(control) >= 0 and np.nanmax(control) > 0
-    )
+    if change.control is None:
+        return False
+    both = [each[np.isfinite(each)] for each in (change.values, change.control)]
+    return all(len(each) and each.min() >= 0 for each in both) and bool(both[1].any())
 
 
 def _trend_p_value(change: Change, window: Window, own: Windows, least: float) -> float | None:

@@ -92,6 +92,8 @@ def read_group(
 def array_of(given: Any, what: str) -> np.ndarray:
     """Numbers that somebody gave as a list, an array, or a column of a data frame; shape (n,).
 
+    What is not finite becomes NaN.
+
     Raises:
         QueryError: They are no numbers, or not one after the other.
     """
@@ -107,7 +109,7 @@ def array_of(given: Any, what: str) -> np.ndarray:
             got=given,
             allowed="a list or array with one dimension",
         )
-    return array
+    return np.where(np.isfinite(array), array, np.nan)
 
 
 def side_of(given: Any, index: int, count: int, what: str, *, are_numbers: bool) -> Any:

@@ -22,7 +22,7 @@ __all__ = ["MOST_DATES", "Placebos", "placebos_of"]
 MOST_DATES = 365
 
 # Of hours there are many in a window, and windows with gaps are fitted one by one.
-_MOST_STEPS = 60_000
+_MOST_STEPS = 150_000
 _LEAST_DATES = 39
 
 

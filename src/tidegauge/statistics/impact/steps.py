@@ -10,6 +10,7 @@ probability is the mean of Student's over them. `simulations/impact.py` measures
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.special import stdtr
@@ -68,29 +69,41 @@ class Steps:
         """The change at the autocorrelation in the middle; shape (m,)."""
         return np.asarray(self.changes[np.arange(len(self.changes)), self.middle])
 
-    def below(self, change: float) -> np.ndarray:
-        """Probability that the true change is below a number, by window; shape (m,)."""
-        errors = np.sqrt(self.variances[1])
-        shares = stdtr(self.freedom, (change - self.changes) / errors)
-        return np.asarray((self.weights * shares).sum(axis=1))
+    def tail(self, change: float, side: Literal[-1, 1]) -> np.ndarray:
+        """Probability that the true change is beyond a number, by window; shape (m,).
+
+        Args:
+            change: The number.
+            side: -1 for below it, 1 for above it. Each is summed up by itself: the one less the
+                other would leave nothing of small ones.
+        """
+        distances = side * (self.changes - change) / np.sqrt(self.variances[1])
+        return np.asarray((self.weights * stdtr(self.freedom, distances)).sum(axis=1))
 
     def p_values(self) -> np.ndarray:
         """Two-sided p-values of no change; shape (m,)."""
-        below = self.below(0.0)
-        return np.asarray(2 * np.minimum(below, 1 - below))
+        return np.asarray(2 * np.minimum(self.tail(0.0, -1), self.tail(0.0, 1)))
 
-    def quantile(self, probability: float) -> float:
-        """The number below which the change of the only window is with a probability."""
-        reach = 10 * float(np.sqrt(self.variances[1]).max())
-        low, high = float(self.changes.min()) - reach, float(self.changes.max()) + reach
-        while self.below(low)[0] > probability:
-            low -= high - low
-        while self.below(high)[0] < probability:
-            high += high - low
+    def interval(self, alpha: float) -> tuple[float, float]:
+        """The interval that the change of the only window is outside of with a probability."""
+        return self._end(alpha / 2, -1), self._end(alpha / 2, 1)
+
+    def _end(self, probability: float, side: Literal[-1, 1]) -> float:
+        """The number beyond which the change is with a probability, up to a half."""
+        inner = float(self.effects[0])
+        reach = float(np.sqrt(self.variances[1]).max())
+        while self.tail(inner, side)[0] < probability:  # far from the middle of the others
+            inner -= side * reach
+        while self.tail(inner + side * reach, side)[0] > probability:
+            reach *= 2
+        outer = inner + side * reach
         for _ in range(_HALVINGS):
-            middle = (low + high) / 2
-            low, high = (middle, high) if self.below(middle)[0] < probability else (low, middle)
-        return (low + high) / 2
+            middle = (inner + outer) / 2
+            if self.tail(middle, side)[0] > probability:
+                inner = middle
+            else:
+                outer = middle
+        return (inner + outer) / 2
 
     def worth(self) -> float:
         """The share of the only window's values that independent ones would need; 0 to 1."""
