@@ -129,7 +129,7 @@ def covariates() -> Table:
     table = Table(
         "impact-cuped",
         "Two randomised groups of 500 units, with a covariate that correlates by r with what is "
-        "measured; 1000 pairs each. A figure is the mean share of variance that is taken out (in "
+        "measured; 4000 pairs each. A figure is the mean share of variance that is taken out (in "
         "theory r²), or the share of pairs without an effect in which one is found.",
         ("r = 0", "r = 0.5", "r = 0.8"),
     )
@@ -137,7 +137,7 @@ def covariates() -> Table:
     reductions, alarms = [], []
     for rho in (0.0, 0.5, 0.8):
         impacts = []
-        for _ in range(1000):
+        for _ in range(4000):
             covariate = rng.normal(size=(2, 500))
             values = rho * covariate + np.sqrt(1 - rho**2) * rng.normal(size=(2, 500))
             impacts.append(
