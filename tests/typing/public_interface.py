@@ -102,6 +102,6 @@ def measures_impact() -> None:
     assert_type(impact.difference.low, float | None)
     assert_type(impact.savings(units=10).amount, Decimal | None)
     tg.measure_impact("model:latency_ms", at="2026-01-15", by="week")  # type: ignore[arg-type]
-    tg.record_impact(impact, "search")  # type: ignore[call-arg, misc]
+    tg.record_impact(impact, "search")  # type: ignore[call-arg]
     assert_type(tg.sample_size(0.1, 0.02, kind="proportion"), int)
     assert_type(tg.minimum_detectable_effect(None, 64, std=10), float)
