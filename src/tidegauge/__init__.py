@@ -48,6 +48,10 @@ if TYPE_CHECKING:
     from tidegauge.costs import CostTracker as CostTracker
     from tidegauge.features import get_advanced_metrics as get_advanced_metrics
     from tidegauge.features import get_metrics_collector as get_metrics_collector
+    from tidegauge.impacts import measure_impact as measure_impact
+    from tidegauge.impacts import minimum_detectable_effect as minimum_detectable_effect
+    from tidegauge.impacts import record_impact as record_impact
+    from tidegauge.impacts import sample_size as sample_size
     from tidegauge.integrations.feature_tracking import track_feature as track_feature
     from tidegauge.integrations.llm.generate import calculate_llm_cost as calculate_llm_cost
     from tidegauge.integrations.llm.generate import generate_with_metrics as generate_with_metrics
@@ -118,15 +122,19 @@ __all__ = [
     "log_model_metrics",
     "log_pipeline_metrics",
     "log_usage_metrics",
+    "measure_impact",
     "metric",
     "migrate_metric_name",
+    "minimum_detectable_effect",
     "on_budget_warning",
     "parse_metric_name",
     "predict_with_metrics",
     "price_llm_call",
     "record_ground_truth",
+    "record_impact",
     "remove_budget",
     "reprice_llm_calls",
+    "sample_size",
     "search",
     "set_budget",
     "shutdown",
@@ -145,6 +153,10 @@ __version__ = "0.1.0"
 
 #: What is loaded when it is asked for, and where it is.
 _LATE = {
+    "measure_impact": "tidegauge.impacts",
+    "minimum_detectable_effect": "tidegauge.impacts",
+    "record_impact": "tidegauge.impacts",
+    "sample_size": "tidegauge.impacts",
     "STANDARD_METRICS": "tidegauge.catalog",
     "get_advanced_metrics": "tidegauge.features",
     "get_metrics_collector": "tidegauge.features",

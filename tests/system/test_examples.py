@@ -39,6 +39,13 @@ SAID = {
         "│ performance  │ throughput.digits_per_s             │    60 │",
     ],
     "high_frequency.py": ["100000 values, mean 499.5", "percentiles from a histogram"],
+    "impact.py": [
+        "days needed on each side: ",
+        "one series: ",
+        "with a control: likely effect, better, -1",
+        "true change inside of the interval: True",
+        "recorded: 1",
+    ],
     "llm_calls.py": [
         "failed: the model took too long",
         "('a-model-of-our-own', 1, 1005, 896, 220, None, 1)",

@@ -94,3 +94,14 @@ def names_are_text(logger: MetricLogger, spec: MetricSpec) -> None:
     assert_type(tg.validate_metric_name("usage:reply_rate"), bool)
     logger.log_metric("accuracy", 0.94)
     logger.log_metric(spec, 0.94)  # type: ignore[arg-type]
+
+
+def measures_impact() -> None:
+    impact = tg.measure_impact([1.0, 2.0], [2.0, 3.0], direction="lower")
+    assert_type(impact.p_value, float | None)
+    assert_type(impact.difference.low, float | None)
+    assert_type(impact.savings(units=10).amount, Decimal | None)
+    tg.measure_impact("model:latency_ms", at="2026-01-15", by="week")  # type: ignore[arg-type]
+    tg.record_impact(impact, "search")  # type: ignore[call-arg]
+    assert_type(tg.sample_size(0.1, 0.02, kind="proportion"), int)
+    assert_type(tg.minimum_detectable_effect(None, 64, std=10), float)
