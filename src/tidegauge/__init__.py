@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from tidegauge.budgeting import set_budget as set_budget
     from tidegauge.catalog import STANDARD_METRICS as STANDARD_METRICS
     from tidegauge.costs import CostTracker as CostTracker
+    from tidegauge.detecting import detect as detect
+    from tidegauge.detecting import drift as drift
+    from tidegauge.detecting import segments as segments
     from tidegauge.features import get_advanced_metrics as get_advanced_metrics
     from tidegauge.features import get_metrics_collector as get_metrics_collector
     from tidegauge.integrations.feature_tracking import track_feature as track_feature
@@ -80,6 +83,8 @@ __all__ = [
     "configure",
     "context",
     "correct",
+    "detect",
+    "drift",
     "every",
     "export_sqlite",
     "flush",
@@ -108,6 +113,7 @@ __all__ = [
     "remove_budget",
     "reprice_llm_calls",
     "search",
+    "segments",
     "set_budget",
     "shutdown",
     "sql",
@@ -131,6 +137,9 @@ _LATE = {
     "CostTracker": "tidegauge.costs",
     "correct": "tidegauge.amending",
     "forget": "tidegauge.amending",
+    "detect": "tidegauge.detecting",
+    "drift": "tidegauge.detecting",
+    "segments": "tidegauge.detecting",
     "budgets": "tidegauge.budgeting",
     "on_budget_warning": "tidegauge.budgeting",
     "remove_budget": "tidegauge.budgeting",

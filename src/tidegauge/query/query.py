@@ -18,6 +18,7 @@ from tidegauge.query.accuracy import Accuracy, accuracies
 from tidegauge.query.basis import FEW_ROWS
 from tidegauge.query.compare import compare_table
 from tidegauge.query.costs import Costs
+from tidegauge.query.distributions import Distributions
 from tidegauge.query.engine import Engine
 from tidegauge.query.errors import did_you_mean, readable_errors
 from tidegauge.query.features import Features
@@ -107,6 +108,8 @@ class Query:
         self.features = Features(
             store, self._engine, catalog, clock, time_zone=time_zone, few_rows=few_rows
         )
+        #: How values are distributed.
+        self.distributions = Distributions(store, self._engine, self._vocabulary, self._rolled)
         #: What clouds bill.
         self.costs = Costs(self._engine, clock)
         #: Usage and cost of language models.

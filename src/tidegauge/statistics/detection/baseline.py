@@ -204,7 +204,7 @@ def _words(season: Season) -> str:
 def _centres(
     season: Season, times_us: np.ndarray, values: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, str]:
-    """Medians by phase, values less the median of the others of their phase, and what is wanting."""
+    """Medians by phase, values less the median of the others of theirs, and what is wanting."""
     phases = _phases(times_us, season)
     present = np.flatnonzero(np.isfinite(values))
     order = present[np.lexsort((values[present], phases[present]))]
@@ -267,7 +267,8 @@ def _scales(season: Season, times_us: np.ndarray, left: np.ndarray, floor: float
         medians[phase] = _PER_MEDIAN * np.median(sizes[phases == phase])
     weights = counts / (counts + _OWN_SPREAD)
     scales: np.ndarray = np.sqrt(weights * medians**2 + (1 - weights) * pooled**2)
-    return np.maximum(scales, floor)
+    np.maximum(scales, floor, out=scales)
+    return scales
 
 
 def _unusable(step_s: int, values: np.ndarray, reason: str) -> Fitted:

@@ -83,9 +83,7 @@ class EDetector:
                 got=(worse, form),
                 allowed="higher or lower; sr or cusum",
             )
-        return cls(
-            tolerated, run_length, worse, form, np.zeros((len(_ODDS), n_series))
-        )
+        return cls(tolerated, run_length, worse, form, np.zeros((len(_ODDS), n_series)))
 
     def update(self, values: np.ndarray, trials: np.ndarray | None = None) -> list[tuple[int, int]]:
         """Look at new values.
@@ -235,9 +233,7 @@ def _grown_sr(sums: np.ndarray, wealth: np.ndarray) -> np.ndarray:
 
 def _grown_cusum(sums: np.ndarray, wealth: np.ndarray) -> np.ndarray:
     """Wealth that is never less than 1 before a step."""
-    begun = np.concatenate(
-        [np.minimum(-np.log(wealth), 0)[:, :, None], sums[:, :, :-1]], axis=-1
-    )
+    begun = np.concatenate([np.minimum(-np.log(wealth), 0)[:, :, None], sums[:, :, :-1]], axis=-1)
     paths: np.ndarray = np.exp(sums - np.minimum.accumulate(begun, axis=-1))
     return paths
 
