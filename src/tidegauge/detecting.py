@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tidegauge.config import parts
-from tidegauge.model.clock import SYSTEM_CLOCK
 from tidegauge.model.errors import QueryError
 from tidegauge.model.times import TimeLike, TimeRange, parse_time_ns
 
 if TYPE_CHECKING:
-    from tidegauge.query.distributions import DailyValues
+    from tidegauge.query.query import Query
     from tidegauge.query.series import Series, Step
     from tidegauge.statistics.detection.detect import Detection
     from tidegauge.statistics.detection.monitor import Method
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from tidegauge.statistics.drift.counts import Counts
     from tidegauge.statistics.drift.drift import Drift, Measure
 
-__all__ = ["detect", "drift", "segments"]
+__all__ = ["detect", "detect_in", "drift", "drift_in", "segments"]
 
 #: Steps that are learned from, by the length of a step: eight weeks.
 _HISTORY_DAYS = 56.0
@@ -79,39 +78,20 @@ def detect(
         >>> for found in tg.detect("model:accuracy", days=14):
         ...     print(found.summary)
     """
-    from tidegauge.statistics.detection.detect import detect_changes
-    from tidegauge.statistics.detection.monitor import run_length_of
-
-    if by not in _WATCHED_DAYS:
-        raise QueryError("a series has no such step", got=by, allowed=", ".join(_WATCHED_DAYS))
-    watched = _WATCHED_DAYS[by] if days is None else _positive("days", days)
-    reach = watched + _positive("history_days", history_days)
-    asked: dict[str, Any] = {"by": by, "statistic": statistic, "days": reach, "end": end}
-    found = _series(name, **asked, labels=labels, **more_labels)
-    if not found:
-        return []
-    run_length = run_length_of(budget, found[0].step_s, n_series=len(found))
-    last_us = max(int(series.times_us[-1]) for series in found)
-    detections = []
-    for series in found:
-        # What ended early was watched for less long.
-        silent = (last_us - int(series.times_us[-1])) // (series.step_s * 1_000_000)
-        steps = max(round(watched * _DAY_S / series.step_s) - silent, 0)
-        detections.append(
-            detect_changes(
-                series.times_us,
-                series.values,
-                series.step_s,
-                steps,
-                run_length=run_length,
-                name=series.name,
-                unit=series.unit,
-                better=series.direction,
-                only_worse=only_worse,
-                method=method,
-            )
-        )
-    return detections
+    return detect_in(
+        parts().query,
+        name,
+        days=days,
+        end=end,
+        by=by,
+        history_days=history_days,
+        budget=budget,
+        method=method,
+        only_worse=only_worse,
+        statistic=statistic,
+        labels=labels,
+        **more_labels,
+    )
 
 
 def segments(
@@ -152,7 +132,7 @@ def segments(
         segmented_series(
             series.times_us, series.values, series.step_s, name=series.name, unit=series.unit
         )
-        for series in _series(name, **asked, end=end, labels=labels, **more_labels)
+        for series in _series(parts().query, name, **asked, end=end, labels=labels, **more_labels)
     ]
 
 
@@ -200,43 +180,98 @@ def drift(
     """
     from tidegauge.statistics.drift.drift import drift_of
 
+    decided: dict[str, Any] = {
+        "measure": measure,
+        "threshold": threshold,
+        "confidence": confidence,
+    }
     if isinstance(what, str):
         if reference_blocks is not None or current_blocks is not None:
             raise QueryError("what was recorded has days for blocks", got=what)
-        name, counts = _recorded(
-            what, 7 if current is None else current, reference, {**(labels or {}), **more_labels}
-        )
-    else:
-        if labels or more_labels:
-            raise QueryError(
-                "values have no labels", got=", ".join({**(labels or {}), **more_labels})
+        days = 7 if current is None else current
+        chosen = {**(labels or {}), **more_labels}
+        return drift_in(parts().query, what, days, reference, labels=chosen, **decided)
+    if labels or more_labels:
+        raise QueryError("values have no labels", got=", ".join({**(labels or {}), **more_labels}))
+    return drift_of(_given(what, current, reference_blocks, current_blocks), **decided)
+
+
+def detect_in(
+    query: Query,
+    name: str | Sequence[str],
+    *,
+    days: float | None = None,
+    by: Step = "day",
+    history_days: float = _HISTORY_DAYS,
+    budget: float = 1.0,
+    method: Method = "cusum",
+    only_worse: bool = False,
+    **asked: Any,
+) -> list[Detection]:
+    """The same, of the store that a `Query` asks."""
+    from tidegauge.statistics.detection.detect import detect_changes
+    from tidegauge.statistics.detection.monitor import run_length_of
+
+    if by not in _WATCHED_DAYS:
+        raise QueryError("a series has no such step", got=by, allowed=", ".join(_WATCHED_DAYS))
+    watched = _WATCHED_DAYS[by] if days is None else _positive("days", days)
+    reach = watched + _positive("history_days", history_days)
+    found = _series(query, name, by=by, days=reach, **asked)
+    if not found:
+        return []
+    run_length = run_length_of(budget, found[0].step_s, n_series=len(found))
+    last_us = max(int(series.times_us[-1]) for series in found)
+    detections = []
+    for series in found:
+        # What ended early was watched for less long.
+        silent = (last_us - int(series.times_us[-1])) // (series.step_s * 1_000_000)
+        steps = max(round(watched * _DAY_S / series.step_s) - silent, 0)
+        detections.append(
+            detect_changes(
+                series.times_us,
+                series.values,
+                series.step_s,
+                steps,
+                run_length=run_length,
+                name=series.name,
+                unit=series.unit,
+                better=series.direction,
+                only_worse=only_worse,
+                method=method,
             )
-        name, counts = "", _given(what, current, reference_blocks, current_blocks)
-    return drift_of(counts, name=name, measure=measure, threshold=threshold, confidence=confidence)
+        )
+    return detections
 
 
-def _series(name: str | Sequence[str], **asked: Any) -> list[Series]:
-    """The series of one name or of several."""
-    names = [name] if isinstance(name, str) else name
-    return [series for each in names for series in parts().query.series(each, **asked)]
-
-
-def _recorded(
-    name: str, current: Period, reference: Period, labels: dict[str, object]
-) -> tuple[str, Counts]:
+def drift_in(
+    query: Query,
+    name: str,
+    current: Period,
+    reference: Period,
+    *,
+    labels: Mapping[str, object],
+    **decided: Any,
+) -> Drift:
+    """The same of what was recorded, of the store that a `Query` asks."""
     from tidegauge.statistics.drift.counts import counted_histograms, counted_labels
+    from tidegauge.statistics.drift.drift import drift_of
 
-    midnight_ns = SYSTEM_CLOCK.wall_ns() // _DAY_NS * _DAY_NS
-    now = _range(current, midnight_ns)
+    now = _range(current, query.distributions.today_ns())
     before = _range(reference, now.start_ns or 0)
-    sides: list[DailyValues] = [
-        parts().query.distributions.by_day(name, labels, each) for each in (before, now)
-    ]
+    sides = [query.distributions.by_day(name, labels, each) for each in (before, now)]
     if any(side.labels for side in sides):
         texts = [list(side.labels.values()) for side in sides]
-        return sides[0].name, counted_labels(texts[0], texts[1], by_day=True)
-    numbers = [list(side.histograms.values()) for side in sides]
-    return sides[0].name, counted_histograms(numbers[0], numbers[1])
+        counts = counted_labels(texts[0], texts[1], by_day=True)
+    else:
+        numbers = [list(side.histograms.values()) for side in sides]
+        counts = counted_histograms(numbers[0], numbers[1])
+    return drift_of(counts, name=sides[0].name, **decided)
+
+
+def _series(query: Query, name: str | Sequence[str], **asked: Any) -> list[Series]:
+    """The series of one name or of several."""
+    names = [name] if isinstance(name, str) else name
+    return [series for each in names for series in query.series(each, **asked)]
 
 
 def _range(period: Period, end_ns: int) -> TimeRange:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from tidegauge.model.clock import Clock
 from tidegauge.model.columns import Table
 from tidegauge.model.errors import QueryError
 from tidegauge.model.tables import POINTS, TABLES
@@ -27,6 +28,7 @@ from tidegauge.store.store import Store
 
 __all__ = ["DailyValues", "Distributions"]
 
+_DAY_NS = 86_400 * 10**9
 _DAY = "epoch_us(time) // 86400000000"
 
 
@@ -53,15 +55,26 @@ class Distributions:
         engine: Opens connections to it.
         vocabulary: What is declared.
         rolled: Reads rollups.
+        clock: What tells which day it is.
     """
 
     def __init__(
-        self, store: Store, engine: Engine, vocabulary: Vocabulary, rolled: RolledFiles
+        self,
+        store: Store,
+        engine: Engine,
+        vocabulary: Vocabulary,
+        rolled: RolledFiles,
+        clock: Clock,
     ) -> None:
+        self._clock = clock
         self._store = store
         self._engine = engine
         self._vocabulary = vocabulary
         self._rolled = rolled
+
+    def today_ns(self) -> int:
+        """Beginning of the present day, which is not whole; nanoseconds since 1970, UTC."""
+        return self._clock.wall_ns() // _DAY_NS * _DAY_NS
 
     def by_day(self, name: str, labels: Mapping[str, object], time_range: TimeRange) -> DailyValues:
         """The values of each day.

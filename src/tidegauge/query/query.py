@@ -109,7 +109,9 @@ class Query:
             store, self._engine, catalog, clock, time_zone=time_zone, few_rows=few_rows
         )
         #: How values are distributed.
-        self.distributions = Distributions(store, self._engine, self._vocabulary, self._rolled)
+        self.distributions = Distributions(
+            store, self._engine, self._vocabulary, self._rolled, clock
+        )
         #: What clouds bill.
         self.costs = Costs(self._engine, clock)
         #: Usage and cost of language models.

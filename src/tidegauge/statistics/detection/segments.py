@@ -15,6 +15,13 @@ import numpy as np
 
 from tidegauge.model.errors import MissingExtraError, QueryError
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate, unknown
+from tidegauge.statistics.timeseries.adjustment import (
+    DAY_S,
+    HOUR_S,
+    adjusted,
+    phases_of,
+    season_of,
+)
 from tidegauge.statistics.timeseries.autoregression import fit_autoregression
 
 __all__ = ["Segment", "SegmentedSeries", "segmented", "segmented_series"]
@@ -25,6 +32,9 @@ _PRICE = 3.0
 _LEAST_LENGTH = 4
 # Of the differences of neighbours; the others are changes, or outliers.
 _KEPT = 0.98
+# A season is taken out if it was seen in so many weeks, and makes neighbours differ by more.
+_LEAST_WEEKS = 4
+_WORTH_REMOVING = 0.9
 # More memory than this cannot be told from levels that change.
 _MOST_MEMORY = 0.7
 
@@ -90,8 +100,12 @@ class SegmentedSeries:
 def segmented_series(
     times_us: np.ndarray, values: np.ndarray, step_s: int, *, name: str = "", unit: str = ""
 ) -> SegmentedSeries:
-    """Cut a series with times, as `segmented` does; arguments as of `SegmentedSeries`."""
-    return SegmentedSeries(name, unit, step_s, times_us, values, tuple(segmented(values)))
+    """Cut a series with times, as `segmented` does; arguments as of `SegmentedSeries`.
+
+    What the hour or day of the week does is taken out first, if it does something.
+    """
+    cut = segmented(_without_season(times_us, values, step_s))
+    return SegmentedSeries(name, unit, step_s, times_us, values, tuple(cut))
 
 
 def segmented(
@@ -140,6 +154,16 @@ def segmented(
             places, [*places[1:], len(values)], starts, ends, strict=True
         )
     ]
+
+
+def _without_season(times_us: np.ndarray, values: np.ndarray, step_s: int) -> np.ndarray:
+    present = np.isfinite(values)
+    if step_s not in (HOUR_S, DAY_S) or present.sum() < _LEAST_WEEKS * season_of(step_s):
+        return values
+    expected = adjusted(values, phases_of(times_us, step_s), has_trend=False).expected
+    flat: np.ndarray = values - (expected - expected.mean())
+    before, after = (_typical(np.diff(each[present])) for each in (values, flat))
+    return flat if after < _WORTH_REMOVING * before else values
 
 
 def _ends(known: np.ndarray, least_length: int, price: float) -> list[int]:
