@@ -37,7 +37,9 @@ def control_chart(detection: Detection) -> Any:
     base = alt.Chart(usual).encode(when)
     layers = [
         base.mark_area(color=MUTED, opacity=0.3, interpolate="step-after").encode(
-            alt.Y("low:Q", title=detection.unit or detection.name, scale=alt.Scale(zero=False)),
+            alt.Y(
+                "low:Q", title=_axis(detection.name, detection.unit), scale=alt.Scale(zero=False)
+            ),
             alt.Y2("high:Q"),
         ),
         base.mark_line(color=MUTED, interpolate="step-after").encode(alt.Y("expected:Q")),
@@ -79,7 +81,7 @@ def level_chart(series: SegmentedSeries) -> Any:
     )
     values = rows_of(time=_milliseconds(series.times_us), value=series.values)
     when = alt.X("time:T", title=None)
-    title = series.unit or series.name
+    title = _axis(series.name, series.unit)
     span = (alt.X("start:T", title=None), alt.X2("end:T"))
     layers = [
         alt.Chart(values)
@@ -132,6 +134,10 @@ def drift_chart(drift: Drift) -> Any:
 def _milliseconds(times_us: np.ndarray) -> np.ndarray:
     milliseconds: np.ndarray = times_us / 1000
     return milliseconds
+
+
+def _axis(name: str, unit: str) -> str:
+    return name if unit in ("", "1") else f"{name}, {unit}"
 
 
 def _told(direction: str, is_worse: bool | None) -> str:  # noqa: FBT001  (a field of an alarm)

@@ -35,6 +35,8 @@ _LEAST = 3
 _LEAST_SHARE = 0.9
 # Of the usual size of values: what differs less does not differ.
 _FLOOR = 1e-3
+# Errors that differ by less than this factor are the same.
+_AS_GOOD = 1.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,38 +142,36 @@ def fit_baseline(
     floor = _FLOOR * size if scale_floor is None else scale_floor
     if count < 2 * CYCLES:
         return _unusable(step_s, values, f"{count} values of history; {2 * CYCLES} are needed")
-    candidates = [each for each in SEASONS if _suits(each, step_s)] if season is None else [season]
-    found: Fitted | None = None
-    least = math.inf
-    notes = []
-    for each in candidates:
-        centres, left, shortage = _centres(each, times_us, values)
-        if shortage and season is None:
-            notes.append(shortage)
-            continue
-        error = float(np.nanmean(np.abs(left)))
-        # A coarser season that does as well has more values for each of its phases.
-        if error <= least * (1 if found is None else 1.01):
-            if found is not None:
-                notes.append(f"the {_words(found.baseline.season)} tells no more")
-            least = min(least, error)
-            scales = _scales(each, times_us, left, floor)
-            baseline = Baseline(each, step_s, centres, scales, count)
-            spread = scales[_phases(times_us, each)]
-            found = Fitted(baseline, left / spread)
-    assert found is not None
-    baseline = found.baseline
-    if not (baseline.scales[np.isfinite(baseline.centres)] > 0).all():
+    chosen, centres, left, note = _best(times_us, values, step_s, season)
+    scales = _scales(chosen, times_us, left, floor)
+    if not (scales > 0).all():
         return _unusable(step_s, values, "the history does not vary")
-    told = Baseline(
-        baseline.season,
-        step_s,
-        baseline.centres,
-        baseline.scales,
-        count,
-        note="; ".join(dict.fromkeys(notes)),
-    )
-    return Fitted(told, found.z)
+    baseline = Baseline(chosen, step_s, centres, scales, count, note)
+    return Fitted(baseline, left / scales[_phases(times_us, chosen)])
+
+
+def _best(
+    times_us: np.ndarray, values: np.ndarray, step_s: int, season: Season | None
+) -> tuple[Season, np.ndarray, np.ndarray, str]:
+    """The season that lets expect most, its centres, what is left of the values, and a note."""
+    if season is not None:
+        centres, left, _ = _centres(season, times_us, values, step_s)
+        return season, centres, left, ""
+    notes = []
+    found = []
+    for each in SEASONS:
+        if _suits(each, step_s):
+            centres, left, shortage = _centres(each, times_us, values, step_s)
+            if shortage:
+                notes.append(shortage)
+            else:
+                found.append((float(np.nanmean(np.abs(left))), each, centres, left))
+    least = min(error for error, *_ in found)
+    # A coarser season that does nearly as well has more values for each of its phases.
+    number = max(n for n, (error, *_) in enumerate(found) if error <= _AS_GOOD * least)
+    notes += [f"the {_words(each)} tells no more" for _, each, *_ in found[:number]]
+    _, chosen, centres, left = found[number]
+    return chosen, centres, left, "; ".join(notes)
 
 
 def _suits(season: Season, step_s: int) -> bool:
@@ -202,7 +202,7 @@ def _words(season: Season) -> str:
 
 
 def _centres(
-    season: Season, times_us: np.ndarray, values: np.ndarray
+    season: Season, times_us: np.ndarray, values: np.ndarray, step_s: int
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """Medians by phase, values less the median of the others of theirs, and what is wanting."""
     phases = _phases(times_us, season)
@@ -220,7 +220,8 @@ def _centres(
     judged = known[phases[order]]
     others = _median_of_others(rows, phases[order], ranks, counts[phases[order]])
     left[order[judged]] = (values[order] - others)[judged]
-    return centres, left, _shortage(season, times_us[present], counts, known)
+    span_s = (int(times_us[present[-1]]) - int(times_us[present[0]])) / 1e6 + step_s
+    return centres, left, _shortage(season, span_s, counts, known)
 
 
 def _median_of_others(
@@ -240,17 +241,14 @@ def _median_of_others(
     return middle
 
 
-def _shortage(season: Season, times_us: np.ndarray, counts: np.ndarray, known: np.ndarray) -> str:
+def _shortage(season: Season, span_s: float, counts: np.ndarray, known: np.ndarray) -> str:
     """Why a history is too short for a season; empty if it is not."""
     if season == "none":
         return ""
-    period_s = DAY_S if season == "hour_of_day" else 7 * DAY_S
-    # Starts of steps: the last one lasts a little longer.
-    lasted = (int(times_us[-1]) - int(times_us[0])) / 1e6 / period_s
-    per_phase = period_s / len(counts) / 1e6 if len(times_us) < 2 else 0
-    if round(lasted + per_phase + 1 / len(counts), 6) < CYCLES:
-        unit = "days" if season == "hour_of_day" else "weeks"
-        return f"{lasted:.1f} {unit} of history; the {_words(season)} needs {CYCLES}"
+    period_s, unit = (DAY_S, "days") if season == "hour_of_day" else (7 * DAY_S, "weeks")
+    if span_s < CYCLES * period_s:
+        periods = span_s / period_s
+        return f"{periods:.1f} {unit} of history; the {_words(season)} needs {CYCLES}"
     if counts[known].sum() < _LEAST_SHARE * counts.sum():
         return f"too many gaps for the {_words(season)}"
     return ""

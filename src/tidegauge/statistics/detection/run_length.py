@@ -26,13 +26,19 @@ __all__ = [
     "ewma_threshold",
 ]
 
-# Nodes of the quadrature over the values of a chart, and over what is uncertain.
-_STATES = 48
+# Nodes of the quadrature over the values of a chart: at least two for each deviation of a step.
+_FEWEST_STATES = 48
+_MOST_STATES = 240
+# And over what is uncertain.
 _NODES = 9
+# Scores that vary by less give no false alarms, whatever the threshold.
+_LEAST_SCALE = 0.5
+# Beyond so many steps rounding decides.
+_LONGEST = 1e13
 # So many deviations below 0 an EWMA is never, as far as run lengths go.
 _FAR_BELOW = 7.0
 # No threshold is looked for above; a chart that needs it would notice nothing.
-_LARGEST = 200.0
+_LARGEST = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +150,7 @@ def _cusum_lengths(
     threshold: float, slack: float, shifts: np.ndarray, scales: np.ndarray
 ) -> np.ndarray:
     """For each shift and scale; shape (n,)."""
-    nodes, weights = _legendre(0.0, threshold)
+    nodes, weights = _legendre(0.0, threshold, float(scales.min()))
     # From each state, 0 first, to each other: at 0 there is a mass of its own.
     states = np.concatenate([[0.0], nodes])
     drift, scale = (shifts - slack)[:, None, None], scales[:, None, None]
@@ -160,7 +166,8 @@ def _ewma_lengths(
 ) -> np.ndarray:
     deviation = math.sqrt(weight / (2 - weight))
     lowest = -threshold if two_sided else -max(_FAR_BELOW, threshold)
-    nodes, weights = _legendre(lowest * deviation, threshold * deviation)
+    least = weight * float(scales.min())
+    nodes, weights = _legendre(lowest * deviation, threshold * deviation, least)
     states = np.concatenate([[0.0], nodes])
     drift, scale = weight * shifts[:, None, None], weight * scales[:, None, None]
     kernel = np.zeros((len(shifts), len(states), len(states)))
@@ -173,19 +180,19 @@ def _solved(kernel: np.ndarray) -> np.ndarray:
     """Steps until the end from each state; at least one."""
     size = kernel.shape[-1]
     ones = np.ones((len(kernel), size, 1))
-    lengths = np.linalg.solve(np.eye(size) - kernel, ones)[:, :, 0]
-    # Beyond 1e15 steps rounding decides.
-    return np.where((lengths >= 1) & (lengths < 1e15), lengths, 1e15)
+    lengths = np.linalg.solve(np.eye(size) - kernel * (1 - 1 / _LONGEST), ones)[:, :, 0]
+    return np.where((lengths >= 1) & (lengths < _LONGEST), lengths, _LONGEST)
 
 
-def _legendre(low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
-    nodes, weights = _unit_legendre()
+def _legendre(low: float, high: float, deviation: float) -> tuple[np.ndarray, np.ndarray]:
+    wanted = 2 * math.ceil((high - low) / deviation)
+    nodes, weights = _unit_legendre(min(max(wanted, _FEWEST_STATES), _MOST_STATES))
     return low + (high - low) * nodes, (high - low) * weights
 
 
-@lru_cache(maxsize=1)
-def _unit_legendre() -> tuple[np.ndarray, np.ndarray]:
-    nodes, weights = np.polynomial.legendre.leggauss(_STATES)
+@lru_cache(maxsize=256)
+def _unit_legendre(count: int) -> tuple[np.ndarray, np.ndarray]:
+    nodes, weights = np.polynomial.legendre.leggauss(count)
     return (nodes + 1) / 2, weights / 2
 
 
@@ -199,7 +206,8 @@ def _cases(uncertainty: Uncertainty) -> tuple[np.ndarray, np.ndarray, np.ndarray
     likely = np.outer(
         weights if uncertainty.spread else np.ones(1), weights if uncertainty.level else np.ones(1)
     )
-    return shifts.ravel(), np.exp(uncertainty.growth + logs.ravel()), likely.ravel()
+    scales = np.maximum(np.exp(uncertainty.growth + logs.ravel()), _LEAST_SCALE)
+    return shifts.ravel(), scales, likely.ravel()
 
 
 def _root(excess: Callable[[float], float], least: float) -> float | None:
