@@ -39,7 +39,7 @@ def test_points_and_intervals_of_a_day_are_one_histogram(facts: Any) -> None:
     facts.interval(CONFIDENCE, 0.3, at=days_ago(1))
     found = facts.query.distributions.by_day("prediction_confidence", {}, TimeRange())
     assert found.name == CONFIDENCE
-    assert [each.count for each in found.histograms.values()] == [5, 1]
+    assert {day: each.count for day, each in found.histograms.items()} == {20_452: 5, 20_453: 1}
     assert found.histograms[20_452].min == 0.1
 
 
@@ -96,7 +96,10 @@ def test_series_of_a_store_are_watched(facts: Any) -> None:
     ("name", "text"),
     [
         ("model:*", "drift is of one metric or column; got 'model:\\*'"),
-        ("model:no_such", "metric 'model:no_such' is neither declared nor recorded"),
+        (
+            "model:no_such",
+            "the metric is neither in the catalogue nor was ever recorded; got 'model:no_such'",
+        ),
         ("predictions.nothing", "the table predictions has no such column of numbers"),
     ],
 )

@@ -28,7 +28,7 @@ __all__ = [
 OTHER = "(other)"
 
 _BINS = 10
-_MOST_CELLS = 512
+_MOST_CELLS = 256
 _MOST_LABELS = 50
 
 

@@ -20,7 +20,7 @@ LEAST_DAYS = 7
 
 # With fewer, what days differ by is better known from the reference.
 _OWN_DAYS = 14
-_HALVINGS = 14
+_HALVINGS = 10
 # Effects beyond so many times what was seen are not looked at.
 _FARTHEST = 4.0
 

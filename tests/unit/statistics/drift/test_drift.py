@@ -52,19 +52,19 @@ def test_what_chance_adds_to_the_index_is_taken_off() -> None:
     """With 50 and 50 values and ten bins it is 0.36 on average where nothing has changed."""
     assert stability_by_chance(50, 50, 10) == pytest.approx(0.36)
     values = []
-    for seed in range(60):
+    for seed in range(30):
         drift = drift_of(counted_values(normal(200, seed), normal(200, 1000 + seed)))
         shares = np.array([[each.reference, each.current] for each in drift.bins])
         raw = population_stability(*np.maximum(shares.T, 0.5 / 200))
         assert drift.psi.value == pytest.approx(max(raw - 0.09, 0), abs=1e-12)
         values.append(raw)
-    assert np.mean(values) == pytest.approx(0.09, abs=0.015)
+    assert np.mean(values) == pytest.approx(0.09, abs=0.02)
 
 
 @pytest.mark.parametrize("n", [50, 200, 1000])
 def test_without_drift_there_is_none(n: int) -> None:
     """The index alone is above 0.1 in nearly all windows of 50, and in half of those of 200."""
-    for seed in range(15):
+    for seed in range(10):
         counts = counted_values(normal(n, seed), normal(n, 500 + seed))
         assert drift_of(counts).is_drift is False
 
@@ -92,17 +92,22 @@ def test_small_drift_of_many_values_is_certain_but_of_no_interest() -> None:
 
 
 def test_values_of_a_day_resemble_each_other() -> None:
-    """Days differ: as independent values they look like drift of the mean, by day they do not."""
-    rng = np.random.default_rng(5)
+    """Days differ: as independent values they look like a shift, by day they mostly do not."""
     days = np.repeat(np.arange(14), 300)
-    sides = [rng.normal(size=len(days)) + np.repeat(rng.normal(0, 0.5, 14), 300) for _ in "ab"]
-    rows = drift_of(counted_values(*sides))
-    by_day = drift_of(counted_values(*sides, reference_days=days, current_days=days))
-    assert rows.direction is not None
-    assert (by_day.direction, by_day.is_drift) == (None, False)
-    assert by_day.shift.n == 14
-    wide, narrow = [(d.shift.high or 0) - (d.shift.low or 0) for d in (by_day, rows)]
-    assert wide > 4 * narrow
+    shifted = {"rows": 0, "days": 0}
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        sides = [rng.normal(size=4200) + np.repeat(rng.normal(0, 0.7, 14), 300) for _ in "ab"]
+        rows = drift_of(counted_values(*sides))
+        by_day = drift_of(counted_values(*sides, reference_days=days, current_days=days))
+        shifted["rows"] += rows.direction is not None
+        shifted["days"] += by_day.direction is not None
+        wide, narrow = [(d.shift.high or 0) - (d.shift.low or 0) for d in (by_day, rows)]
+        assert wide > 4 * narrow
+        assert by_day.is_drift is False
+    assert shifted["rows"] >= 7
+    assert shifted["days"] <= 3
+    assert (by_day.shift.n, by_day.shift.method) == (14, "bootstrap of days")
 
 
 def test_histograms_tell_what_values_tell() -> None:
