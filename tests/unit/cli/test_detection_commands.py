@@ -46,8 +46,9 @@ def test_alarms_are_listed_with_what_was_usual(filled: Any) -> None:
     assert (found["run_length"], found["reason"]) == (60.0, None)
     fall = found["alarms"][-1]
     assert (fall["direction"], fall["is_worse"], fall["end_us"]) == ("down", True, None)
-    since = dt.datetime.fromtimestamp(fall["change_us"] / 1e6, dt.UTC)
-    assert 6 <= (TODAY - since).days <= 16
+    when = dt.datetime.fromtimestamp(fall["time_us"] / 1e6, dt.UTC)
+    assert 5 <= (TODAY - when).days <= 10
+    assert fall["change_us"] <= fall["time_us"]
 
 
 def test_nothing_unusual_is_no_problem(filled: Any) -> None:
