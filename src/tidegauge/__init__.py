@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from tidegauge.business import log_business as log_business
     from tidegauge.catalog import STANDARD_METRICS as STANDARD_METRICS
     from tidegauge.costs import CostTracker as CostTracker
+    from tidegauge.detecting import detect as detect
+    from tidegauge.detecting import drift as drift
+    from tidegauge.detecting import segments as segments
     from tidegauge.features import get_advanced_metrics as get_advanced_metrics
     from tidegauge.features import get_metrics_collector as get_metrics_collector
     from tidegauge.impacts import measure_impact as measure_impact
@@ -100,6 +103,8 @@ __all__ = [
     "correct",
     "correlate",
     "correlate_ml_business_metrics",
+    "detect",
+    "drift",
     "evaluate_model_performance",
     "evaluate_ranking",
     "evaluate_retrieval",
@@ -136,6 +141,7 @@ __all__ = [
     "reprice_llm_calls",
     "sample_size",
     "search",
+    "segments",
     "set_budget",
     "shutdown",
     "sql",
@@ -165,6 +171,9 @@ _LATE = {
     "log_business": "tidegauge.business",
     "correct": "tidegauge.amending",
     "forget": "tidegauge.amending",
+    "detect": "tidegauge.detecting",
+    "drift": "tidegauge.detecting",
+    "segments": "tidegauge.detecting",
     "budgets": "tidegauge.budgeting",
     "on_budget_warning": "tidegauge.budgeting",
     "remove_budget": "tidegauge.budgeting",

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from tidegauge.model.errors import QueryError
 
-__all__ = ["Frame", "number_columns", "table_of", "times_us"]
+__all__ = ["Frame", "number_columns", "table_of", "times_us", "value_array"]
 
 
 @runtime_checkable
@@ -93,6 +93,35 @@ def times_us(table: pa.Table, name: str) -> np.ndarray:
         ) from error
     times: np.ndarray = column.cast(pa.int64()).to_numpy()
     return times
+
+
+def value_array(column: Any) -> np.ndarray:
+    """One column of a data frame, a list or an array, as numbers or as texts; shape (n,).
+
+    Args:
+        column: Whatever Arrow makes an array of. What is missing is NaN among numbers, and left out
+            of texts.
+
+    Raises:
+        QueryError: It holds neither numbers nor texts.
+    """
+    try:
+        made = pa.chunked_array([column]) if isinstance(column, pa.Array) else _chunked(column)
+        if pa.types.is_dictionary(made.type):
+            made = made.cast(made.type.value_type)
+        if pa.types.is_string(made.type) or pa.types.is_large_string(made.type):
+            return np.array(made.drop_null().to_pylist(), dtype=object)
+        numbers: np.ndarray = made.cast(pa.float64()).to_numpy()
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise QueryError(
+            f"these values cannot be read: {error}", got=type(column), allowed="numbers or texts"
+        ) from error
+    return numbers
+
+
+def _chunked(column: Any) -> Any:
+    made = _column(column)
+    return made if isinstance(made, pa.ChunkedArray) else pa.chunked_array([made])
 
 
 def _column(column: Any) -> Any:

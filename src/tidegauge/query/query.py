@@ -19,6 +19,7 @@ from tidegauge.query.basis import FEW_ROWS
 from tidegauge.query.business import Business
 from tidegauge.query.compare import compare_table
 from tidegauge.query.costs import Costs
+from tidegauge.query.distributions import Distributions
 from tidegauge.query.engine import Engine
 from tidegauge.query.errors import did_you_mean, readable_errors
 from tidegauge.query.features import Features
@@ -108,6 +109,10 @@ class Query:
         #: Statistics of features and their users.
         self.features = Features(
             store, self._engine, catalog, clock, time_zone=time_zone, few_rows=few_rows
+        )
+        #: How values are distributed.
+        self.distributions = Distributions(
+            store, self._engine, self._vocabulary, self._rolled, clock
         )
         #: What clouds bill.
         self.costs = Costs(self._engine, clock)

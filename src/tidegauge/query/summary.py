@@ -17,7 +17,16 @@ import msgspec
 from tidegauge.statistics.accumulator import std_from_sums
 from tidegauge.statistics.histogram import START_SCALE, ExponentialHistogram
 
-__all__ = ["PERCENTILES", "Key", "Merge", "Summary", "joined", "summarise"]
+__all__ = [
+    "PERCENTILES",
+    "Key",
+    "Merge",
+    "Summary",
+    "column_histograms",
+    "histograms",
+    "joined",
+    "summarise",
+]
 
 #: Values of the keys of a group, in the order of the keys.
 Key = tuple[Any, ...]
@@ -115,6 +124,46 @@ def summarise(
                 percentile_error=histogram.error_bound,
             )
     return sorted(groups.values(), key=lambda group: [_order(part) for part in group.key])
+
+
+def histograms(
+    connection: duckdb.DuckDBPyConnection, where: str, keys: Sequence[str]
+) -> dict[Key, ExponentialHistogram]:
+    """One histogram of all values, of points and of intervals, for each group that has facts.
+
+    Args:
+        connection: With views of `points` and `intervals`.
+        where: SQL that is true for the facts.
+        keys: SQL for what the groups are told apart by.
+    """
+    points = {each.key: each for each in _of_points(connection, where, keys, quantiles=False)}
+    intervals = {each.key: each for each in _of_intervals(connection, where, keys)}
+    found = _histograms(connection, where, keys, intervals, {}, None) if intervals else {}
+    if points:
+        chosen = f"{_listed(keys)} value FROM points WHERE {where}"
+        for key, more in _read_buckets(connection, _POINT_BUCKETS, chosen, keys, points).items():
+            if key in found:
+                found[key].merge(more)
+            else:
+                found[key] = more
+    return found
+
+
+def column_histograms(
+    connection: duckdb.DuckDBPyConnection, values: str, where: str, keys: Sequence[str]
+) -> dict[Key, ExponentialHistogram]:
+    """One histogram of a column of a typed table for each group that has a number there.
+
+    Args:
+        connection: With a view of the table.
+        values: SQL that reads `<column> AS value FROM <table>`, the column a double.
+        where: SQL that is true for the rows.
+        keys: SQL for what the groups are told apart by.
+    """
+    names = [f"key_{index}" for index in range(len(keys))]
+    rows = f"SELECT {_listed(keys)} {values} WHERE {where}"
+    chosen = f"{_each(names)} value FROM ({rows}) WHERE value IS NOT NULL"
+    return _read_buckets(connection, _POINT_BUCKETS, chosen, keys, {})
 
 
 def _of_points(
@@ -258,6 +307,7 @@ def _read_buckets(
     keys: Sequence[str],
     summaries: Mapping[Key, Summary],
 ) -> dict[Key, ExponentialHistogram]:
+    """Histograms by group; a group without a summary has the bounds of its buckets for limits."""
     names = [f"key_{index}" for index in range(len(keys))]
     rows = connection.execute(
         query.format(
@@ -278,8 +328,8 @@ def _read_buckets(
             zero_count=found[0].get(0, 0),
             positive=found[1],
             negative=found[-1],
-            smallest=summaries[key].smallest,
-            largest=summaries[key].largest,
+            smallest=summaries[key].smallest if key in summaries else -math.inf,
+            largest=summaries[key].largest if key in summaries else math.inf,
         )
         for key, found in buckets.items()
     }
