@@ -29,7 +29,6 @@ def false_alarms() -> Table:
     """Unrelated series that have a memory, a week and maybe a trend in common."""
     columns = ("φ = 0", "φ = 0.5", "φ = 0.9", "φ = 0.95", "walk", "φ = 0.5, trend")
     table = Table(
-        "correlation-false-alarms",
         "500 pairs of unrelated daily series of 120 days, AR(1) with the same weekly pattern in "
         "both; the last ones with the same trend as well. Share of pairs that are called related "
         "at 5 %.",
@@ -62,7 +61,6 @@ def hard_cases() -> Table:
         "no weekends": (first + weekdays, second + weekdays),
     }
     table = Table(
-        "correlation-hard-cases",
         "The same with φ = 0.5, but what both have in common beside the week is a bent trend, "
         "exponential growth, a step on the same day, or days on which they vary more; or values "
         "are skewed, or there are none on weekends.",
@@ -86,7 +84,6 @@ def power() -> Table:
     """A relation that is there."""
     phis = (0.0, 0.5, 0.8, 0.9, 0.95)
     table = Table(
-        "correlation-power",
         "300 pairs of series of 200 days with a weekly pattern, whose innovations have a "
         "correlation of 0.35, three days apart. Share of pairs that are called related at 5 %, and "
         "of those in which the lag is right.",
@@ -104,7 +101,6 @@ def power() -> Table:
 def families() -> Table:
     """Fifty pairs at once, none of which is related."""
     table = Table(
-        "correlation-families",
         "200 families of 5 times 10 unrelated series of 120 days, AR(1) with φ = 0.9. Share of "
         "families with a discovery at 5 % (Benjamini and Hochberg), and discoveries per family.",
         ("any discovery", "discoveries"),
@@ -130,7 +126,6 @@ def intervals() -> Table:
     """What the intervals hold."""
     truths = (0.0, 0.2, 0.35, 0.5)
     table = Table(
-        "correlation-intervals",
         "300 pairs of series of 200 days, AR(1) with φ = 0.8, whose innovations have a known "
         "correlation. Share of 95 % intervals that hold it. The second row chooses the best of 15 "
         "lags first; the third does so too, and then pretends that there had been no choice.",

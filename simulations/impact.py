@@ -22,7 +22,6 @@ _LEVEL = 10.0
 def false_alarms() -> Table:
     """How often nothing is called a change."""
     table = Table(
-        "impact-false-alarms",
         "28 days before and 28 after a date on which nothing happens, AR(1) with memory φ; 500 "
         "series each, 200 with history. A figure is the share of series in which a change is "
         "found with 95 % confidence.",
@@ -45,7 +44,6 @@ def false_alarms() -> Table:
 def power_and_coverage() -> Table:
     """How often a change is found, and intervals cover it."""
     table = Table(
-        "impact-power",
         "The same 28 and 28 days; after the date the level is higher by 1, one standard deviation "
         "of the days. 250 series each. A figure is the share of series in which the change is "
         "found, or in which the interval covers it.",
@@ -71,7 +69,6 @@ def power_and_coverage() -> Table:
 def control_alarms() -> Table:
     """What a control that shares shocks prevents."""
     table = Table(
-        "impact-control-alarms",
         "A series and a control that share an AR(0.8) course, with noise of their own, AR(0.3) of "
         "a third of its size; 112 days before and 28 after, 250 pairs. In `shock`, both rise by "
         "20 % on the date. A figure is the share in which a change is found.",
@@ -86,7 +83,6 @@ def control_alarms() -> Table:
 def control_power() -> Table:
     """What a control lets one see."""
     table = Table(
-        "impact-control-power",
         "The same pairs; only the series rises on the date. A figure is the share in which the "
         "change is found.",
         ("by 5 %", "by 10 %"),
@@ -100,7 +96,6 @@ def control_power() -> Table:
 def skewed_shares() -> Table:
     """Relative change of skewed numbers, by the logarithm and by the delta method."""
     table = Table(
-        "impact-skewed",
         "Two samples of numbers whose logarithm has a standard deviation of 1.5, with no "
         "difference; 4000 pairs. A figure is "
         "the share of 95 % intervals of the relative change that cover 0, or lie wholly above or "
@@ -127,7 +122,6 @@ def skewed_shares() -> Table:
 def covariates() -> Table:
     """What a covariate saves in randomised groups."""
     table = Table(
-        "impact-cuped",
         "Two randomised groups of 500 units, with a covariate that correlates by r with what is "
         "measured; 4000 pairs each. A figure is the mean share of variance that is taken out (in "
         "theory r²), or the share of pairs without an effect in which one is found.",
@@ -163,7 +157,6 @@ def covariates() -> Table:
 def planned_days() -> Table:
     """Whether as many days as `sample_size` says are enough."""
     table = Table(
-        "impact-planned-days",
         "AR(1) days, as many before and after as `sample_size` asks for to find an effect of one "
         "standard deviation with probability 0.8; 400 series each. A figure is the number of "
         "days, or the share in which `measure_impact` finds the effect.",

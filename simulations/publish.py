@@ -37,9 +37,9 @@ _PLACE = re.compile(r"(<!-- table: ([a-z-]+) -->\n).*?(<!-- end of table -->)", 
 
 
 def studies() -> dict[str, Study]:
-    """Every study by the name of its table, which is that of its function with hyphens."""
+    """Every study by its name: its topic and that of its function, with hyphens."""
     return {
-        study.__name__.replace("_", "-"): study
+        f"{topic}-{study.__name__}".replace("_", "-"): study
         for topic in TOPICS
         for study in importlib.import_module(f"simulations.{topic}").STUDIES
     }
@@ -47,10 +47,7 @@ def studies() -> dict[str, Study]:
 
 def run(name: str) -> Table:
     """The table of one study."""
-    table = studies()[name]()
-    if table.name != name:
-        raise ValueError(f"the study {name} names its table {table.name}")
-    return table
+    return studies()[name]()
 
 
 def load() -> dict[str, Table]:
@@ -86,7 +83,7 @@ def main(arguments: Sequence[str]) -> int:
         kept = {name: asdict(tables[name]) for name in sorted(studies()) if name in tables}
         RECORD.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), tables), encoding="utf-8")
-    broken = [line for table in tables.values() for line in table.broken()]
+    broken = [f"{name}: {line}" for name in tables for line in tables[name].broken()]
     print("\n".join(broken), file=sys.stderr)
     return 1 if broken else 0
 

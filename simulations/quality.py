@@ -26,7 +26,6 @@ def areas() -> Table:
     """Few positives and a good model, where the plain interval reaches beyond 1."""
     repeats = 2_000
     table = Table(
-        "auc-intervals",
         "How often a 95 % interval of ROC AUC covers the true one, 0.90: "
         f"{repeats:,} samples with ten times as many negatives as positives.",
         ("10 positives", "30 positives"),
@@ -54,7 +53,6 @@ def areas() -> Table:
 def shares() -> Table:
     """Rare errors and few rows, where the usual interval has hardly any width."""
     table = Table(
-        "share-intervals",
         "How often a 95 % interval of a share, such as accuracy, covers the true one. "
         "Computed over all outcomes, not drawn.",
         ("0.99 of 50", "0.95 of 30", "0.999 of 1000"),
@@ -69,7 +67,6 @@ def calibration() -> Table:
     """A perfectly calibrated model: what its calibration error is, and what is left of it."""
     repeats, sizes = 200, (100, 1_000, 20_000)
     table = Table(
-        "calibration-error",
         "The mean expected calibration error of a perfectly calibrated model, scores of a "
         f"Beta(2, 5), 15 bins, {repeats} samples.",
         tuple(f"{n:,} rows" for n in sizes),
@@ -94,7 +91,6 @@ def clusters() -> Table:
     """Rows of one user resemble each other; intervals that do not know it are too narrow."""
     repeats, users, each = 250, 60, 20
     table = Table(
-        "clustered-intervals",
         "How often a 95 % interval covers the true value, if some users are harder to predict for: "
         f"{users} users with {each} rows each, {repeats} samples.",
         ("accuracy", "f1", "auc_roc", "log_loss"),

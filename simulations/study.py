@@ -33,14 +33,12 @@ class Table:
     """What a study found.
 
     Attributes:
-        name: Short name in lower case with hyphens, once in the whole of the studies.
         about: One or two sentences: what was simulated, how often, and what a figure is.
         columns: Headings, one per figure of a row.
         digits: Decimal places with which figures are shown.
         rows: The methods, ours and the naive ones.
     """
 
-    name: str
     about: str
     columns: tuple[str, ...]
     digits: int = 3
@@ -56,14 +54,13 @@ class Table:
     ) -> None:
         """Add a method."""
         if len(figures) != len(self.columns):
-            raise ValueError(f"{self.name}: {len(figures)} figures, {len(self.columns)} columns")
+            raise ValueError(f"{method}: {len(figures)} figures, {len(self.columns)} columns")
         self.rows.append(Row(method, tuple(float(each) for each in figures), least, most))
 
     def broken(self) -> list[str]:
         """A line for each figure that is outside its limits; what is not a number is outside."""
         return [
-            f"{self.name}: {row.method}, {column}: {figure:.{self.digits}f}, "
-            f"allowed {row.least} to {row.most}"
+            f"{row.method}, {column}: {figure:.{self.digits}f}, allowed {row.least} to {row.most}"
             for row in self.rows
             for column, figure in zip(self.columns, row.figures, strict=True)
             if not (

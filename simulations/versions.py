@@ -18,7 +18,6 @@ MEMORIES = (0.0, 0.3, 0.5, 0.8)
 def false_verdicts() -> Table:
     """No measure differs; any verdict is false."""
     table = Table(
-        name="versions-false-verdicts",
         about=f"Share of 2000 comparisons of two equal versions in {MEASURES} measures, 28 days "
         "each in which any measure is called better or worse; days follow one another by AR(1).",
         columns=tuple(f"φ = {memory:g}" for memory in MEMORIES),
@@ -39,7 +38,6 @@ def false_verdicts() -> Table:
 def found_differences() -> Table:
     """One measure of eight is worse."""
     table = Table(
-        name="versions-found",
         about=f"Share of 300 comparisons in which the one of {MEASURES} measures that is "
         "worse by 1.5 standard deviations of a day is found, over 28 days each.",
         columns=tuple(f"φ = {memory:g}" for memory in MEMORIES[:3]),
