@@ -28,9 +28,9 @@ def run_lengths() -> Table:
     table = Table(
         "run-lengths",
         f"Steps between two false alarms, divided by the {target} that were asked for. Of {series} "
-        "series with a weekly pattern, watched for five times as long. `16 weeks` and `4 weeks` are "
-        "the histories that were learned from, of days and of hours; phi is how strongly a value "
-        "follows the one before; t₃ has heavy tails. The naive CUSUM has the median, the deviation "
+        "series with a weekly pattern, learned from 16 weeks of days or 4 weeks of hours, watched "
+        "for five times the target; phi is how strongly a value follows the one before; t₃ has "
+        "heavy tails. The naive CUSUM has the median, the deviation "
         "and a threshold for independent normal values.",
         ("days, phi 0", "days, phi 0.5", "hours, phi 0", "hours, phi 0.5", "hours, t₃, phi 0.5"),
         digits=2,

@@ -17,6 +17,11 @@ SAID = {
         "28 charges of focus:AWS: 34.30000000 USD",
         "estimated savings: 29.40, 46%",
     ],
+    "detect_changes.py": [
+        "model:prediction_confidence went down, since about 10 days",
+        "drift: True, down",
+        "drawn: confidence.svg",
+    ],
     "feature_tracker.py": [
         "uses: 60, 100% of them worked",
         "users: 12",
