@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -98,10 +99,10 @@ def each(detector, values: list[float]) -> None:
 
 def changes(report: Report) -> None:
     ours, zero = [], []
-    for name, (values, annotations) in annotated().items():
+    for name, (values, marked) in annotated().items():
         found = [segment.start for segment in segmented(values)[1:]]
-        ours.append((f1(annotations, found), covering(annotations, found, len(values))))
-        zero.append((f1(annotations, []), covering(annotations, [], len(values))))
+        ours.append((f1(marked, found), covering(marked, found, len(values))))
+        zero.append((f1(marked, []), covering(marked, [], len(values))))
         report.rows.append(
             {
                 "series": name,
@@ -113,7 +114,9 @@ def changes(report: Report) -> None:
                 "covering of ZERO": zero[-1][1],
             }
         )
-    (our_f1, our_cover), (zero_f1, zero_cover) = np.mean(ours, axis=0), np.mean(zero, axis=0)
+    (our_f1, our_cover), (zero_f1, zero_cover) = (
+        np.mean(scores, axis=0).tolist() for scores in (ours, zero)
+    )
     report.limits += [
         Limit("F1 of changes, mean of seven series", our_f1, "", at_least=0.645),
         Limit("F1, times that of ZERO", our_f1 / zero_f1, "x", at_least=1.0),
@@ -181,7 +184,7 @@ def covering(annotations: dict[str, list[int]], found: list[int], n: int) -> flo
 
     def parts(places: Sequence[int]) -> list[tuple[int, int]]:
         cuts = [0, *sorted({each for each in places if 0 < each < n}), n]
-        return list(zip(cuts, cuts[1:], strict=False))
+        return list(itertools.pairwise(cuts))
 
     def overlap(one: tuple[int, int], other: tuple[int, int]) -> float:
         both = max(0, min(one[1], other[1]) - max(one[0], other[0]))

@@ -26,11 +26,10 @@ Noise = Callable[[np.random.Generator, int], np.ndarray]
 def run_lengths() -> Table:
     target, series = 1000, 60
     table = Table(
-        "run-lengths",
         f"Steps between two false alarms, divided by the {target} that were asked for. Of {series} "
-        "series with a weekly pattern, watched for five times as long. `16 weeks` and `4 weeks` are "
-        "the histories that were learned from, of days and of hours; phi is how strongly a value "
-        "follows the one before; t₃ has heavy tails. The naive CUSUM has the median, the deviation "
+        "series with a weekly pattern, learned from 16 weeks of days or 4 weeks of hours, watched "
+        "for five times the target; phi is how strongly a value follows the one before; t₃ has "
+        "heavy tails. The naive CUSUM has the median, the deviation "
         "and a threshold for independent normal values.",
         ("days, phi 0", "days, phi 0.5", "hours, phi 0", "hours, phi 0.5", "hours, t₃, phi 0.5"),
         digits=2,
@@ -52,7 +51,6 @@ def run_lengths() -> Table:
 def delays() -> Table:
     shifts = (0.5, 1.0, 2.0, 3.0)
     table = Table(
-        "delays",
         "Steps until a shift is noticed, on average over 150 series that were learned from four "
         "weeks of hours, with a false alarm in 1000 steps; shifts in deviations of what the past "
         "does not explain. A change that is not noticed within 400 steps counts as 400.",
@@ -73,7 +71,6 @@ def delays() -> Table:
 def e_detector_run_lengths() -> Table:
     target = 10_000
     table = Table(
-        "e-detector-run-lengths",
         f"Steps between two false alarms where exactly what is tolerated happens; {target} were "
         "asked for. 100 streams of 40 000 steps.",
         ("failures, 2 %", "shares, deviation 0.1"),
@@ -94,7 +91,6 @@ def e_detector_run_lengths() -> Table:
 def e_detector_delays() -> Table:
     rates = (0.03, 0.04, 0.06, 0.10)
     table = Table(
-        "e-detector-delays",
         "Requests until an alarm where more than the 2 % fail that are tolerated, with a false "
         "alarm in 10 000 requests at most; on average over 200 streams.",
         tuple(f"{rate:.0%} fail" for rate in rates),
@@ -113,7 +109,6 @@ def e_detector_delays() -> Table:
 def drift_without_drift() -> Table:
     sizes, repeats = (50, 100, 200, 500, 1000), 150
     table = Table(
-        "drift-without-drift",
         f"Share of {repeats} pairs of windows from the same normal distribution that are called "
         "drift, by the number of values of each. The index alone has as many equal bins as Sturges "
         "says, and 0.0001 for empty ones.",
@@ -142,7 +137,6 @@ def drift_without_drift() -> Table:
 def drift_of_days() -> Table:
     repeats = 150
     table = Table(
-        "drift-of-days",
         f"Share of {repeats} pairs of 14 days of 100 values that are said to have shifted, without "
         "a shift, by how strongly a value follows the one before.",
         ("phi 0", "phi 0.5", "phi 0.9"),

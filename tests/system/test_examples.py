@@ -32,6 +32,11 @@ SAID = {
         "1 of 4 pairs move together",
         "model:accuracy may lead usage:conversion_rate by 2 days",
     ],
+    "detect_changes.py": [
+        "model:prediction_confidence went down, since about 10 days",
+        "drift: True, down",
+        "drawn: confidence.svg",
+    ],
     "feature_tracker.py": [
         "uses: 60, 100% of them worked",
         "users: 12",

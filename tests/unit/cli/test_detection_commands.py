@@ -42,8 +42,8 @@ def test_alarms_are_listed_with_what_was_usual(filled: Any) -> None:
     assert done.code == 1
     assert "down, worse" in done.out
     assert "by chance alone each has an alarm every 30 steps" in done.out
-    (found,) = filled("anomalies", SCORE, "--budget", "0.5", "--json").json
-    assert (found["run_length"], found["reason"]) == (60.0, None)
+    (found,) = filled("anomalies", SCORE, "--budget", "0.1", "--json").json
+    assert (found["run_length"], found["reason"]) == (300.0, None)
     fall = found["alarms"][-1]
     assert (fall["direction"], fall["is_worse"], fall["end_us"]) == ("down", True, None)
     when = dt.datetime.fromtimestamp(fall["time_us"] / 1e6, dt.UTC)

@@ -14,7 +14,7 @@ import numpy as np
 
 from tidegauge.statistics.timeseries.adjustment import DAY_S, HOUR_S, phases_of
 
-__all__ = ["CYCLES", "SEASONS", "Baseline", "Season", "fit_baseline"]
+__all__ = ["CYCLES", "SEASONS", "Baseline", "Fitted", "Season", "fit_baseline"]
 
 Season = Literal["hour_of_week", "day_of_week", "hour_of_day", "none"]
 

@@ -42,16 +42,16 @@ def remembering(phi: float, count: int, seed: int) -> np.ndarray:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("phi", [0.0, 0.5])
 def test_false_alarms_keep_to_the_budget(phi: float, method: Method) -> None:
-    """Of 50 series learned from four weeks of hours there is one each 0.8 to 3 times as asked."""
+    """Of 40 series learned from four weeks of hours there is one each 0.8 to 3 times as asked."""
     steps = alarms = 0
-    for seed in range(50):
-        values = remembering(phi, 672 + 1500, seed)
+    for seed in range(40):
+        values = remembering(phi, 672 + 1200, seed)
         at = times(len(values), HOUR_S)
         monitor = fit_monitor(at[:672], values[:672], HOUR_S, run_length=300, method=method)
         assert isinstance(monitor, Monitor)
         found = monitor.update(at[672:], values[672:])
         alarms += sum(notice.kind == "alarm" for notice in found)
-        steps += 1500
+        steps += 1200
     assert 0.8 * 300 <= steps / alarms <= 3 * 300
 
 

@@ -52,13 +52,13 @@ def test_what_chance_adds_to_the_index_is_taken_off() -> None:
     """With 50 and 50 values and ten bins it is 0.36 on average where nothing has changed."""
     assert stability_by_chance(50, 50, 10) == pytest.approx(0.36)
     values = []
-    for seed in range(30):
+    for seed in range(20):
         drift = drift_of(counted_values(normal(200, seed), normal(200, 1000 + seed)))
         shares = np.array([[each.reference, each.current] for each in drift.bins])
         raw = population_stability(*np.maximum(shares.T, 0.5 / 200))
         assert drift.psi.value == pytest.approx(max(raw - 0.09, 0), abs=1e-12)
         values.append(raw)
-    assert np.mean(values) == pytest.approx(0.09, abs=0.02)
+    assert np.mean(values) == pytest.approx(0.09, abs=0.025)
 
 
 @pytest.mark.parametrize("n", [50, 200, 1000])
@@ -95,7 +95,7 @@ def test_values_of_a_day_resemble_each_other() -> None:
     """Days differ: as independent values they look like a shift, by day they mostly do not."""
     days = np.repeat(np.arange(14), 300)
     shifted = {"rows": 0, "days": 0}
-    for seed in range(12):
+    for seed in range(8):
         rng = np.random.default_rng(seed)
         sides = [rng.normal(size=4200) + np.repeat(rng.normal(0, 0.7, 14), 300) for _ in "ab"]
         rows = drift_of(counted_values(*sides))
@@ -105,8 +105,8 @@ def test_values_of_a_day_resemble_each_other() -> None:
         wide, narrow = [(d.shift.high or 0) - (d.shift.low or 0) for d in (by_day, rows)]
         assert wide > 4 * narrow
         assert by_day.is_drift is False
-    assert shifted["rows"] >= 7
-    assert shifted["days"] <= 3
+    assert shifted["rows"] >= 4
+    assert shifted["days"] <= 1
     assert (by_day.shift.n, by_day.shift.method) == (14, "bootstrap of days")
 
 
