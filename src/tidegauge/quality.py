@@ -103,8 +103,8 @@ def evaluate_model_performance(
     else:
         probable = getattr(model, "predict_proba", None)
         scores = probable(test_data) if callable(probable) else None
-        if isinstance(scores, list) and getattr(scores[0], "ndim", 1) == 2:
-            scores = stacked(scores)
+        if isinstance(scores, list) and scores and getattr(scores[0], "ndim", 1) == 2:
+            scores = stacked(scores, _classes_by_label(model))
         options.setdefault("labels", _classes(model, scores))
         result = measure.classification_metrics(test_labels, predicted, scores, **options)
     if log:
@@ -138,6 +138,12 @@ def _classes(model: Any, scores: Any) -> Sequence[Label] | None:
     if classes is None or scores is None or isinstance(classes, list):
         return None
     return list(classes)
+
+
+def _classes_by_label(model: Any) -> list[Any] | None:
+    """The classes of each label, of a model that learned several; None if it does not say."""
+    classes = getattr(model, "classes_", None)
+    return classes if isinstance(classes, list) else None
 
 
 def _logged(result: Metrics) -> Iterator[tuple[str, float]]:

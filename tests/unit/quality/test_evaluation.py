@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,40 @@ def test_a_forest_of_several_labels_is_measured_by_label(store: Path) -> None:
     result = tg.evaluate_model_performance(model, x, labels, log=False)
     assert result["auc_roc"] > 0.9
     assert list(result.per_class) == [0, 1]
+
+
+def test_a_label_that_training_never_had_has_probability_0() -> None:
+    """A forest has one column for it, and that is the probability of the only class it saw."""
+    x, _ = digits()
+    often, never = (x["a"] > 0).to_numpy(), np.zeros(300, dtype=int)
+    model = RandomForestClassifier(5, random_state=0).fit(x, np.c_[often, never, 1 - never])
+    tested = np.c_[often, often, often]
+    result = tg.evaluate_model_performance(model, x, tested, log=False)
+    assert result.per_class[0]["log_loss"] < 0.1
+    assert result.per_class[1]["calibration_ratio"] is None
+    assert result.per_class[1].reasons["calibration_ratio"] == "all probabilities are 0"
+    assert result.per_class[2]["calibration_ratio"] == pytest.approx(often.mean())
+
+
+@pytest.mark.parametrize(
+    ("probable", "classes", "text"),
+    [
+        ([np.ones((2, 1)), np.eye(2)], None, "got 'shape (2, 1), classes unknown'"),
+        ([np.eye(2), np.eye(2)], [[0, 1]], "classes_ has not an entry per label; got 1"),
+        ([np.eye(2), np.eye(2)], [[0, 1], [0, 2]], "got 'shape (2, 2), classes [0, 2]'"),
+        ([], None, "y_prob is empty"),
+    ],
+)
+def test_probabilities_of_labels_that_cannot_be_told_apart_are_an_error(
+    probable: Any, classes: Any, text: str
+) -> None:
+    """Nobody guesses which column is that of 1."""
+    model = SimpleNamespace(predict=list, predict_proba=lambda _: probable)
+    if classes is not None:
+        model.classes_ = classes
+    with pytest.raises(QueryError) as caught:
+        tg.evaluate_model_performance(model, [[0, 1], [1, 0]], [[0, 1], [1, 0]], log=False)
+    assert text in str(caught.value)
 
 
 def test_what_cannot_predict_is_no_model(store: Path) -> None:

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tidegauge.model.errors import QueryError
@@ -27,7 +28,7 @@ GOOD: dict[str, Any] = {"y_true": [1, 0], "y_scores": [0.2, 0.1]}
         ({"y_true": [1, None]}, "a relevance is negative, infinite or missing; got nan"),
         ({"y_true": [math.inf, 1]}, "a relevance is negative, infinite or missing; got inf"),
         ({"y_true": ["a", "b"]}, "y_true holds no numbers; got ['a', 'b']"),
-        ({"y_true": [[1], [1, 2]]}, "y_true holds no numbers"),
+        ({"y_true": [[1], [1, 2]]}, "rows of y_true differ in length"),
         ({"y_true": [1, 0, 0]}, "y_scores does not say something of each item; got (2,)"),
         ({"y_true": 1, "y_scores": 1}, "relevances have one or two dimensions; got ()"),
         ({"y_true": [1e301, 0]}, "a relevance is too large for the linear gain; got 1e+301"),
@@ -58,6 +59,17 @@ GOOD: dict[str, Any] = {"y_true": [1, 0], "y_scores": [0.2, 0.1]}
         ({"clusters": [1, 2, 3]}, "clusters are one for each query or for each item; got 3"),
         ({"clusters": [1, 2]}, "a query is in more than one cluster; got 0"),
         ({"clusters": {1: "u"}}, "a query has no cluster; got 0"),
+        (
+            {"queries": pd.Series(["a", None], dtype="string")},
+            "an identifier is missing; got <NA>. Leave out rows without one.",
+        ),
+        (
+            {"queries": np.ma.masked_array([1, 2], mask=[0, 1])},
+            "an identifier is missing. Leave out rows without one.",
+        ),
+        ({"y_true": [1, 0j]}, "y_true holds no numbers; got [1, 0j]"),
+        ({"y_scores": np.array([1, 2], dtype="timedelta64[s]")}, "y_scores holds no numbers"),
+        ({"retrieved": np.ma.masked_array([True, True], mask=[0, 1])}, "retrieved says of each"),
         ({"retrieved": [1, 0]}, "retrieved says of each item whether it was"),
         ({"retrieved": [True]}, "retrieved does not say something of each item; got (1,)"),
         (
@@ -85,7 +97,7 @@ def test_a_bad_argument_is_named(given: dict[str, Any], said: str) -> None:
         ({}, [("q", "d", 1)], "run is not in a form that is known"),
         ({}, {"query": [1], "item": [2]}, "got ['query', 'item']; allowed: {query: {item: score}}"),
         ({"q": {"d": None}}, {}, "a relevance of qrels is missing"),
-        ({"q": {"d": "yes"}}, {}, "a relevance of qrels is no number"),
+        ({"q": {"d": "yes"}}, {}, "the column 'relevance' of qrels holds no numbers"),
         ({"q": {"d": -1}}, {"q": {}}, "a relevance is negative"),
         ({"q": {"d": 1}}, {"q": {"d": math.nan}}, "a score of run is missing"),
         ({"q": {"d": 1}}, {"q": {"d": math.inf}}, "a score is infinite"),
@@ -108,6 +120,14 @@ def test_bad_judgements_and_runs_are_named(qrels: Any, run: Any, said: str) -> N
     with pytest.raises(QueryError) as caught:
         ranking_metrics_of_run(qrels, run)
     assert said in str(caught.value)
+
+
+def test_a_score_that_is_masked_is_of_an_item_that_was_not_retrieved() -> None:
+    """A mask hides a score as NaN does."""
+    hidden = np.ma.masked_array([3, 2, 9.0], mask=[0, 0, 1])
+    result = ranking_metrics([1, 0, 1], hidden)
+    assert (result.n_unretrieved, result["mrr"]) == (1, 1.0)
+    assert result == ranking_metrics([1, 0, 1], [3, 2, None])
 
 
 def test_a_difference_wants_a_confidence() -> None:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tidegauge.model.errors import QueryError
+from tidegauge.statistics.columns import column_array, is_missing, time_list
 
 __all__ = [
     "LARGEST",
@@ -62,9 +63,13 @@ def array_of(values: Any, name: str) -> np.ndarray:
         name: What it is called in errors.
 
     Raises:
-        QueryError: It is empty, or has no rows.
+        QueryError: It is empty, or its rows differ in length.
     """
-    array = np.asarray(values)
+    array = column_array(values, name)
+    is_list = isinstance(values, list | tuple) and array.dtype.kind in "US"
+    if is_list and not all(isinstance(each, str) for each in values):
+        # Beside a text, numpy makes a text of a number, and of NaN the text "nan".
+        array = np.asarray(values, dtype=object)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim not in (1, 2):
@@ -176,14 +181,15 @@ def code_labels(
     if all(is_number):
         coded = _code_numbers(arrays, names)
     elif any(is_number):
-        kinds = ", ".join(
-            f"{name}: {array.dtype}" for name, array in zip(names, arrays, strict=True)
-        )
-        raise QueryError(
-            "labels are of different kinds", got=kinds, fix="Use the same labels everywhere."
-        )
+        for array, name in zip(arrays, names, strict=True):
+            if missing := sum(map(is_missing, array.tolist())):
+                raise _missing(name, missing)
+        kinds = (f"{name}: {array.dtype}" for name, array in zip(names, arrays, strict=True))
+        raise _different_kinds(kinds)
     else:
-        coded = _code_texts(arrays, names)
+        coded = _code_others(arrays, names)
+        if len({isinstance(each, str) for each in coded.names}) > 1:
+            raise _different_kinds(sorted({type(each).__name__ for each in coded.names}))
     if len(coded.names) > MOST_CLASSES:
         raise QueryError(
             f"{names[0]} has too many classes", got=len(coded.names), allowed=f"{MOST_CLASSES}"
@@ -204,17 +210,17 @@ def code_names(values: Any, name: str, *, n: int) -> Coded:
     if array.dtype.kind in "biuf":
         found, codes = np.unique(_finite(array, name, as_float=False), return_inverse=True)
         return Coded(tuple(found.tolist()), (codes,))
-    return _code_texts([array], [name])
+    return _code_others([array], [name])
 
 
 def _finite(array: np.ndarray, name: str, *, as_float: bool = True) -> np.ndarray:
+    if array.dtype.kind in "cmM":  # numpy would make numbers of these
+        raise _no_number(name, array)
     try:
         found = array.astype(float, copy=False) if as_float else array
         good = np.isfinite(found)
-    except (TypeError, ValueError) as error:
-        raise QueryError(
-            f"{name} has something that is no number", got=array[:1].tolist()
-        ) from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _no_number(name, array) from error
     if not good.all():
         raise _missing(name, int(len(good) - good.all(axis=tuple(range(1, good.ndim))).sum()))
     return found
@@ -257,10 +263,12 @@ def _code_numbers(arrays: Sequence[np.ndarray], names: Sequence[str]) -> Coded:
 
 
 def _whole(array: np.ndarray, name: str) -> np.ndarray:
-    if array.dtype.kind != "f":
-        return array.astype(np.int64, copy=False)
-    found = _finite(array, name).astype(np.int64)
-    if not np.array_equal(found, array):
+    if array.dtype.kind == "f":
+        array = _finite(array, name)
+    if array.dtype.kind in "uf" and (largest := array.max().item()) >= 2**63:
+        raise QueryError(f"{name} has a label that is too large", got=largest, allowed="64 bits")
+    found = array.astype(np.int64, copy=False)
+    if array.dtype.kind == "f" and not np.array_equal(found, array):
         raise QueryError(
             f"{name} has a fraction, so these are no classes",
             got=float(array[found != array][0]),
@@ -270,25 +278,26 @@ def _whole(array: np.ndarray, name: str) -> np.ndarray:
     return found
 
 
-def _code_texts(arrays: Sequence[np.ndarray], names: Sequence[str]) -> Coded:
-    listed = [array.tolist() for array in arrays]
+def _code_others(arrays: Sequence[np.ndarray], names: Sequence[str]) -> Coded:
+    """Number what is no number: texts, times and all else that can be hashed and put in order."""
+    listed = [time_list(each) if each.dtype.kind in "mM" else each.tolist() for each in arrays]
     found: set[Any] = set()
-    for values, name in zip(listed, names, strict=True):
-        mine = set(values)
-        if missing := {each for each in mine if _is_missing(each)}:
-            raise _missing(name, sum(each in missing or _is_missing(each) for each in values))
-        found |= mine
-    ordered = sorted(found, key=lambda each: (type(each).__name__, each))
+    try:
+        for values, name in zip(listed, names, strict=True):
+            mine = set(values)
+            if missing := {each for each in mine if is_missing(each)}:
+                raise _missing(name, sum(each in missing or is_missing(each) for each in values))
+            found |= mine
+        ordered = sorted(found, key=lambda each: (type(each).__name__, each))
+    except TypeError as error:
+        raise QueryError(
+            f"{names[0]} cannot be put in order",
+            got=str(error),
+            allowed="texts, booleans, whole numbers, times",
+        ) from error
     code = {label: number for number, label in enumerate(ordered)}
     codes = [np.fromiter(map(code.__getitem__, values), np.int64, len(values)) for values in listed]
     return Coded(tuple(ordered), tuple(codes))
-
-
-def _is_missing(value: Any) -> bool:
-    try:
-        return value is None or bool(value != value)  # noqa: PLR0124  (NaN is not itself)
-    except TypeError:  # pandas.NA is neither equal nor different
-        return True
 
 
 def _numbered_as(coded: Coded, labels: np.ndarray) -> Coded:
@@ -309,6 +318,18 @@ def _numbered_as(coded: Coded, labels: np.ndarray) -> Coded:
             )
     table = np.array([number.get(label, -1) for label in coded.names])
     return Coded(wanted, tuple(table[codes] for codes in coded.codes))
+
+
+def _different_kinds(kinds: Iterable[str]) -> QueryError:
+    return QueryError(
+        "labels are of different kinds",
+        got=", ".join(kinds),
+        fix="Use the same labels everywhere.",
+    )
+
+
+def _no_number(name: str, array: np.ndarray) -> QueryError:
+    return QueryError(f"{name} has something that is no number", got=array[:1].tolist())
 
 
 def _missing(name: str, count: int) -> QueryError:

@@ -131,7 +131,8 @@ def classification_metrics(
         (0.75, 0.5)
     """
     _check_confidence(confidence)
-    if np.ndim(y_true) == 2 and np.shape(y_true)[1] > 1:
+    y_true = array_of(y_true, "y_true")
+    if y_true.ndim == 2:
         if groups is not None or clusters is not None or confidence is not None:
             raise QueryError(
                 "rows with several labels have neither groups nor intervals",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tidegauge.model.errors import QueryError
+from tidegauge.statistics.columns import column_array
 from tidegauge.statistics.quality.arrays import Label, array_of, probabilities
 from tidegauge.statistics.quality.classification import measured, rows_of
 from tidegauge.statistics.quality.metrics import Metrics
@@ -98,14 +99,40 @@ def several_labels(
     return result
 
 
-def stacked(columns: Sequence[Any]) -> np.ndarray:
+def stacked(columns: Sequence[Any], classes: Sequence[Any] | None = None) -> np.ndarray:
     """Probabilities of labels, one array per label as forests have them, as one array.
 
     Args:
         columns: Probabilities of 0 and of 1, shape (n, 2), or of 1 alone, shape (n,), per label.
+        classes: What the columns of each array are of, as forests say it in `classes_`: of a label
+            that training never had, or always, there is one column only.
+
+    Raises:
+        QueryError: It is not known which column is that of 1.
     """
-    arrays = [np.asarray(column) for column in columns]
-    return np.column_stack([each[:, -1] if each.ndim == 2 else each for each in arrays])
+    known = [None] * len(columns) if classes is None else list(classes)
+    if len(known) != len(columns):
+        raise QueryError(
+            "classes_ has not an entry per label", got=len(known), allowed=str(len(columns))
+        )
+    return np.column_stack(list(map(_of_one, columns, known)))
+
+
+def _of_one(column: Any, classes: Any) -> np.ndarray:
+    """The probability that a row has a label; shape (n,)."""
+    array = column_array(column, "y_prob")
+    if array.ndim == 1:
+        return array
+    named = [0, 1] if classes is None else list(classes)
+    if array.ndim != 2 or array.shape[1] != len(named) or not set(named) <= {0, 1}:
+        raise QueryError(
+            "a label has not the probabilities of 0 and of 1",
+            got=f"shape {array.shape}, classes {'unknown' if classes is None else named}",
+            allowed="a column per class, and the classes 0 and 1",
+            fix="Give the model `classes_`, a list with the classes of each label.",
+        )
+    found: np.ndarray = array[:, named.index(1)] if 1 in named else np.zeros(len(array))
+    return found
 
 
 def _put_averages(result: Metrics, average: Average) -> None:
@@ -129,7 +156,7 @@ def _put_averages(result: Metrics, average: Average) -> None:
 
 
 def _indicators(values: Any, name: str, shape: tuple[int, ...] | None) -> np.ndarray:
-    array = np.asarray(values)
+    array = column_array(values, name)
     if array.ndim != 2 or (shape is not None and array.shape != shape):
         raise _another_shape(name, array.shape, shape)
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tidegauge.model.errors import QueryError
+from tidegauge.statistics.columns import column_array, is_missing
 
 __all__ = ["Groups", "codes_of", "grouped", "id_list"]
 
@@ -40,7 +41,7 @@ def grouped(ids: Any) -> Groups:
         QueryError: One is missing (None or NaN) or cannot be hashed.
     """
     if hasattr(ids, "__array__"):
-        array = np.asarray(ids)
+        array = column_array(ids, "identifiers")
         if array.ndim == 1 and len(array) and array.dtype.kind in "iuUS":
             found = _beside_each_other(array)
             if found is not None:
@@ -83,7 +84,7 @@ def id_list(ids: Any) -> list[Hashable]:
         QueryError: They are no sequence, or an array of more than one dimension.
     """
     if hasattr(ids, "__array__"):
-        array = np.asarray(ids)
+        array = column_array(ids, "identifiers")
         if array.ndim != 1:
             raise _no_sequence(f"an array of shape {array.shape}")
         # NumPy's times of nanoseconds are plain numbers to Python, and a missing one is among them.
@@ -115,7 +116,7 @@ def _sorted(ids: np.ndarray) -> Groups:
 
 
 def _check_ids(ids: Sequence[Hashable]) -> None:
-    missing = [each for each in ids if each is None or each != each]  # noqa: PLR0124  (NaN, NaT)
+    missing = [each for each in ids if is_missing(each)]
     if missing:
         raise QueryError(
             "an identifier is missing", got=missing[0], fix="Leave out rows without one."

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tidegauge.model.errors import QueryError
+from tidegauge.statistics.columns import column_array, number_array
 from tidegauge.statistics.ranking.ids import Groups, codes_of, grouped
 
 __all__ = ["Lists", "cluster_codes", "lists_of"]
@@ -55,7 +56,7 @@ def lists_of(y_true: Any, y_scores: Any, *, queries: Any = None, retrieved: Any 
         QueryError: Shapes differ, a relevance is negative, infinite or missing, or a score
             infinite.
     """
-    relevance, scores = _numbers("y_true", y_true), _numbers("y_scores", y_scores)
+    relevance, scores = number_array(y_true, "y_true"), number_array(y_scores, "y_scores")
     if relevance.shape != scores.shape:
         raise _shapes_differ("y_scores", scores, relevance)
     if relevance.ndim not in {1, 2}:
@@ -119,16 +120,6 @@ def _of_items(codes: np.ndarray, lists: Lists) -> np.ndarray:
     return firsts
 
 
-def _numbers(name: str, values: Any) -> np.ndarray:
-    try:
-        array = np.asarray(values)
-        if array.dtype.kind in "biuf" or array.dtype.kind == "O":
-            return array.astype(np.float64, copy=False)
-    except (TypeError, ValueError) as error:
-        raise _no_numbers(name, values) from error
-    raise _no_numbers(name, values)
-
-
 def _groups(queries: Any, relevance: np.ndarray) -> Groups:
     if relevance.ndim == 2:
         n_queries, width = relevance.shape
@@ -156,7 +147,7 @@ def _retrieved(retrieved: Any, scores: np.ndarray) -> np.ndarray:
     is_scored: np.ndarray = ~np.isnan(scores)
     if retrieved is None:
         return is_scored
-    mask = np.asarray(retrieved)
+    mask = column_array(retrieved, "retrieved")
     if mask.dtype != bool:
         raise QueryError(
             "retrieved says of each item whether it was", got=mask.dtype, allowed="booleans"
@@ -193,10 +184,6 @@ def _check_scores(scores: np.ndarray) -> None:
             got=float(most if most == np.inf else least),
             allowed="finite numbers; NaN or None for an item that was not retrieved",
         )
-
-
-def _no_numbers(name: str, values: object) -> QueryError:
-    return QueryError(f"{name} holds no numbers", got=values, allowed="arrays or lists of numbers")
 
 
 def _shapes_differ(name: str, got: np.ndarray, other: np.ndarray) -> QueryError:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tidegauge.model.errors import QueryError
+from tidegauge.statistics.columns import number_array
 from tidegauge.statistics.ranking.ids import codes_of, id_list
 from tidegauge.statistics.ranking.lists import Lists, lists_of
 from tidegauge.statistics.ranking.metrics import RankingMetrics, metrics_of_lists
@@ -190,10 +191,7 @@ def _of_dictionaries(name: str, given: Mapping[Any, Mapping[Any, Any]], number: 
 
 
 def _numbers(name: str, values: Any, number: str) -> np.ndarray:
-    try:
-        numbers = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise QueryError(f"a {number} of {name} is no number", got=str(error)) from error
+    numbers = number_array(values, f"the column {number!r} of {name}")
     if np.isnan(numbers).any():
         raise QueryError(f"a {number} of {name} is missing", fix="Leave out rows without one.")
     return numbers
