@@ -119,8 +119,6 @@ def _task(model: Any, labels: Any, task: Task | None) -> Task:
     """What was asked for, or what the model says it does, or what the labels look like."""
     if task is not None:
         return measure.task_of(labels, task)
-    if hasattr(model, "predict_proba") or hasattr(model, "classes_"):
-        return "classification"
     kind = getattr(model, "_estimator_type", None)
     if kind is None and hasattr(model, "__sklearn_tags__"):
         try:
@@ -129,15 +127,23 @@ def _task(model: Any, labels: Any, task: Task | None) -> Task:
             kind = None
     if kind == "regressor":
         return "regression"
-    return "classification" if kind == "classifier" else measure.task_of(labels)
+    if kind == "classifier" or hasattr(model, "predict_proba") or _has_classes(model):
+        return "classification"
+    return measure.task_of(labels)
+
+
+def _has_classes(model: Any) -> bool:
+    """Whether it knows classes; a regressor of CatBoost has an empty array of them."""
+    classes = getattr(model, "classes_", None)
+    return classes is not None and len(classes) > 0
 
 
 def _classes(model: Any, scores: Any) -> Sequence[Label] | None:
     """The classes in the order of the model's probabilities; None if it does not say."""
     classes = getattr(model, "classes_", None)
-    if classes is None or scores is None or isinstance(classes, list):
+    if scores is None or isinstance(classes, list) or not _has_classes(model):
         return None
-    return list(classes)
+    return list(model.classes_)
 
 
 def _classes_by_label(model: Any) -> list[Any] | None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -89,21 +90,48 @@ def test_columns_may_be_of_any_library(column: Any) -> None:
     )
 
 
-def test_one_class_in_y_true_has_no_area_and_no_f1() -> None:
+def test_one_class_in_y_true_has_no_area() -> None:
     """What compares classes is None, and says which class there is; shares of rows are told."""
     metrics = measure([0, 0, 0], [0, 0, 1], [0.1, 0.2, 0.6])
     missing = {name for name, value in metrics.items() if value is None}
     assert missing == {
-        *("f1", "balanced_accuracy", "mcc", "auc_roc", "avg_precision", "ks"),
+        *("balanced_accuracy", "mcc", "auc_roc", "avg_precision", "ks"),
         *("log_loss", "brier", "ece", "ece_null", "recall_positive", "f1_positive"),
     }
     assert set(metrics.reasons) == missing
     assert metrics.reasons["auc_roc"] == "y_true has one class only: there are no positives"
-    assert metrics.reasons["f1"] == "y_true has one class only, 0"
+    assert metrics.reasons["mcc"] == "y_true has one class only, 0"
     assert metrics.reasons["log_loss"] == "y_true has one class only, 0; name all with `labels`"
     assert metrics.reasons["recall_positive"] == "the class 1 is not in y_true"
+    assert metrics.reasons["f1_positive"] == "the class 1 is not in y_true"
+    assert metrics["f1"] == pytest.approx(0.8)
     assert metrics["accuracy"] == pytest.approx(2 / 3)
     assert metrics["specificity"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("average", "f1"), [("weighted", 0.8), ("macro", 0.4), ("micro", 2 / 3), ("binary", 0.8)]
+)
+def test_f1_of_one_class_is_told(average: Any, f1: float) -> None:
+    """It is no 0/0: two of three were found, and nothing else was taken for them."""
+    metrics = measure([1, 1, 1], [1, 1, 0], average=average)
+    assert metrics["f1"] == pytest.approx(f1)
+    assert metrics["f1_positive"] == 0.8
+
+
+def test_f1_of_a_positive_class_that_does_not_occur_is_undefined() -> None:
+    """Under both of its names."""
+    metrics = measure([0, 0], [0, 1], average="binary")
+    assert (metrics["f1"], metrics["f1_positive"]) == (None, None)
+    assert metrics.reasons["f1"] == metrics.reasons["f1_positive"] == "the class 1 is not in y_true"
+
+
+def test_many_classes_are_counted_once() -> None:
+    """1,000 classes take a second, and not their number cubed."""
+    labels = np.arange(1_000).repeat(2)
+    began = time.perf_counter()
+    assert measure(labels, labels)["accuracy"] == 1.0
+    assert time.perf_counter() - began < 4
 
 
 def test_named_classes_have_a_log_loss_even_if_one_does_not_occur() -> None:
@@ -226,11 +254,21 @@ NAN = float("nan")
         (([0, 1, 2], [0, 1, 2], [0.1] * 3), {}, "one probability per row is not enough"),
         (([0, 1, 2], [0, 1, 2], [[0.5, 0.5]] * 3), {}, "y_prob has not one column per class"),
         ((["a", "b"], ["a", "b"], [[0.1, 0.2, 0.7]] * 2), {}, "labels=model.classes_"),
+        (
+            ([0, 1], [0, 1]),
+            {"zero_division": "warn"},
+            "zero_division is what 0/0 counts as; got 'w",
+        ),
+        (([0, 1], [0, 1]), {"zero_division": -1}, "zero_division is what 0/0 counts as; got -1"),
+        (([0, 1], [0, 1]), {"confidence": "0.9"}, "confidence is a probability; got '0.9'"),
+        (([0, 1], None, [0.1, 0.2]), {"threshold": "high"}, "this is no threshold; got 'high'"),
+        (([1e300, 0.0], [0, 1]), {}, "y_true has a label that is too large; got 1e+300"),
+        (([-1e300, 0.0], [0, 1]), {}, "y_true has a label that is too large; got -1e+300"),
         (([0, 1], [0, 1], [[0.5, 0.6]] * 2), {}, "a row of y_prob does not add up to 1"),
         (([0, 1], None), {}, "there is nothing to be measured"),
         (([0, 1], None), {"threshold": 0.5}, "a threshold cuts the probability"),
         (([0, 1], None, [0.1, 0.2]), {"threshold": 1.5}, "this is no threshold; got 1.5"),
-        (([0, 1], [0, 1]), {"confidence": 95}, "this is no confidence; got 95"),
+        (([0, 1], [0, 1]), {"confidence": 95}, "confidence is a probability; got 95"),
         (([0, 1], [0, 1]), {"groups": ["x"]}, "groups has not as many rows as y_true"),
         (([0, 1], [0, 1]), {"clusters": ["x", None]}, "clusters has values that are missing"),
         ((list(range(2001)), list(range(2001))), {}, "too many classes; got 2001"),

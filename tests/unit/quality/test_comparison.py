@@ -122,6 +122,28 @@ def test_what_one_model_lacks_is_none_with_its_reason() -> None:
     assert compared.differences["precision"].reason == "the class 'b' was never predicted"
 
 
+def test_models_are_compared_as_they_are_measured() -> None:
+    """One class that nobody named has no log loss, in either function."""
+    p = [0.9, 0.8, 0.4]
+    alone = ModelMetricsCalculator.classification_metrics([1, 1, 1], [1, 1, 0], p)
+    compared = compare_models([1, 1, 1], [1, 1, 0], [1, 1, 1], prob_a=p, prob_b=p)
+    assert compared.a == alone
+    assert compared.a["log_loss"] is None
+    assert compared.differences["log_loss"].reason == alone.reasons["log_loss"]
+    named = compare_models([1, 1, 1], None, None, prob_a=p, prob_b=p, labels=[0, 1])
+    assert named.differences["log_loss"].value == 0
+
+
+def test_columns_of_probabilities_name_classes_that_do_not_occur() -> None:
+    """Numbers from 0 are the classes of the columns, and both models have the same."""
+    y, p = [0, 1, 1], [[0.7, 0.2, 0.1], [0.2, 0.7, 0.1], [0.3, 0.6, 0.1]]
+    compared = compare_models(y, y, [0, 0, 1], prob_a=p)
+    assert compared.a == ModelMetricsCalculator.classification_metrics(y, y, p)
+    assert compared.differences["accuracy"].value == pytest.approx(-1 / 3)
+    with pytest.raises(QueryError, match="y_prob has not one column per class"):
+        compare_models(y, y, y, prob_a=p, prob_b=[[0.5, 0.5]] * 3)
+
+
 def test_there_are_two_tasks() -> None:
     """Anything else is an error that names them."""
     with pytest.raises(QueryError) as caught:

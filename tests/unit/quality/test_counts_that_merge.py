@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,6 +40,73 @@ def test_positive_classes_have_to_agree() -> None:
     assert str(caught.value) == (
         "these counts have different positive classes; got \"'b' and 'a'\"."
     )
+
+
+def test_positive_classes_have_to_agree_whatever_the_order() -> None:
+    """The last class of either order is another one."""
+    first = ConfusionCounts.of(["a", "b"], ["a", "b"], labels=["a", "b"])
+    second = ConfusionCounts.of(["a", "b"], ["a", "b"], labels=["b", "a"])
+    with pytest.raises(QueryError, match="different positive classes; got \"'b' and 'a'\""):
+        first + second
+    agreed = ConfusionCounts.of(["a", "b"], ["a", "b"], labels=["b", "a"], positive="b")
+    assert (first + agreed).positive == "b"
+
+
+COUNTS = {"classes": ["a", "b"], "counts": [[1, 0], [0, 1]], "positive": "b"}
+SCORES = ScoreHistogram.of([0, 1], [0.1, 0.9]).as_dict()
+SUMS = ErrorSums.of([1.0, 2.0], [1.0, 3.0]).as_dict()
+
+
+@pytest.mark.parametrize(
+    ("kind", "document"),
+    [
+        (ConfusionCounts, {}),
+        (ConfusionCounts, 7),
+        (ConfusionCounts, COUNTS | {"counts": [[1, 0]]}),
+        (ConfusionCounts, COUNTS | {"counts": [[1, 0], [0]]}),
+        (ConfusionCounts, COUNTS | {"counts": [[1, 0], [0, -1]]}),
+        (ConfusionCounts, COUNTS | {"counts": [[1, 0], [0, "1"]]}),
+        (ConfusionCounts, COUNTS | {"counts": 4}),
+        (ConfusionCounts, COUNTS | {"classes": ["a", "a"]}),
+        (ConfusionCounts, COUNTS | {"classes": [[], []]}),
+        (ScoreHistogram, {}),
+        (ScoreHistogram, 7),
+        (ScoreHistogram, SCORES | {"counts": [[1, 0]]}),
+        (ScoreHistogram, SCORES | {"counts": [[960, 1, 0]]}),
+        (ScoreHistogram, SCORES | {"counts": [[0.5, 1, 0]]}),
+        (ScoreHistogram, SCORES | {"counts": [[1, -1, 0]]}),
+        (ScoreHistogram, SCORES | {"counts": [[1, 2**70, 0]]}),
+        (ScoreHistogram, SCORES | {"sums": [1.0]}),
+        (ScoreHistogram, SCORES | {"sums": "many"}),
+        (ScoreHistogram, SCORES | {"sum_brier": None}),
+        (ScoreHistogram, SCORES | {"sum_log_loss": float("nan")}),
+        (ErrorSums, {}),
+        (ErrorSums, 7),
+        (ErrorSums, SUMS | {"n": 1.5}),
+        (ErrorSums, SUMS | {"n": -1}),
+        (ErrorSums, SUMS | {"n_zero": 3}),
+        (ErrorSums, SUMS | {"sum_abs": None}),
+        (ErrorSums, SUMS | {"sum_abs": "much"}),
+        (ErrorSums, SUMS | {"min_true": None}),
+    ],
+)
+def test_other_documents_are_refused(kind: Any, document: Any) -> None:
+    """What was not written by `as_dict` is an error of ours, and no KeyError."""
+    with pytest.raises(QueryError, match="these"):
+        kind.from_dict(document)
+
+
+def test_a_positive_class_has_to_be_one_of_the_classes() -> None:
+    """Also when it is read."""
+    with pytest.raises(QueryError, match="the positive class is not one of the classes; got 'c'"):
+        ConfusionCounts.from_dict(COUNTS | {"positive": "c"})
+
+
+@pytest.mark.parametrize("confidence", [2, 0, 1.0, "0.9", None])
+def test_a_band_has_a_probability(confidence: Any) -> None:
+    """Above 0 and below 1."""
+    with pytest.raises(QueryError, match="confidence is a probability"):
+        ScoreHistogram.of([0, 1], [0.1, 0.9]).calibration(confidence=confidence)
 
 
 def test_all_of_them_are_kept_as_json() -> None:

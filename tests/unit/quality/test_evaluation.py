@@ -114,6 +114,19 @@ def test_a_regressor_of_whole_numbers_is_one_because_it_says_so(store: Path) -> 
     assert "mae" in tg.evaluate_model_performance(plain, x, counts, task="regression", log=False)
 
 
+def test_a_regressor_with_an_empty_array_of_classes_is_none_of_classes(store: Path) -> None:
+    """As those of CatBoost are, with or without a word on what they are."""
+    silent = SimpleNamespace(predict=lambda rows: rows, classes_=np.array([], dtype=object))
+    telling = SimpleNamespace(
+        predict=lambda rows: rows, _estimator_type="regressor", classes_=np.array([0, 1])
+    )
+    for model in (silent, telling):
+        result = tg.evaluate_model_performance(model, [1.0, 2.5], [1.5, 2.5], log=False)
+        assert result["mae"] == 0.25
+    with pytest.raises(QueryError, match='task="regression"'):
+        tg.evaluate_model_performance(silent, [1.0, 2.5], [1, 2], log=False)
+
+
 def test_a_classifier_without_probabilities_has_no_areas(store: Path) -> None:
     """A support-vector machine has classes and distances only."""
     x, y = digits()

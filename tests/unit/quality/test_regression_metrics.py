@@ -167,8 +167,10 @@ def test_residuals_are_summed_up_in_bands() -> None:
         (([1.0], [1.0]), {"y_low": [0.0]}, "a prediction interval has two ends"),
         (([1.0], [1.0]), {"y_low": [2.0], "y_high": [1.0]}, "ends before it begins; got '2 to 1"),
         (([1.0], [1.0]), {"quantiles": {1.0: [1.0]}}, "this is no quantile; got 1.0"),
+        (([1.0], [1.0]), {"quantiles": {"0.5": [1.0]}}, "this is no quantile; got '0.5'"),
+        (([1.0] * 5, [1.0] * 5), {"season": 1.5}, "there is no value a season ago; got 1.5"),
         (([1.0], [1.0]), {"season": 1}, "there is no value a season ago; got 1"),
-        (([1.0], [1.0]), {"confidence": 1}, "this is no confidence"),
+        (([1.0], [1.0]), {"confidence": 1}, "confidence is a probability"),
     ],
 )
 def test_what_cannot_be_compared_is_an_error(arguments: Any, options: Any, text: str) -> None:

@@ -42,6 +42,8 @@ def test_no_label_at_all_has_no_recall() -> None:
         (([[1, 2], [0, 1]], TRUE), {}, "y_true has something else than 0 and 1"),
         ((TRUE, TRUE), {"labels": ["x"]}, "labels has not a name per column; got 1; allowed: 2"),
         ((TRUE, TRUE), {"average": "binary"}, "several labels have no positive one"),
+        ((TRUE, TRUE), {"positive": 1}, "rows with several labels have no positive one; got 1"),
+        ((TRUE, TRUE), {"zero_division": "warn"}, "zero_division is what 0/0 counts as"),
         ((TRUE, TRUE), {"confidence": 0.95}, "neither groups nor intervals"),
     ],
 )

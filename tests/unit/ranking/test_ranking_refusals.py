@@ -43,6 +43,7 @@ GOOD: dict[str, Any] = {"y_true": [1, 0], "y_scores": [0.2, 0.1]}
         ({"k": ()}, "how many items from the top of a list count; got ()"),
         ({"k": (5, 0)}, "how many items from the top of a list count; got 0"),
         ({"k": "10"}, "how many items from the top of a list count; got '1'"),
+        ({"k": 10**400}, "how many items from the top of a list count; got"),
         ({"ties": "random"}, "ties is not known; got 'random'; allowed: 'average', 'stable'"),
         ({"gain": "log"}, "gain is not known; got 'log'; allowed: 'linear', 'exponential'"),
         ({"map_over": "k"}, "map_over is not known; got 'k'; allowed: 'relevant', 'reachable'"),
@@ -128,6 +129,12 @@ def test_a_score_that_is_masked_is_of_an_item_that_was_not_retrieved() -> None:
     result = ranking_metrics([1, 0, 1], hidden)
     assert (result.n_unretrieved, result["mrr"]) == (1, 1.0)
     assert result == ranking_metrics([1, 0, 1], [3, 2, None])
+
+
+def test_any_number_may_be_a_confidence() -> None:
+    """Also one of numpy's."""
+    result = ranking_metrics([1, 0], [0.2, 0.1], confidence=np.float32(0.5))
+    assert result.intervals["mrr"].confidence == 0.5
 
 
 def test_a_difference_wants_a_confidence() -> None:

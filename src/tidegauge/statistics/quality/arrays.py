@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tidegauge.model.errors import QueryError
-from tidegauge.statistics.columns import column_array, is_missing, time_list
+from tidegauge.statistics.given import column_array, is_missing, time_list
 
 __all__ = [
     "LARGEST",
@@ -265,15 +265,21 @@ def _code_numbers(arrays: Sequence[np.ndarray], names: Sequence[str]) -> Coded:
 def _whole(array: np.ndarray, name: str) -> np.ndarray:
     if array.dtype.kind == "f":
         array = _finite(array, name)
-    if array.dtype.kind in "uf" and (largest := array.max().item()) >= 2**63:
-        raise QueryError(f"{name} has a label that is too large", got=largest, allowed="64 bits")
+    low, high = array.min().item(), array.max().item()
+    if not -(2**63) <= low <= high < 2**63:
+        raise QueryError(
+            f"{name} has a label that is too large",
+            got=high if high >= 2**63 else low,
+            allowed="whole numbers of 64 bits",
+        )
     found = array.astype(np.int64, copy=False)
     if array.dtype.kind == "f" and not np.array_equal(found, array):
         raise QueryError(
             f"{name} has a fraction, so these are no classes",
             got=float(array[found != array][0]),
             allowed="texts, booleans, whole numbers",
-            fix="Measure numbers by regression_metrics; cut probabilities with `threshold`.",
+            fix='Measure numbers by regression_metrics, or with task="regression"; cut '
+            "probabilities with `threshold`.",
         )
     return found
 

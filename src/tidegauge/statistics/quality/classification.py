@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tidegauge.model.errors import QueryError
+from tidegauge.statistics.given import is_share
 from tidegauge.statistics.quality.arrays import (
     Coded,
     Label,
@@ -20,13 +21,18 @@ from tidegauge.statistics.quality.arrays import (
     code_names,
     probabilities,
 )
-from tidegauge.statistics.quality.confusion import ConfusionCounts, check_average, positive_index
+from tidegauge.statistics.quality.confusion import (
+    ConfusionCounts,
+    check_average,
+    check_zero_division,
+    positive_index,
+)
 from tidegauge.statistics.quality.curve import Curve, exact_curve
 from tidegauge.statistics.quality.metrics import Metrics
 from tidegauge.statistics.quality.rates import Average
 from tidegauge.statistics.quality.score_histogram import ScoreHistogram
 
-__all__ = ["Rows", "curve_of", "group_rows", "measured", "rows_of"]
+__all__ = ["Rows", "column_classes", "curve_of", "group_rows", "measured", "rows_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +93,7 @@ def rows_of(
     labels: Sequence[Label] | None = None,
     positive: Label | None = None,
     threshold: float | None = None,
+    is_named: bool = True,
 ) -> Rows:
     """Check columns.
 
@@ -98,10 +105,12 @@ def rows_of(
         labels: All classes.
         positive: The positive one of two classes; the last one if None.
         threshold: The positive class is predicted where its probability is this or more.
+        is_named: Whether somebody named `labels`; False if they are those that occur.
 
     Raises:
         QueryError: The columns cannot be compared.
     """
+    named = labels is not None and is_named
     true = array_of(y_true, "y_true")
     columns, names = [true], ["y_true"]
     if y_pred is not None and threshold is None:
@@ -111,7 +120,7 @@ def rows_of(
     coded = code_labels(columns, names, labels=labels)
     scores = None if y_prob is None else probabilities(y_prob, "y_prob", n=len(true))
     if scores is not None and scores.ndim == 2:
-        wanted = _column_classes(coded.names, scores.shape[1], is_named=labels is not None)
+        wanted = column_classes(coded.names, scores.shape[1], is_named=named)
         if wanted != coded.names:
             coded = code_labels(columns, names, labels=wanted)
     classes = coded.names
@@ -123,7 +132,7 @@ def rows_of(
     predicted = coded.codes[1] if len(coded.codes) > 1 else None
     if threshold is not None:
         predicted = _cut(scores, at, threshold)
-    return Rows(classes, coded.codes[0], predicted, scores, at, labels is not None)
+    return Rows(classes, coded.codes[0], predicted, scores, at, named)
 
 
 def measured(
@@ -143,6 +152,7 @@ def measured(
         QueryError: There is no such average.
     """
     check_average(average, rows.positive)
+    check_zero_division(zero_division)
     result = Metrics(rows.n)
     if rows.predicted is not None:
         counted = rows.counts.metrics(average=average, zero_division=zero_division)
@@ -174,6 +184,26 @@ def curve_of(rows: Rows) -> Curve:
             fix="Pass y_prob; name both classes with `labels` if one does not occur.",
         )
     return exact_curve(rows.is_positive, rows.probabilities)
+
+
+def column_classes(
+    classes: tuple[Label, ...], columns: int, *, is_named: bool
+) -> tuple[Label, ...]:
+    """The classes that the columns of probabilities stand for: with numbers from 0, those.
+
+    Raises:
+        QueryError: There are more or fewer classes than columns.
+    """
+    if len(classes) == columns:
+        return classes
+    if not is_named and set(classes) <= set(range(columns)):
+        return tuple(range(columns))
+    raise QueryError(
+        "y_prob has not one column per class",
+        got=f"{columns} columns, {len(classes)} classes",
+        allowed="one per class; with two, also the positive one's alone",
+        fix="Name all classes in the order of the columns: labels=model.classes_.",
+    )
 
 
 def group_rows(groups: Any, n: int) -> list[tuple[Label, np.ndarray]]:
@@ -232,22 +262,6 @@ def _put_many_classes(result: Metrics, rows: Rows) -> None:
     result.confidences = confidences
 
 
-def _column_classes(
-    classes: tuple[Label, ...], columns: int, *, is_named: bool
-) -> tuple[Label, ...]:
-    """The classes that the columns of probabilities stand for: with numbers from 0, those."""
-    if len(classes) == columns:
-        return classes
-    if not is_named and set(classes) <= set(range(columns)):
-        return tuple(range(columns))
-    raise QueryError(
-        "y_prob has not one column per class",
-        got=f"{columns} columns, {len(classes)} classes",
-        allowed="one per class; with two, also the positive one's alone",
-        fix="Name all classes in the order of the columns: labels=model.classes_.",
-    )
-
-
 def _of_classes(scores: np.ndarray, classes: tuple[Label, ...], positive: int | None) -> np.ndarray:
     if scores.ndim == 2:
         check_rows_sum(scores, "y_prob")
@@ -269,6 +283,6 @@ def _cut(scores: np.ndarray | None, positive: int | None, threshold: float) -> n
             got=threshold,
             fix="Pass y_prob; leave `threshold` out for more classes.",
         )
-    if not 0 <= threshold <= 1:
+    if not is_share(threshold):
         raise QueryError("this is no threshold", got=threshold, allowed="0 to 1")
     return np.where(scores >= threshold, positive, 1 - positive)

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from tidegauge.model.errors import QueryError
+from tidegauge.statistics.given import is_share
 from tidegauge.statistics.quality.arrays import Coded, Label, array_of, check_length, code_labels
 from tidegauge.statistics.quality.metrics import Metrics
 from tidegauge.statistics.quality.rates import AVERAGES, Average, class_rates, rates
 
-__all__ = ["ConfusionCounts", "check_average", "positive_index"]
+__all__ = ["ConfusionCounts", "check_average", "check_zero_division", "positive_index"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class ConfusionCounts:
     @property
     def n(self) -> int:
         """How many rows were counted."""
-        return sum(map(sum, self.counts))
+        return int(self.array.sum())
 
     def __add__(self, other: ConfusionCounts) -> ConfusionCounts:
         return self.merged(other)
@@ -95,12 +96,12 @@ class ConfusionCounts:
         Raises:
             QueryError: They have the same two classes, and another one of them is positive.
         """
+        if set(self.classes) == set(other.classes) and self.positive != other.positive:
+            raise QueryError(
+                "these counts have different positive classes",
+                got=f"{self.positive!r} and {other.positive!r}",
+            )
         if self.classes == other.classes:
-            if self.positive != other.positive:
-                raise QueryError(
-                    "these counts have different positive classes",
-                    got=f"{self.positive!r} and {other.positive!r}",
-                )
             sums = (self.array + other.array).tolist()
             return ConfusionCounts(self.classes, tuple(map(tuple, sums)), self.positive)
         known = dict.fromkeys((*self.classes, *other.classes))
@@ -131,6 +132,7 @@ class ConfusionCounts:
         """
         at = None if self.positive is None else self.classes.index(self.positive)
         check_average(average, at)
+        check_zero_division(zero_division)
         found = rates(self.array, average=average, positive=at, zero_division=zero_division)
         result = Metrics(self.n)
         for name, value in found.items():
@@ -149,20 +151,35 @@ class ConfusionCounts:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> ConfusionCounts:
-        """What `as_dict` was made of."""
-        return cls(
-            tuple(document["classes"]),
-            tuple(map(tuple, document["counts"])),
-            document["positive"],
-        )
+        """What `as_dict` was made of.
+
+        Raises:
+            QueryError: It is something else.
+        """
+        try:
+            classes, positive = tuple(document["classes"]), document["positive"]
+            counts = tuple(map(tuple, document["counts"]))
+            is_table = len(set(classes)) == len(counts)
+        except (KeyError, TypeError) as error:
+            raise QueryError("these are no counts of classes", got=document) from error
+        is_table &= {len(row) for row in counts} <= {len(classes)} == {len(counts)}
+        if not is_table or any(type(each) is not int or each < 0 for row in counts for each in row):
+            raise QueryError(
+                "these are no counts of classes",
+                got=document,
+                allowed="a row and a column per class, whole numbers of 0 or more",
+            )
+        if positive is not None:
+            positive_index(classes, positive)
+        return cls(classes, counts, positive)
 
     def _per_class(self, zero_division: float | None) -> dict[Label, Metrics]:
         array = self.array
         by_class = class_rates(array, zero_division=zero_division)
         support, predicted = array.sum(axis=1), array.sum(axis=0)
-        table = {}
+        n, table = int(array.sum()), {}
         for at, label in enumerate(self.classes):
-            row = Metrics(self.n)
+            row = Metrics(n)
             for name, values in by_class.items():
                 row.put(name, float(values[at]), _why_not_of(name, label))
             row.put("support", float(support[at]))
@@ -172,7 +189,7 @@ class ConfusionCounts:
 
     def _why_not(self, name: str, average: Average) -> str:
         support, predicted = self.array.sum(axis=1), self.array.sum(axis=0)
-        if name in ("f1", "balanced_accuracy", "mcc") and np.count_nonzero(support) < 2:
+        if name in ("balanced_accuracy", "mcc") and np.count_nonzero(support) < 2:
             return f"y_true has one class only, {self.classes[int(support.argmax())]!r}"
         if name == "mcc":
             return f"only the class {self.classes[int(predicted.argmax())]!r} was predicted"
@@ -184,6 +201,8 @@ class ConfusionCounts:
         label = self.positive
         if name == "specificity":
             label = next(each for each in self.classes if each != self.positive)
+        if name in ("f1", "f1_positive"):  # without a positive there is nothing to be found
+            name = "recall"
         return _why_not_of(name.removesuffix("_positive"), label)
 
 
@@ -200,6 +219,20 @@ def check_average(average: str, positive: int | None) -> None:
             "there is no positive class without two classes",
             got=average,
             allowed="weighted, macro, micro",
+        )
+
+
+def check_zero_division(zero_division: object) -> None:
+    """Refuse what 0/0 cannot count as.
+
+    Raises:
+        QueryError: It is neither None nor a number from 0 to 1.
+    """
+    if zero_division is not None and not is_share(zero_division):
+        raise QueryError(
+            "zero_division is what 0/0 counts as",
+            got=zero_division,
+            allowed="0 to 1; None for undefined",
         )
 
 

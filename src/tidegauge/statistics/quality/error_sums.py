@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tidegauge.model.errors import QueryError
 from tidegauge.statistics.quality.arrays import LARGEST, numbers
 from tidegauge.statistics.quality.metrics import Metrics
 
@@ -155,10 +157,25 @@ class ErrorSums:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> ErrorSums:
-        """What `as_dict` was made of."""
-        return cls(**{name: value for name, value in document.items() if value is not None})
+        """What `as_dict` was made of.
+
+        Raises:
+            QueryError: It is something else.
+        """
+        try:
+            is_empty = all(document[name] is None for name in _ENDS)
+            names = [name for name in cls.__slots__ if not (is_empty and name in _ENDS)]
+            known: dict[str, Any] = {name: _READ.get(name, float)(document[name]) for name in names}
+            sums = cls(**known)
+        except (KeyError, TypeError, ValueError) as error:
+            raise QueryError("these are no sums of errors", got=document) from error
+        if not 0 <= sums.n_zero <= sums.n or is_empty != (sums.n == 0):
+            raise QueryError("these sums contradict themselves", got=document)
+        return sums
 
 
+_ENDS = ("min_true", "max_true")
+_READ: dict[str, Callable[[Any], float]] = {"n": operator.index, "n_zero": operator.index}
 _METRICS = ("mae", "mse", "rmse", "r2", "mape", "wape", "smape", "bias")
 _PLAIN = (
     "sum_error",

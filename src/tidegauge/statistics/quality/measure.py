@@ -11,10 +11,12 @@ import numpy as np
 
 from tidegauge.model.errors import QueryError
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate
+from tidegauge.statistics.given import check_confidence
 from tidegauge.statistics.quality.arrays import Label, array_of, code_labels, code_names
 from tidegauge.statistics.quality.class_intervals import class_differences, class_intervals
 from tidegauge.statistics.quality.classification import (
     Rows,
+    column_classes,
     curve_of,
     group_rows,
     measured,
@@ -130,13 +132,18 @@ def classification_metrics(
         >>> metrics["accuracy"], metrics["recall_positive"]
         (0.75, 0.5)
     """
-    _check_confidence(confidence)
+    if confidence is not None:
+        check_confidence(confidence)
     y_true = array_of(y_true, "y_true")
     if y_true.ndim == 2:
         if groups is not None or clusters is not None or confidence is not None:
             raise QueryError(
                 "rows with several labels have neither groups nor intervals",
                 fix="Measure each label by itself.",
+            )
+        if positive is not None:
+            raise QueryError(
+                "rows with several labels have no positive one", got=positive, fix="See per_class."
             )
         return several_labels(
             y_true,
@@ -215,7 +222,8 @@ def regression_metrics(
         >>> metrics["mae"], metrics["mape"], metrics.reasons["mape"]
         (0.5, None, '1 of 2 true values are 0; see wape')
     """
-    _check_confidence(confidence)
+    if confidence is not None:
+        check_confidence(confidence)
     rows = forecasts_of(
         y_true,
         y_pred,
@@ -289,7 +297,7 @@ def compare_models(
         >>> round(compared.differences["accuracy"].value, 6)
         0.4
     """
-    _check_confidence(confidence)
+    check_confidence(confidence)
     chosen = task_of(y_true, task)
     cluster_codes = _codes(clusters, len(array_of(y_true, "y_true")))
     if chosen == "regression":
@@ -299,10 +307,11 @@ def compare_models(
             first, second, results, cluster_codes, confidence=confidence
         )
         return Comparison(differences, *results)
+    is_named = labels is not None
     if labels is None:
-        labels = _classes(y_true, a, b)
-    of_a = rows_of(y_true, a, prob_a, labels=labels, positive=positive)
-    of_b = rows_of(y_true, b, prob_b, labels=labels, positive=positive)
+        labels = _classes(y_true, a, b, (prob_a, prob_b))
+    of_a = rows_of(y_true, a, prob_a, labels=labels, positive=positive, is_named=is_named)
+    of_b = rows_of(y_true, b, prob_b, labels=labels, positive=positive, is_named=is_named)
     both = (
         measured(of_a, average=average, zero_division=zero_division),
         measured(of_b, average=average, zero_division=zero_division),
@@ -346,20 +355,20 @@ def task_of(y_true: Any, task: str | None = None) -> Task:
     raise QueryError("there is no such task", got=task, allowed=", ".join(TASKS))
 
 
-def _classes(y_true: Any, a: Any, b: Any) -> tuple[Label, ...]:
-    """All classes that occur in any column, so that both models are measured alike."""
+def _classes(y_true: Any, a: Any, b: Any, scores: Sequence[Any]) -> tuple[Label, ...]:
+    """All classes that any column has, so that both models are measured alike."""
     given = {"y_true": y_true, "a": a, "b": b}
     columns = {name: array_of(each, name) for name, each in given.items() if each is not None}
-    return code_labels(list(columns.values()), list(columns)).names
+    classes = code_labels(list(columns.values()), list(columns)).names
+    for each in scores:
+        array = None if each is None else array_of(each, "y_prob")
+        if array is not None and array.ndim == 2:
+            classes = column_classes(classes, array.shape[1], is_named=False)
+    return classes
 
 
 def _codes(clusters: Any, n: int) -> np.ndarray | None:
     return None if clusters is None else code_names(clusters, "clusters", n=n).codes[0]
-
-
-def _check_confidence(confidence: float | None) -> None:
-    if confidence is not None and not 0 < confidence < 1:
-        raise QueryError("this is no confidence", got=confidence, allowed="above 0, below 1")
 
 
 def _shown(value: float | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tidegauge.model.errors import QueryError
-from tidegauge.statistics.columns import column_array
+from tidegauge.statistics.given import column_array
 from tidegauge.statistics.quality.arrays import Label, array_of, probabilities
 from tidegauge.statistics.quality.classification import measured, rows_of
 from tidegauge.statistics.quality.metrics import Metrics

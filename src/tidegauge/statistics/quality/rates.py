@@ -47,7 +47,6 @@ def rates(
     found = {"accuracy": ratio(right, total)}
     for name, values in by_class.items():
         found[name] = _averaged(values, support, predicted, found["accuracy"], average, positive)
-    found["f1"] = np.where(has_two, found["f1"], np.nan)
     recall = class_rates(counts)["recall"]
     found["balanced_accuracy"] = np.where(
         has_two, ratio(np.nansum(recall, axis=-1), (support > 0).sum(axis=-1)), np.nan
@@ -55,6 +54,8 @@ def rates(
     found["mcc"] = _mcc(total, right, support, predicted)
     if positive is not None:
         found |= positive_rates(counts, positive, zero_division=zero_division)
+    if average == "binary":
+        found["f1"] = found["f1_positive"]
     return found
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from tidegauge.model.errors import QueryError
 from tidegauge.statistics.estimate import Estimate
+from tidegauge.statistics.given import is_share
 from tidegauge.statistics.quality.arrays import LARGEST, numbers
 from tidegauge.statistics.quality.error_sums import ErrorSums
 from tidegauge.statistics.quality.linear import (
@@ -101,7 +102,7 @@ def forecasts_of(
         )
     checked = {}
     for probability, values in (quantiles or {}).items():
-        if not 0 < probability < 1:
+        if not is_share(probability) or probability in (0, 1):
             raise QueryError("this is no quantile", got=probability, allowed="above 0, below 1")
         name = f"quantiles[{probability}]"
         checked[float(probability)] = numbers(values, name, n=n)
@@ -235,7 +236,7 @@ def _influences(rows: Forecasts) -> dict[str, np.ndarray]:
 
 def _naive_error(past: np.ndarray, season: int) -> float:
     """Mean size of the error of saying what was true a season ago (Hyndman and Koehler 2006)."""
-    if season < 1 or season >= len(past):
+    if not hasattr(season, "__index__") or not 1 <= season < len(past):
         raise QueryError(
             "there is no value a season ago",
             got=season,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from tidegauge.model.errors import QueryError
 from tidegauge.statistics.estimate import CONFIDENCE
+from tidegauge.statistics.given import check_confidence
 from tidegauge.statistics.quality.arrays import Label, array_of, code_labels, probabilities
 from tidegauge.statistics.quality.calibration import (
     CalibrationBin,
@@ -136,7 +138,11 @@ class ScoreHistogram:
         Args:
             confidence: Probability that a calibrated model is within a bin's band, 0 to 1,
                 exclusive.
+
+        Raises:
+            QueryError: There is no such probability.
         """
+        check_confidence(confidence)
         counts, positives = self._by_calibration_bin()
         return calibration_bins(counts, positives, self.sums, confidence=confidence)
 
@@ -200,22 +206,22 @@ class ScoreHistogram:
         """What `as_dict` was made of.
 
         Raises:
-            QueryError: It was counted in other bins.
+            QueryError: It was counted in other bins, or is something else.
         """
-        if document["bins"] != SCORE_BINS or len(document["sums"]) != CALIBRATION_BINS:
-            raise QueryError(
-                "these scores were counted in other bins", got=document["bins"], allowed="960"
-            )
         both = np.zeros((2, SCORE_BINS), dtype=np.int64)
-        for at, positives, negatives in document["counts"]:
-            both[:, at] = positives, negatives
-        return cls(
-            both[0],
-            both[1],
-            np.array(document["sums"], dtype=float),
-            float(document["sum_log_loss"]),
-            float(document["sum_brier"]),
-        )
+        try:
+            bins = document["bins"]
+            for at, positives, negatives in document["counts"] if bins == SCORE_BINS else ():
+                both[:, range(SCORE_BINS)[operator.index(at)]] = positives, negatives
+            sums = np.array(document["sums"], dtype=float)
+            losses = float(document["sum_log_loss"]), float(document["sum_brier"])
+        except (IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+            raise QueryError("these are no counts of scores", got=document) from error
+        if bins != SCORE_BINS or sums.shape != (CALIBRATION_BINS,):
+            raise QueryError("these scores were counted in other bins", got=bins, allowed="960")
+        if both.min() < 0 or not np.isfinite([*sums, *losses]).all():
+            raise QueryError("these counts of scores contradict themselves", got=document)
+        return cls(both[0], both[1], sums, *losses)
 
     def _by_calibration_bin(self) -> tuple[np.ndarray, np.ndarray]:
         positives = self.positives.reshape(CALIBRATION_BINS, _EACH).sum(axis=1)

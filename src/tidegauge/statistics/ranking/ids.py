@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tidegauge.model.errors import QueryError
-from tidegauge.statistics.columns import column_array, is_missing
+from tidegauge.statistics.given import column_array, is_missing
 
 __all__ = ["Groups", "codes_of", "grouped", "id_list"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tidegauge.model.errors import QueryError
-from tidegauge.statistics.columns import column_array, number_array
+from tidegauge.statistics.given import column_array, number_array
 from tidegauge.statistics.ranking.ids import Groups, codes_of, grouped
 
 __all__ = ["Lists", "cluster_codes", "lists_of"]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate
+from tidegauge.statistics.given import check_confidence
 from tidegauge.statistics.measured import Measured
 from tidegauge.statistics.ranking.intervals import clustered_estimate
 from tidegauge.statistics.ranking.lists import Lists, cluster_codes, lists_of
@@ -20,7 +21,6 @@ from tidegauge.statistics.ranking.options import (
     NoRelevant,
     Options,
     Ties,
-    check_confidence,
     options_of,
 )
 from tidegauge.statistics.ranking.sums import RankingSums
@@ -177,7 +177,8 @@ def metrics_of_lists(
     Raises:
         QueryError: An argument is not as described there.
     """
-    check_confidence(confidence)
+    if confidence is not None:
+        check_confidence(confidence)
     values = measure(lists, options)
     sums = RankingSums.of(values)
     is_clustered = clusters is not None

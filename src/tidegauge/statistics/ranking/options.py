@@ -16,7 +16,6 @@ __all__ = [
     "NoRelevant",
     "Options",
     "Ties",
-    "check_confidence",
     "check_no_relevant",
     "options_of",
 ]
@@ -32,6 +31,9 @@ MapOver = Literal["relevant", "reachable"]
 
 #: What becomes of queries for which nothing is relevant: 0, left out, or refused.
 NoRelevant = Literal["zero", "skip", "error"]
+
+#: The largest cut-off.
+_MOST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,27 +96,12 @@ def check_no_relevant(no_relevant: str) -> NoRelevant:
     return policy
 
 
-def check_confidence(confidence: object) -> None:
-    """Accept None and what is a probability.
-
-    Raises:
-        QueryError: It is neither.
-    """
-    if confidence is None or (isinstance(confidence, float) and 0 < confidence < 1):
-        return
-    raise QueryError(
-        "confidence is a probability",
-        got=confidence,
-        allowed="a number above 0 and below 1, such as 0.95",
-    )
-
-
 def _cutoff(k: object) -> int:
     # True is a whole number to Python, and 10.0 is none to it.
     if isinstance(k, bool) or not hasattr(k, "__index__"):
         raise _bad_cutoff(k)
     whole = operator.index(k)
-    if whole < 1:
+    if not 1 <= whole <= _MOST:
         raise _bad_cutoff(k)
     return whole
 
@@ -130,5 +117,5 @@ def _bad_cutoff(k: object) -> QueryError:
     return QueryError(
         "a cut-off k is how many items from the top of a list count",
         got=k,
-        allowed="a whole number of 1 or more, or several of them, such as (5, 10)",
+        allowed="a whole number of 1 or more and of 64 bits, or several of them, such as (5, 10)",
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from tidegauge.model.errors import QueryError
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate, unknown
+from tidegauge.statistics.given import check_confidence
 from tidegauge.statistics.ranking.intervals import clustered_estimate, values_estimate
 from tidegauge.statistics.ranking.lists import Lists, cluster_codes, lists_of
 from tidegauge.statistics.ranking.measures import measure
@@ -21,7 +22,6 @@ from tidegauge.statistics.ranking.options import (
     NoRelevant,
     Options,
     Ties,
-    check_confidence,
     options_of,
 )
 from tidegauge.statistics.ranking.runs import lists_of_run, rows_of

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tidegauge.model.errors import QueryError
-from tidegauge.statistics.columns import number_array
+from tidegauge.statistics.given import number_array
 from tidegauge.statistics.ranking.ids import codes_of, id_list
 from tidegauge.statistics.ranking.lists import Lists, lists_of
 from tidegauge.statistics.ranking.metrics import RankingMetrics, metrics_of_lists

@@ -15,10 +15,11 @@ import numpy as np
 
 from tidegauge.model.errors import QueryError
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate
+from tidegauge.statistics.given import check_confidence
 from tidegauge.statistics.measured import Measured
 from tidegauge.statistics.ranking.intervals import mean_estimate, share_estimate
 from tidegauge.statistics.ranking.measures import Values
-from tidegauge.statistics.ranking.options import check_confidence, check_no_relevant
+from tidegauge.statistics.ranking.options import check_no_relevant
 
 __all__ = ["RankingSums", "Sums", "nothing_to_average"]
 

@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What callers give as arrays, with what is missing in it still missing."""
+"""What callers give: columns as arrays in which what is missing is still missing, and numbers."""
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from tidegauge.model.errors import QueryError
 
-__all__ = ["column_array", "is_missing", "number_array", "time_list"]
+__all__ = [
+    "check_confidence",
+    "column_array",
+    "is_missing",
+    "is_share",
+    "number_array",
+    "time_list",
+]
 
 #: Units that Python's times do not have; numpy makes whole numbers of them.
 _FINE = ("ns", "ps", "fs", "as")
@@ -80,6 +88,26 @@ def time_list(times: np.ndarray) -> list[Any]:
     if ((coarse == times) | np.isnat(times)).all():
         return list(coarse.tolist())
     return [None if np.isnat(each) else each for each in times]
+
+
+def is_share(value: Any) -> bool:
+    """Whether a value is a number from 0 to 1."""
+    number: Any = value if isinstance(value, Real) else -1
+    return bool(0 <= number <= 1)
+
+
+def check_confidence(confidence: object) -> None:
+    """Accept a probability above 0 and below 1.
+
+    Raises:
+        QueryError: It is none.
+    """
+    if not is_share(confidence) or confidence in (0, 1):
+        raise QueryError(
+            "confidence is a probability",
+            got=repr(confidence) if confidence is None else confidence,
+            allowed="a number above 0 and below 1, such as 0.95",
+        )
 
 
 def _no_numbers(name: str, values: object) -> QueryError:
