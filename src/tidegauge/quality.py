@@ -46,6 +46,9 @@ __all__ = [
 #: Metrics that the catalogue knows by another name.
 _LOGGED_AS = {"f1": "f1_score", "avg_precision": "auc_pr"}
 
+#: Metrics that depend on `average`; one that is not the default becomes a submetric.
+_AVERAGED = ("precision", "recall", "f1")
+
 
 class ModelMetricsCalculator:
     """Metrics of what a model predicted. Nothing is recorded, and nothing is kept."""
@@ -70,8 +73,9 @@ def evaluate_model_performance(
     """Have a model predict, measure that, and record every metric that is defined.
 
     Metrics are recorded in the category `model` under their names in the catalogue: `f1` as
-    `model:f1_score`, `avg_precision` as `model:auc_pr`, `mape` as a fraction. What is None is not
-    recorded; why is in the answer.
+    `model:f1_score`, `avg_precision` as `model:auc_pr`, `mape` as a fraction. Precision,
+    recall and F1 of another average than `weighted` are submetrics, such as `model:f1_score.macro`.
+    What is None is not recorded; why is in the answer.
 
     Args:
         model: Has `predict`, and maybe `predict_proba` and `classes_`, as those of scikit-learn,
@@ -111,7 +115,7 @@ def evaluate_model_performance(
         dimensions = {"model": model_name, "model_version": model_version}
         known = {name: value for name, value in dimensions.items() if value is not None}
         with context(**known):
-            log_model_metrics(dict(_logged(result)), step)
+            log_model_metrics(dict(_logged(result, options.get("average", "weighted"))), step)
     return result
 
 
@@ -152,7 +156,10 @@ def _classes_by_label(model: Any) -> list[Any] | None:
     return classes if isinstance(classes, list) else None
 
 
-def _logged(result: Metrics) -> Iterator[tuple[str, float]]:
+def _logged(result: Metrics, average: str) -> Iterator[tuple[str, float]]:
     for name, value in result.items():
         if value is not None:
-            yield _LOGGED_AS.get(name, name), value / 100 if name == "mape" else value
+            known = _LOGGED_AS.get(name, name)
+            if average != "weighted" and name in _AVERAGED:
+                known = f"{known}.{average}"
+            yield known, value / 100 if name == "mape" else value

@@ -10,6 +10,7 @@ from tidegauge.catalog import format_metric_name
 from tidegauge.query.frames import table_of
 from tidegauge.record.context import context
 from tidegauge.record.front import log_metrics
+from tidegauge.statistics import ranking
 from tidegauge.statistics.ranking import (
     RankingMetrics,
     ranking_metrics,
@@ -18,8 +19,9 @@ from tidegauge.statistics.ranking import (
 
 if TYPE_CHECKING:
     from tidegauge.query.frames import Frame
+    from tidegauge.statistics.estimate import Estimate
 
-__all__ = ["catalogue_names", "evaluate_ranking", "evaluate_retrieval"]
+__all__ = ["catalogue_names", "compare_runs", "evaluate_ranking", "evaluate_retrieval"]
 
 #: Metrics whose variant is a submetric.
 _VARIANTS = {"ndcg_exp": ("ndcg", "exp"), "map_reachable": ("map", "reachable")}
@@ -106,6 +108,38 @@ def evaluate_retrieval(
     result = ranking_metrics_of_run(_columns(qrels), _columns(run), k, **choices)
     _record(result, model_name, model_version, step)
     return result
+
+
+def compare_runs(
+    qrels: Frame | Mapping[Any, Any],
+    first: Frame | Mapping[Any, Any],
+    second: Frame | Mapping[Any, Any],
+    k: int | Iterable[int] = 10,
+    **choices: Any,
+) -> dict[str, Estimate]:
+    """Tell by how much the second run is better than the first. Nothing is recorded.
+
+    Args:
+        qrels: As for `evaluate_retrieval`.
+        first: The run that is compared with, as for `evaluate_retrieval`.
+        second: The other one.
+        k: As for `evaluate_ranking`.
+        choices: What `tidegauge.statistics.ranking.compare_runs` takes.
+
+    Returns:
+        The second mean less the first, by metric.
+
+    Raises:
+        QueryError: An argument is not as described.
+
+    Example:
+        >>> from tidegauge.ranked import compare_runs
+        >>> qrels = {"query": ["q1", "q2"], "item": ["d1", "d2"], "relevance": [1, 1]}
+        >>> first, second = {"q1": {"d1": 0.9}}, {"q1": {"d1": 0.8}, "q2": {"d2": 0.3}}
+        >>> compare_runs(qrels, first, second)["mrr"].value
+        0.5
+    """
+    return ranking.compare_runs(_columns(qrels), _columns(first), _columns(second), k, **choices)
 
 
 def catalogue_names(result: Mapping[str, float | None]) -> dict[str, float]:

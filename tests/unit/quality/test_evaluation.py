@@ -63,6 +63,17 @@ def test_a_classifier_is_measured_and_recorded_under_names_of_the_catalogue(stor
     assert rows == [("places", "3", 7)]
 
 
+def test_another_average_is_another_metric(store: Path) -> None:
+    """A dashboard does not mix macro averages with weighted ones."""
+    x, y = digits(classes=3)
+    model = LogisticRegression().fit(x, y)
+    result = tg.evaluate_model_performance(model, x, y, average="macro")
+    facts = recorded()
+    assert facts["model:f1_score.macro"] == result["f1"]
+    assert {"model:precision.macro", "model:recall.macro", "model:accuracy"} <= set(facts)
+    assert not {"model:precision", "model:recall", "model:f1_score"} & set(facts)
+
+
 def test_what_is_undefined_is_not_recorded(store: Path) -> None:
     """A test set of one class has no area; there is no fact of it, and a reason in the answer."""
     x, y = digits()

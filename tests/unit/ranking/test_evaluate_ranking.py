@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 import tidegauge as tg
+from tidegauge.ranked import compare_runs
 from tidegauge.testing import capture
 
 
@@ -72,6 +73,14 @@ def test_judgements_and_runs_come_as_frames(make: type) -> None:
         result = tg.evaluate_retrieval(make(QRELS), make(RUN), k=2, model_name="search")
     assert result["mrr"] == 0.25
     assert "model:recall.at_2" in {fact.metric for fact in captured.facts}
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table], ids=str)
+def test_runs_in_frames_are_compared(make: type) -> None:
+    """As they are evaluated; the second run has its item on top."""
+    better = {"query": ["q1", "q1"], "item": ["a", "b"], "score": [0.9, 0.4]}
+    found = compare_runs(make(QRELS), make(RUN), make(better), k=2)
+    assert (found["mrr"].value, found["mrr"].n) == (0.25, 2)
 
 
 def test_a_relation_of_duckdb_is_a_frame() -> None:

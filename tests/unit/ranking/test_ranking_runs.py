@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ir_measures import AP, RR, Success, nDCG
 
+from tidegauge.model.errors import QueryError
 from tidegauge.statistics.ranking import ranking_metrics_of_run
 
 Judged = dict[str, dict[str, int]]
@@ -84,6 +85,35 @@ def test_two_users_of_whom_one_found_something() -> None:
     assert result.per_query.by_name["ndcg@3"].tolist() == [pytest.approx(0.4693, abs=5e-5), 0.0]
     assert result["ndcg@3"] == pytest.approx(0.2346, abs=5e-5)
     assert result["recall@3"] == 0.125
+
+
+def test_queries_that_nobody_judged_are_counted() -> None:
+    """They are left out, and how many they are is told."""
+    result = ranking_metrics_of_run(QRELS, RUN | {"q8": {}})
+    assert result.queries_unjudged == result.as_dict()["queries_unjudged"] == 2
+
+
+@pytest.mark.parametrize(
+    ("qrels", "run", "text"),
+    [
+        ({"1": {"d": 1}}, {1: {"d": 1.0}}, "no queries of the run are judged, and their identi"),
+        ({1: {"d": 1}}, {"1": {"d": 1.0}, "2": {}}, "got 'str'; allowed: number. Give both the"),
+        ({"q": {"1": 1}}, {"q": {1: 1.0}}, "no items of the run are judged, and their identifier"),
+    ],
+    ids=str,
+)
+def test_identifiers_of_another_type_are_refused(qrels: Judged, run: Run, text: str) -> None:
+    """Else a run that was read with other types would silently score 0."""
+    with pytest.raises(QueryError) as caught:
+        ranking_metrics_of_run(qrels, run)
+    assert text in str(caught.value)
+
+
+def test_a_run_that_shares_nothing_scores_0() -> None:
+    """Where identifiers are of one type, nothing shared is a bad run and no mistake."""
+    assert ranking_metrics_of_run({1: {"a": 1}}, {1.0: {"b": 1.0}})["mrr"] == 0.0
+    assert ranking_metrics_of_run({1: {"a": 1}}, {np.int64(2): {"b": 1.0}})["mrr"] == 0.0
+    assert ranking_metrics_of_run({"q": {"a": 1}}, {})["mrr"] == 0.0
 
 
 def test_columns_say_the_same_as_dictionaries() -> None:

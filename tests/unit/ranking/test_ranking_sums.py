@@ -43,9 +43,31 @@ def test_sums_survive_json() -> None:
     sums = ranking_metrics(Y_TRUE, Y_SCORES).sums
     document = json.loads(json.dumps(sums.as_dict()))
     assert RankingSums.from_dict(document) == sums
-    assert set(document) == {"n_queries", "queries_without_relevant", "metrics"}
+    assert set(document) == {"n_queries", "queries_without_relevant", "metrics", "ties"}
     hits = ranking_metrics([1], [1], k=1).sums.as_dict()["metrics"]["hit_rate@1"]
     assert hits == {"sum": str(2**62), "sum_squares": str(2**124)}
+
+
+def test_sums_of_before_ties_were_told_are_averaged() -> None:
+    """Documents without `ties` are read as the default."""
+    document = ranking_metrics([1], [1]).sums.as_dict()
+    del document["ties"]
+    assert RankingSums.from_dict(document) == ranking_metrics([1], [1]).sums
+
+
+def test_sums_with_different_ties_do_not_merge() -> None:
+    """Their metrics have the same names, and differ."""
+    averaged = ranking_metrics([3, 0], [1, 1]).sums
+    stable = ranking_metrics([3, 0], [1, 1], ties="stable").sums
+    assert RankingSums.from_dict(stable.as_dict()) == stable
+    assert RankingSums() + stable == stable + RankingSums() == stable
+    with pytest.raises(QueryError) as caught:
+        averaged + stable
+    assert str(caught.value) == (
+        "sums with different ties cannot be merged; got 'stable'; allowed: average."
+    )
+    with pytest.raises(QueryError, match="these are no sums of ranking metrics"):
+        RankingSums.from_dict(stable.as_dict() | {"ties": "random"})
 
 
 def test_sums_of_different_metrics_do_not_merge() -> None:

@@ -50,6 +50,7 @@ class RankingMetrics(Measured):
         n_queries: How many queries there were.
         queries_without_relevant: For how many of them nothing was relevant.
         n_unretrieved: How many items were judged and not retrieved.
+        queries_unjudged: How many queries of a run nobody judged, and so are left out.
         per_query: What each query came to; None if nobody asked.
         sums: What merges with the sums of other queries.
     """
@@ -60,6 +61,7 @@ class RankingMetrics(Measured):
         *,
         sums: RankingSums,
         n_unretrieved: int = 0,
+        queries_unjudged: int = 0,
         per_query: PerQuery | None = None,
     ) -> None:
         super().__init__(measured, reasons=measured.reasons, intervals=measured.intervals)
@@ -67,6 +69,7 @@ class RankingMetrics(Measured):
         self.n_queries = sums.n_queries
         self.queries_without_relevant = sums.queries_without_relevant
         self.n_unretrieved = n_unretrieved
+        self.queries_unjudged = queries_unjudged
         self.per_query = per_query
 
     @property
@@ -84,6 +87,7 @@ class RankingMetrics(Measured):
             "queries_without_relevant": self.queries_without_relevant,
             "share_without_relevant": self.share_without_relevant,
             "n_unretrieved": self.n_unretrieved,
+            "queries_unjudged": self.queries_unjudged,
         }
 
 
@@ -171,8 +175,9 @@ def metrics_of_lists(
     confidence: float | None,
     clusters: Any,
     per_query: bool,
+    queries_unjudged: int = 0,
 ) -> RankingMetrics:
-    """The metrics of lists; arguments as for `ranking_metrics`.
+    """The metrics of lists; arguments as for `ranking_metrics` and `RankingMetrics`.
 
     Raises:
         QueryError: An argument is not as described there.
@@ -180,7 +185,7 @@ def metrics_of_lists(
     if confidence is not None:
         check_confidence(confidence)
     values = measure(lists, options)
-    sums = RankingSums.of(values)
+    sums = RankingSums.of(values, options.ties)
     is_clustered = clusters is not None
     measured = sums.metrics(
         no_relevant=no_relevant, confidence=None if is_clustered else confidence
@@ -192,6 +197,7 @@ def metrics_of_lists(
     return RankingMetrics(
         measured,
         sums=sums,
+        queries_unjudged=queries_unjudged,
         n_unretrieved=int((lists.scores == -np.inf).sum()),
         per_query=_per_query(lists, values, counts) if per_query else None,
     )

@@ -17,6 +17,7 @@ __all__ = [
     "Options",
     "Ties",
     "check_no_relevant",
+    "check_ties",
     "options_of",
 ]
 
@@ -80,7 +81,7 @@ def options_of(k: int | Iterable[int], *, ties: str, gain: str, map_over: str) -
         raise _bad_cutoff(k)
     return Options(
         tuple(cutoffs),
-        ties=_choice("ties", ties, Ties),
+        ties=check_ties(ties),
         gain=_choice("gain", gain, Gain),
         map_over=_choice("map_over", map_over, MapOver),
     )
@@ -94,6 +95,16 @@ def check_no_relevant(no_relevant: str) -> NoRelevant:
     """
     policy: NoRelevant = _choice("no_relevant", no_relevant, NoRelevant)
     return policy
+
+
+def check_ties(ties: str) -> Ties:
+    """Return the way of taking ties if there is such a one.
+
+    Raises:
+        QueryError: There is not.
+    """
+    way: Ties = _choice("ties", ties, Ties)
+    return way
 
 
 def _cutoff(k: object) -> int:

@@ -143,7 +143,7 @@ def _differences(
         raise QueryError("a difference has an interval", got=confidence, allowed="a confidence")
     check_confidence(confidence)
     before, after = measure(first, options), measure(second, options)
-    sums = RankingSums.of(before)
+    sums = RankingSums.of(before, options.ties)
     sums.counted(no_relevant)
     reason = nothing_to_average(sums.n_queries, sums.queries_without_relevant)
     if reason is not None:

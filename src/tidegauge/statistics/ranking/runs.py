@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain, compress
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,8 @@ def ranking_metrics_of_run(
     """Tell how well a run puts relevant items on top, from judgements that are kept apart.
 
     An item that was retrieved and not judged is not relevant. One that was judged and not retrieved
-    counts in recall and in the best order. Queries that nobody judged are left out.
+    counts in recall and in the best order. Queries that nobody judged are left out; how many is
+    in `queries_unjudged`.
 
     Args:
         qrels: Relevance by item, by query: `{"q1": {"d3": 2, "d7": 0}}`. Or columns of the same
@@ -73,7 +75,8 @@ def ranking_metrics_of_run(
         per_query: See there.
 
     Raises:
-        QueryError: An argument is not as described, or an item is there twice for a query.
+        QueryError: An argument is not as described, an item is there twice for a query, or no
+            identifier of the run can be one of the judgements, as texts and numbers differ.
 
     Example:
         >>> qrels = {"q1": {"d3": 2, "d7": 0, "d9": 1}, "q2": {"d1": 1}}
@@ -81,17 +84,15 @@ def ranking_metrics_of_run(
         >>> result["recall@5"], result.n_unretrieved
         (0.25, 2)
     """
+    judged, retrieved = rows_of("qrels", qrels, "relevance"), rows_of("run", run, "score")
     return metrics_of_lists(
-        lists_of_run(
-            rows_of("qrels", qrels, "relevance"),
-            rows_of("run", run, "score"),
-            only_retrieved=only_retrieved,
-        ),
+        lists_of_run(judged, retrieved, only_retrieved=only_retrieved),
         options_of(k, ties=ties, gain=gain, map_over=map_over),
         no_relevant=no_relevant,
         confidence=confidence,
         clusters=clusters,
         per_query=per_query,
+        queries_unjudged=len(set(retrieved.queries).difference(judged.queries)),
     )
 
 
@@ -126,12 +127,15 @@ def lists_of_run(judged: Rows, retrieved: Rows, *, only_retrieved: bool = False)
     """Put every retrieved item beside what it was judged, and add what was not retrieved.
 
     Raises:
-        QueryError: An item is there twice for a query, or a number is outside of its bounds.
+        QueryError: An item is there twice for a query, a number is outside of its bounds, or
+            identifiers of the two are of different kinds.
     """
     numbers = {query: number for number, query in enumerate(judged.queries)}
     judged_number = np.array([numbers.get(each, -1) for each in retrieved.queries], dtype=np.int64)
     run_codes = judged_number[retrieved.codes]
     is_asked = run_codes >= 0
+    if not (judged_number >= 0).any():
+        _check_kinds("queries", judged.queries, retrieved.queries)
     run_codes, scores = run_codes[is_asked], retrieved.numbers[is_asked]
     relevance, is_missed = _joined(judged, retrieved, run_codes, is_asked)
 
@@ -172,6 +176,8 @@ def _joined(
     place = np.searchsorted(ascending, run_pairs)
     is_judged = np.append(ascending, -1)[place] == run_pairs
     found = order[place[is_judged]]
+    if not len(found):
+        _check_kinds("items", judged.items, list(compress(retrieved.items, is_asked)))
     relevance = np.zeros(len(run_pairs))
     relevance[is_judged] = judged.numbers[found]
     is_missed = np.ones(n_judged, dtype=bool)
@@ -195,6 +201,22 @@ def _numbers(name: str, values: Any, number: str) -> np.ndarray:
     if np.isnan(numbers).any():
         raise QueryError(f"a {number} of {name} is missing", fix="Leave out rows without one.")
     return numbers
+
+
+def _check_kinds(what: str, judged: list[Hashable], retrieved: list[Hashable]) -> None:
+    """Refuse identifiers of which none can be the same, such as texts and numbers."""
+    known, found = set(map(_kind, judged)), set(map(_kind, retrieved))
+    if known and found and not known & found:
+        raise QueryError(
+            f"no {what} of the run are judged, and their identifiers are of another type",
+            got=", ".join(sorted(found)),
+            allowed=", ".join(sorted(known)),
+            fix="Give both the same identifiers: '1' and 1 are two.",
+        )
+
+
+def _kind(identifier: Hashable) -> str:
+    return "number" if isinstance(identifier, Number) else type(identifier).__name__
 
 
 def _check_unique(

@@ -19,7 +19,7 @@ from tidegauge.statistics.given import check_confidence
 from tidegauge.statistics.measured import Measured
 from tidegauge.statistics.ranking.intervals import mean_estimate, share_estimate
 from tidegauge.statistics.ranking.measures import Values
-from tidegauge.statistics.ranking.options import check_no_relevant
+from tidegauge.statistics.ranking.options import Ties, check_no_relevant, check_ties
 
 __all__ = ["RankingSums", "Sums", "nothing_to_average"]
 
@@ -46,6 +46,7 @@ class RankingSums:
         n_queries: How many queries there were.
         queries_without_relevant: For how many of them nothing was relevant; they add 0.
         by_name: What is kept of each metric, by name.
+        ties: How items with equal scores were taken, which no name of a metric says.
 
     Example:
         >>> from tidegauge.statistics.ranking import ranking_metrics
@@ -58,15 +59,17 @@ class RankingSums:
     n_queries: int = 0
     queries_without_relevant: int = 0
     by_name: Mapping[str, Sums] = field(default_factory=dict)
+    ties: Ties = "average"
 
     @classmethod
-    def of(cls, values: Values) -> RankingSums:
-        """The sums of what queries came to."""
+    def of(cls, values: Values, ties: Ties = "average") -> RankingSums:
+        """The sums of what queries came to, with ties taken in that way."""
         n_queries = len(values.has_relevant)
         return cls(
             n_queries,
             n_queries - int(values.has_relevant.sum()),
             {name: _sums(each) for name, each in values.by_name.items()},
+            ties,
         )
 
     @classmethod
@@ -84,6 +87,7 @@ class RankingSums:
                     name: Sums(int(each["sum"]), int(each["sum_squares"]))
                     for name, each in document["metrics"].items()
                 },
+                check_ties(document.get("ties", "average")),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise QueryError("these are no sums of ranking metrics", got=document) from error
@@ -95,7 +99,7 @@ class RankingSums:
         """The sums over the queries of both.
 
         Raises:
-            QueryError: They are of different metrics.
+            QueryError: They are of different metrics, or ties were taken differently.
         """
         if not self.by_name or not other.by_name:  # one of nothing adds nothing
             return self if self.by_name else other
@@ -106,6 +110,10 @@ class RankingSums:
                 allowed=", ".join(self.by_name),
                 fix="Measure with the same k, gain and map_over.",
             )
+        if self.ties != other.ties:
+            raise QueryError(
+                "sums with different ties cannot be merged", got=other.ties, allowed=self.ties
+            )
         return RankingSums(
             self.n_queries + other.n_queries,
             self.queries_without_relevant + other.queries_without_relevant,
@@ -114,6 +122,7 @@ class RankingSums:
                 for name, mine in self.by_name.items()
                 for its in (other.by_name[name],)
             },
+            self.ties,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -125,6 +134,7 @@ class RankingSums:
                 name: {"sum": str(each.total), "sum_squares": str(each.squares)}
                 for name, each in self.by_name.items()
             },
+            "ties": self.ties,
         }
 
     def metrics(self, *, no_relevant: str = "zero", confidence: float | None = None) -> Measured:
