@@ -39,7 +39,7 @@ def reliability(
         title: Heading.
 
     Raises:
-        QueryError: There were no probabilities.
+        QueryError: There were no probabilities, or `confidence` is none.
         MissingExtraError: The extra `plots` is not installed.
     """
     vega = drawing()

@@ -11,7 +11,13 @@ import pytest
 from tidegauge.model.errors import QueryError
 from tidegauge.plots.chart import save
 from tidegauge.plots.quality import reliability, residual_chart, roc_and_precision
-from tidegauge.quality import Metrics, ModelMetricsCalculator, residuals, threshold_curve
+from tidegauge.quality import (
+    Metrics,
+    ModelMetricsCalculator,
+    ScoreHistogram,
+    residuals,
+    threshold_curve,
+)
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -97,3 +103,10 @@ def test_confidence_in_one_of_three_classes_is_drawn(tmp_path: Path) -> None:
         scores.argmax(axis=1), scores.argmax(axis=1), scores
     )
     assert save(reliability(metrics), tmp_path / "c.svg").stat().st_size > 1000
+
+
+def test_a_band_of_no_probability_is_not_drawn() -> None:
+    """The heading would say 500 % of models."""
+    scores = ScoreHistogram.of([0, 1], [0.2, 0.8])
+    with pytest.raises(QueryError, match="confidence is a probability; got 5"):
+        reliability(scores, confidence=5)
