@@ -28,6 +28,7 @@ __all__ = ["BLOCKS_S", "Sides", "sides_of"]
 BLOCKS_S = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 _FACT = "fact"
 _MOST_FACTS = 20_000
+_NOT_THE_SAME = "what is above and below were not counted of the same"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,8 @@ def _block(
     for at, name in enumerate(BLOCKS_S):
         if sides and min(row[at] for row in sides) >= FEWEST_WORTH:
             return name
+    if measure.is_of_counters:
+        return "second"
     return _FACT if max((row[-1] for row in sides), default=0) <= _MOST_FACTS else None
 
 
@@ -99,7 +102,11 @@ def _sides_of_blocks(
             side_of(blocks[version], is_share=is_share) if version in blocks else None
             for version in (first, second)
         )
-        return Sides(measure, one, other, block)
+        reason = None
+        for version, side in ((first, one), (second, other)):
+            if is_share and side is not None and side.value > 1:
+                reason = f"a share above 1 of version {version}: {_NOT_THE_SAME}"
+        return Sides(measure, one, other, block, reason)
     percentiles = _percentiles(connection, measure.facts, measure.quantile)
     below = _blocks(connection, _share_below(measure.facts, percentiles), block)
     sides: dict[str, Side] = {}
@@ -120,22 +127,27 @@ def _sides_of_blocks(
 def _blocks(
     connection: duckdb.DuckDBPyConnection, facts: str, block: str
 ) -> dict[str, list[tuple[float, float]]]:
-    """Sums of each piece of time of each version, in the order of time."""
+    """Sums of each piece of time of each version, in the order of time.
+
+    What is on top may be known in other pieces than what is below; none of it is left out.
+    """
     if block == _FACT:
-        query = (
-            f"SELECT version, top::DOUBLE, bottom::DOUBLE FROM ({facts}) "
-            "WHERE bottom > 0 ORDER BY time"
-        )
+        query = f"SELECT version, top::DOUBLE, bottom::DOUBLE FROM ({facts}) ORDER BY time"
     else:
         piece = f"epoch_us(time) // {BLOCKS_S[block] * 1_000_000}"
         query = (
             f"SELECT version, fsum(top), fsum(bottom) FROM ({facts}) "
-            f"GROUP BY version, {piece} HAVING sum(bottom) > 0 ORDER BY {piece}"
+            f"GROUP BY version, {piece} ORDER BY {piece}"
         )
     found: dict[str, list[tuple[float, float]]] = {}
     for version, top, bottom in connection.execute(query).fetchall():
-        found.setdefault(version, []).append((top, bottom))
-    return found
+        if top or bottom:
+            found.setdefault(version, []).append((top, bottom))
+    return {
+        version: pieces
+        for version, pieces in found.items()
+        if any(bottom > 0 for _, bottom in pieces)
+    }
 
 
 def _percentiles(

@@ -161,7 +161,7 @@ def _measure(
     reason = sides.reason
     for side, version in zip((sides.first, sides.second), versions, strict=True):
         if side is None:
-            reason = f"no facts of version {version}"
+            reason = f"no {measure.per} of version {version}"
             estimates.append(unknown(reason, confidence=confidence))
         elif sides.reason is not None:
             estimates.append(Estimate(side.value, confidence=confidence, reason=sides.reason))

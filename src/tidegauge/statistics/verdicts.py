@@ -35,6 +35,9 @@ __all__ = [
 #: told well enough for false verdicts to be as rare as they should be (simulations/versions.py).
 FEWEST_WORTH = 8
 
+# How far, relative to it, sums of one and the same number may be off for being rounded.
+_ROUNDING = 1e-14
+
 
 @dataclass(frozen=True, slots=True)
 class Side:
@@ -100,8 +103,9 @@ def side_of(blocks: Sequence[tuple[float, float]], *, is_share: bool = False) ->
     no error among few calls does not mean that there can be none (Agresti and Coull 1998).
 
     Args:
-        blocks: (numerator, denominator) of each in the order of time, one or more; the
-            denominators are above 0. Of a mean these are the sum of values and how many there are.
+        blocks: (numerator, denominator) of each in the order of time, one or more. No denominator
+            is below 0 and not all are 0. Of a mean these are the sum of values and how many there
+            are.
         is_share: Whether it is a share of trials.
     """
     n = len(blocks)
@@ -110,7 +114,8 @@ def side_of(blocks: Sequence[tuple[float, float]], *, is_share: bool = False) ->
     added = [(top - value * below) * n / bottom for top, below in blocks]
     squares = math.fsum(each * each for each in added)
     products = math.fsum(one * other for one, other in itertools.pairwise(added))
-    if n < 2 or (squares == 0 and not is_share):
+    noise = math.fsum((_ROUNDING * top * n / bottom) ** 2 for top, _ in blocks)
+    if n < 2 or (squares <= noise and not is_share):
         return Side(value, 0.0, 1.0, n)
     worth = independent_count(n, products / squares) if squares else float(n)
     variance = squares / (n - 1)

@@ -197,6 +197,45 @@ def test_ratios_are_worked_out_from_counters(served: Served) -> None:
     assert found.second.value == pytest.approx(0.08, abs=0.004)
 
 
+def test_counters_count_wherever_they_fall(served: Served) -> None:
+    """Clicks of other times than impressions are in: the rate is that of `business_metrics`."""
+    for version, clicks in (("1", 23), ("2", 46)):
+        labels = {"model": "fraud", "model_version": version}
+        served.facts.record("business:impressions", 1000, **labels)
+        served.facts.record("business:clicks", clicks, at="2026-01-01T11:00:07Z", **labels)
+        for at, day in enumerate(DAYS):
+            name = "business:conversions" if at % 2 else "business:visits"
+            served.facts.record(name, 50 - 40 * (at % 2), at=f"{day}T08:00:00Z", **labels)
+    found = by_name(served.compare())
+    rates = found["business:click_through_rate", "share"]
+    assert (rates.first.value, rates.second.value) == (0.023, 0.046)
+    assert rates.block == "second"
+    assert rates.verdict == "too little data"
+    conversion = found["usage:conversion_rate", "share"]
+    assert (conversion.block, conversion.verdict) == ("day", "no evidence")
+    assert conversion.first.value == 0.2
+    told = served.facts.query.business.metrics(days=60, model="fraud", model_version="2")
+    for row in told:
+        if row.metric in ("business:click_through_rate", "usage:conversion_rate"):
+            assert found[row.metric, "share"].second.value == row.estimate.value
+
+
+def test_counters_that_make_no_rate_say_so(served: Served) -> None:
+    """Clicks without impressions, and more clicks than impressions."""
+    labels = {"model": "fraud"}
+    served.facts.record("business:impressions", 10, model_version="1", **labels)
+    served.facts.record("business:clicks", 12, model_version="1", **labels)
+    served.facts.record("business:clicks", 1, model_version="2", **labels)
+    served.facts.record("model:f1_score", 0.5, model_version="2", **labels)
+    rate = by_name(served.compare())["business:click_through_rate", "share"]
+    assert rate.reason == "no business:impressions of version 2"
+    served.facts.record("business:impressions", 10, model_version="2", **labels)
+    rate = by_name(served.compare())["business:click_through_rate", "share"]
+    assert rate.reason == (
+        "a share above 1 of version 1: what is above and below were not counted of the same"
+    )
+
+
 def test_too_little_is_said_with_the_reason(served: Served) -> None:
     """Few values, the same one again and again, or only one version."""
     labels = {"model": "fraud"}

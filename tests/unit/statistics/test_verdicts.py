@@ -45,6 +45,23 @@ def test_blocks_that_follow_one_another_are_worth_fewer() -> None:
     assert slow.estimate(0.95).low is None
 
 
+def test_nothing_is_lost_of_a_block_without_denominator() -> None:
+    """Visits of one day may be conversions of the next; that makes the side less certain."""
+    apart = side_of([(0, 50), (10, 0)] * 6)
+    together = side_of([(10 + day % 3, 50) for day in range(12)])
+    assert (apart.value, apart.blocks) == (0.2, 12)
+    assert apart.spread > 5 * together.spread
+
+
+def test_rounding_is_no_change() -> None:
+    """Sums of 0.8, of which there are not as many each day, are 0.8 all the time."""
+    blocks = [(sum([0.8] * count), count) for count in range(5, 33)]
+    assert len({top / count for top, count in blocks}) > 1
+    assert (side_of(blocks).spread, side_of(blocks).worth) == (0, 1)
+    far = side_of([(1e8 + day % 2, 1) for day in range(10)])
+    assert far.spread == pytest.approx(0.527, abs=0.001)
+
+
 def test_one_number_again_and_again_is_one() -> None:
     """But no error in many calls is a share that may be above 0."""
     assert side_of([(0.5, 1)] * 40).worth == 1
