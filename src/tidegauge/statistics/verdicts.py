@@ -26,8 +26,6 @@ __all__ = [
     "Side",
     "contrasts",
     "holm",
-    "quantile_side",
-    "reach_of_share",
     "side_of",
 ]
 
@@ -123,29 +121,6 @@ def side_of(blocks: Sequence[tuple[float, float]], *, is_share: bool = False) ->
         likely = (value * bottom + 2) / (bottom + 4)
         variance = max(variance, likely * (1 - likely) / bottom * worth)
     return Side(value, math.sqrt(variance), worth, n)
-
-
-def reach_of_share(side: Side, confidence: float) -> float:
-    """How far the interval of a share reaches to each side; 1 if a side is worth too little."""
-    if side.worth < FEWEST_WORTH:
-        return 1.0
-    quantile = student_quantile((1 + confidence) / 2, side.freedom)
-    return quantile * side.spread / math.sqrt(side.worth)
-
-
-def quantile_side(value: float, below: Side, low: float, high: float, confidence: float) -> Side:
-    """A percentile, with the uncertainty that the share below it has (Woodruff 1952).
-
-    Args:
-        value: The percentile of all values.
-        below: The share of values up to it, in blocks.
-        low: The percentile at the lower end of that share's interval.
-        high: The percentile at its upper end.
-        confidence: Of that interval.
-    """
-    quantile = student_quantile((1 + confidence) / 2, below.freedom)
-    spread = (high - low) / (2 * quantile) * math.sqrt(below.worth)
-    return Side(value, spread, below.worth, below.blocks)
 
 
 def contrasts(

@@ -124,6 +124,34 @@ def test_predictions_tell_accuracy_errors_and_latency(served: Served) -> None:
     assert accuracy.second.value == pytest.approx(0.6 * 0.98, abs=0.04)
 
 
+def test_rounded_latency_makes_no_verdict(served: Served) -> None:
+    """40 ms or 41 ms by chance is no difference, and one of them all the time is too little."""
+    for version in ("1", "2"):
+        for at in range(300):
+            latency_s = served.chance.choice((0.040, 0.041))
+            columns = {"status": "success", "latency_s": latency_s}
+            served.row("predictions", version, f"2025-12-31T11:00:00.{at:03}Z", columns)
+            call = {"operation": "chat", "is_stream": False, "usage": "provider", "attempt": 1}
+            call |= {"call_id": f"{version}-{at}", "operation_id": f"{version}-{at}"}
+            call |= {
+                "wire_requests": 1,
+                "status": "success",
+                "latency_s": 0.03 + int(version) / 100,
+            }
+            served.row("llm_calls", version, f"2025-12-31T11:00:00.{at:03}Z", call)
+    found = by_name(served.compare())
+    p50 = found["predictions.latency_s", "p50"]
+    assert (p50.block, p50.verdict) == ("fact", "no evidence")
+    assert p50.first.value == pytest.approx(0.0405, abs=0.0001)
+    assert p50.first.low is not None
+    assert p50.first.high is not None
+    assert 0.0001 < p50.first.high - p50.first.low < 0.0004
+    constant = found["llm_calls.latency_s", "p50"]
+    assert (constant.first.value, constant.second.value) == (0.04, 0.05)
+    assert constant.verdict == "too little data"
+    assert constant.reason == "the same number all the time, which may have been found only once"
+
+
 def test_regressions_are_told_by_how_far_off_they_are(served: Served) -> None:
     """Where predictions are numbers, no prediction is right or wrong."""
     for version, off in (("1", 1.0), ("2", 3.0)):

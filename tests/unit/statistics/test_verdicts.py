@@ -12,8 +12,6 @@ from tidegauge.statistics.verdicts import (
     Side,
     contrasts,
     holm,
-    quantile_side,
-    reach_of_share,
     side_of,
 )
 
@@ -128,23 +126,6 @@ def test_a_first_side_that_may_be_zero_has_no_relative_interval() -> None:
     [found] = contrasts([(side(0.1, 1), side(0.2, 1))])
     assert (found.relative.value, found.relative.low) == (1.0, None)
     assert found.relative.reason == "the first side may be 0"
-
-
-def test_a_percentile_is_as_uncertain_as_the_share_below_it() -> None:
-    """Woodruff's interval covers the true p90 of exponential values about as often as it says."""
-    rng = np.random.default_rng(3)
-    covered = 0
-    for _ in range(200):
-        values = rng.exponential(size=(40, 50))
-        value = np.quantile(values, 0.9)
-        below = side_of([((day <= value).sum(), 50) for day in values], is_share=True)
-        reach = reach_of_share(below, 0.95)
-        low, high = np.quantile(values, [0.9 - reach, 0.9 + reach])
-        found = quantile_side(value, below, low, high, 0.95).estimate(0.95)
-        assert found.low is not None
-        assert found.high is not None
-        covered += found.low <= np.log(10) <= found.high
-    assert 0.93 <= covered / 200 <= 1.0
 
 
 def test_false_verdicts_are_as_rare_as_is_said() -> None:
