@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
@@ -16,7 +15,7 @@ from tidegauge.model.errors import QueryError
 from tidegauge.model.spec import Direction
 from tidegauge.model.times import TimeRange, isoformat, time_range
 from tidegauge.query import sql
-from tidegauge.query.business import check_confidence
+from tidegauge.query.bounds import check_confidence, check_number
 from tidegauge.query.engine import Engine
 from tidegauge.query.errors import did_you_mean
 from tidegauge.query.llm_calls import view_calls
@@ -68,10 +67,8 @@ class Versions:
         if first == second:
             raise QueryError("both versions are the same", got=first)
         check_confidence(confidence)
-        if isinstance(margin, bool) or not 0 <= margin < math.inf:
-            raise QueryError(
-                "a margin cannot be this", got=margin, allowed="a share of the value, 0.02 for 2 %"
-            )
+        allowed = "a share of the value, 0.02 for 2 %"
+        margin = check_number("a margin cannot be this", margin, allowed, least=0)
         within = time_range(
             now_ns=self._clock.wall_ns(), hours=hours, days=days, start=start, end=end
         )
@@ -116,7 +113,7 @@ class Versions:
         view_calls(self._engine, connection, within)
 
 
-def _wanted(found: list[Sides], metrics: str | Sequence[str] | None) -> list[Sides]:
+def _wanted(found: list[Sides], metrics: object) -> list[Sides]:
     """The measures that are asked for; if none are named, those with a direction."""
     if metrics is None:
         is_judged = any(each.measure.name == "predictions.accuracy" for each in found)
@@ -127,11 +124,15 @@ def _wanted(found: list[Sides], metrics: str | Sequence[str] | None) -> list[Sid
             # The same number again, as a job publishes it.
             and not (is_judged and each.measure.name == "model:accuracy")
         ]
-    asked = [metrics] if isinstance(metrics, str) else list(metrics)
+    asked = [metrics] if isinstance(metrics, str) else metrics
+    if not isinstance(asked, Iterable) or not all(isinstance(each, str) for each in asked):
+        raise QueryError(
+            "measures cannot be chosen by this", got=metrics, allowed="a name, several, or patterns"
+        )
     names = [each.measure.name for each in found]
     for pattern in asked:
-        if not any(fnmatchcase(name, str(pattern)) for name in names):
-            near = get_close_matches(str(pattern), names, n=1)
+        if not any(fnmatchcase(name, pattern) for name in names):
+            near = get_close_matches(pattern, names, n=1)
             raise QueryError(
                 "neither version has such a measure",
                 got=pattern,

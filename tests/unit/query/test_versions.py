@@ -326,6 +326,8 @@ def test_measures_are_chosen_by_name(served: Served) -> None:
     with pytest.raises(QueryError) as caught:
         served.compare(metrics=["model:my_skore"])
     assert caught.value.fix == "Did you mean 'model:my_score'?"
+    with pytest.raises(QueryError, match="measures cannot be chosen by this"):
+        served.compare(metrics=5)
 
 
 def test_what_makes_no_sense_is_refused(served: Served) -> None:
@@ -338,6 +340,7 @@ def test_what_makes_no_sense_is_refused(served: Served) -> None:
     )
     for asked, what in (
         ({"margin": -0.1}, "a margin cannot be this"),
+        ({"margin": "x"}, "a margin cannot be this"),
         ({"confidence": 1.0}, "intervals cannot have this confidence"),
         ({"model_version": "3"}, "facts cannot be chosen by what is compared"),
     ):
