@@ -25,7 +25,7 @@ from tidegauge.query.version_facts import TABLES_OF_VERSIONS, measures_of
 from tidegauge.query.version_results import Verdict, VersionComparison, VersionMeasure
 from tidegauge.query.version_sides import Sides, sides_of
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate, unknown
-from tidegauge.statistics.verdicts import Contrast, contrasts
+from tidegauge.statistics.verdicts import FEWEST_WORTH, Contrast, contrasts
 
 __all__ = ["Versions"]
 
@@ -89,7 +89,7 @@ class Versions:
                 (second, any(each.second for each in kept)),
             ):
                 if not is_there:
-                    raise _no_version(connection, model, version)
+                    raise _no_version(connection, model, version, chosen.where)
             wanted = _wanted(kept, metrics)
             return _judged(wanted, (first, second), confidence, margin)
 
@@ -116,7 +116,12 @@ class Versions:
 def _wanted(found: list[Sides], metrics: object) -> list[Sides]:
     """The measures that are asked for; if none are named, those with a direction."""
     if metrics is None:
-        is_judged = any(each.measure.name == "predictions.accuracy" for each in found)
+        is_judged = any(
+            each.measure.name == "predictions.accuracy"
+            and each.pair is not None
+            and min(side.worth for side in each.pair) >= FEWEST_WORTH
+            for each in found
+        )
         return [
             each
             for each in found
@@ -202,7 +207,19 @@ def _verdict(direction: Direction, contrast: Contrast) -> Verdict:
     return "better" if is_more == (direction is Direction.HIGHER) else "worse"
 
 
-def _no_version(connection: duckdb.DuckDBPyConnection, model: str, version: str) -> QueryError:
+def _no_version(
+    connection: duckdb.DuckDBPyConnection, model: str, version: str, where: str
+) -> QueryError:
+    chosen = " UNION ".join(
+        f"SELECT DISTINCT model_version FROM {name} WHERE {where}" for name in TABLES_OF_VERSIONS
+    )
+    if (version,) in connection.execute(chosen).fetchall():
+        return QueryError(
+            f"nothing that was recorded of this version of {model!r} can be compared",
+            got=version,
+            allowed="metrics that are averaged, predictions, ratios of two counters",
+            fix="Totals alone tell of the traffic. What a ratio is of, record in both counters.",
+        )
     seen = " UNION ".join(
         f"SELECT DISTINCT model_version FROM {name} WHERE model = {sql.text(model)}"
         for name in TABLES_OF_VERSIONS
@@ -213,6 +230,6 @@ def _no_version(connection: duckdb.DuckDBPyConnection, model: str, version: str)
         got=version,
         allowed=", ".join(known),
         fix="Ask for another time or other labels."
-        if version in known
+        if version in known or not known
         else did_you_mean(version, known),
     )

@@ -311,7 +311,8 @@ def test_a_margin_asks_for_more_than_a_difference(served: Served) -> None:
     served.metric("model:f1_score", "1", 0.800, 0.006)
     served.metric("model:f1_score", "2", 0.816, 0.006)
     assert served.compare().measures[0].verdict == "better"
-    assert served.compare(margin=0.10).measures[0].verdict == "no relevant difference"
+    within = served.compare(margin=0.10)
+    assert within.measures[0].verdict == within.verdict == "no relevant difference"
     assert served.compare(margin=0.02).measures[0].verdict == "no evidence"
 
 
@@ -321,13 +322,47 @@ def test_measures_are_chosen_by_name(served: Served) -> None:
         served.metric("model:f1_score", version, 0.8, 0.01)
         served.metric("model:my_score", version, float(version), 0.1)
     assert [each.measure for each in served.compare().measures] == ["model:f1_score"]
-    [found] = served.compare(metrics="model:my*").measures
-    assert found.verdict == "different"
+    chosen = served.compare(metrics="model:my*")
+    [found] = chosen.measures
+    assert found.verdict == chosen.verdict == "different"
     with pytest.raises(QueryError) as caught:
         served.compare(metrics=["model:my_skore"])
     assert caught.value.fix == "Did you mean 'model:my_score'?"
     with pytest.raises(QueryError, match="measures cannot be chosen by this"):
         served.compare(metrics=5)
+
+
+def test_a_published_accuracy_counts_until_that_of_predictions_is_known(served: Served) -> None:
+    """One ground truth does not take the place of daily values; eight days of them do."""
+    for version in ("1", "2"):
+        served.metric("model:accuracy", version, 0.8, 0.01)
+        columns = {"status": "success", "prediction_text": "a", "prediction_id": version}
+        served.row("predictions", version, "2025-12-02T09:00:00Z", columns)
+        truth = {"prediction_id": version, "truth_text": "a"}
+        served.row("ground_truths", version, "2025-12-02T10:00:00Z", truth)
+    found = by_name(served.compare())
+    assert found["model:accuracy", "mean"].verdict == "no evidence"
+    assert found["predictions.accuracy", "share"].verdict == "too little data"
+    for version in ("1", "2"):
+        served.predictions(version, latency_s=0.1, right=0.8, n=3)
+    found = by_name(served.compare())
+    assert ("model:accuracy", "mean") not in found
+    assert found["predictions.accuracy", "share"].verdict == "no evidence"
+
+
+def test_versions_with_nothing_but_totals_say_so(served: Served) -> None:
+    """They are there, and yet nothing of them can be compared."""
+    for version in ("1", "2"):
+        labels = {"model": "fraud", "model_version": version}
+        served.facts.record("business:revenue_usd", 10, **labels)
+    with pytest.raises(QueryError) as caught:
+        served.compare()
+    assert caught.value.what == (
+        "nothing that was recorded of this version of 'fraud' can be compared"
+    )
+    with pytest.raises(QueryError, match="no fact of the model 'fraud' has this version") as caught:
+        served.compare(start="2025-01-01", end="2025-01-02")
+    assert caught.value.fix == "Ask for another time or other labels."
 
 
 def test_what_makes_no_sense_is_refused(served: Served) -> None:
