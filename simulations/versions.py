@@ -7,9 +7,18 @@ import numpy as np
 from scipy import stats
 
 from simulations.study import Study, Table, autoregressive
-from tidegauge.statistics.verdicts import contrasts, side_of
+from tidegauge.statistics.estimate import CONFIDENCE
+from tidegauge.statistics.percentiles import Place, quantile_side, reach_of_share
+from tidegauge.statistics.verdicts import FEWEST_WORTH, Side, contrasts, side_of
 
-__all__ = ["STUDIES", "false_verdicts", "found_differences"]
+__all__ = [
+    "STUDIES",
+    "false_verdicts",
+    "false_verdicts_of_percentiles",
+    "found_differences",
+    "percentile_side",
+    "place_of",
+]
 
 MEASURES = 8
 MEMORIES = (0.0, 0.3, 0.5, 0.8)
@@ -52,7 +61,66 @@ def found_differences() -> Table:
     return table
 
 
-STUDIES: tuple[Study, ...] = (false_verdicts, found_differences)
+def false_verdicts_of_percentiles() -> Table:
+    """Two equal versions, whose latency is known in steps."""
+    table = Table(
+        about="Share of 500 comparisons of the latency of two equal versions, 20 days of 200 "
+        "values each, that call one better or worse; lognormal values around 40 ms, as they are, "
+        "rounded to 1 ms and to 10 ms, and 40 or 41 ms by chance.",
+        columns=("exact", "1 ms", "10 ms", "two values"),
+    )
+    for name, share in (("p50", 0.50), ("p95", 0.95)):
+        found = [_false_of(steps, share, seed=300 + at) for at, steps in enumerate(_STEPS)]
+        table.add(f"compare_versions: {name}", found, most=0.05)
+    return table
+
+
+STUDIES: tuple[Study, ...] = (false_verdicts, found_differences, false_verdicts_of_percentiles)
+
+_STEPS = (0.0, 1.0, 10.0, None)
+
+
+def place_of(values: np.ndarray, share: float) -> Place:
+    """Where the percentile of some values lies."""
+    distinct, counts = np.unique(values, return_counts=True)
+    middles = (np.cumsum(counts) - counts / 2) / counts.sum()
+    lower = max(int(np.searchsorted(middles, share, side="right")) - 1, 0)
+    upper = min(int(np.searchsorted(middles, share, side="left")), len(middles) - 1)
+    ends = [(float(distinct[at]), float(middles[at])) for at in (lower, upper)]
+    return Place.between(share, ends[0], ends[1])
+
+
+def percentile_side(blocks: np.ndarray, share: float) -> Side | None:
+    """One side of values of shape (blocks, values of each); None if it cannot be told."""
+    place = place_of(blocks, share)
+    of_below, of_above = place.counted
+    counted = np.select(
+        [blocks < place.below, blocks == place.below, blocks == place.above],
+        [1.0, of_below, of_above],
+    )
+    pieces = [(float(each.sum()), float(each.size)) for each in counted]
+    below = side_of(pieces, is_share=True)
+    reach = reach_of_share(below, CONFIDENCE)
+    low, high = place_of(blocks, share - reach), place_of(blocks, share + reach)
+    side = quantile_side(place.value, below, low.value, high.value, CONFIDENCE)
+    is_known = low.is_within and high.is_within
+    return None if side.worth >= FEWEST_WORTH and not is_known else side
+
+
+def _false_of(step_ms: float | None, share: float, *, seed: int) -> float:
+    """How often equal versions are said to differ; latency in steps, or of two values."""
+    rng = np.random.default_rng(seed)
+    false = 0
+    for _ in range(500):
+        values = 40 * rng.lognormal(0, 0.4, (2, 20, 200))
+        if step_ms is None:
+            values = np.where(values < 40, 40.0, 41.0)
+        elif step_ms:
+            values = np.round(values / step_ms) * step_ms
+        first, second = (percentile_side(side, share) for side in values)
+        if first is not None and second is not None:
+            false += contrasts([(first, second)])[0].differs
+    return false / 500
 
 
 def _families(count: int, memory: float, *, seed: int) -> np.ndarray:

@@ -6,14 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from tidegauge.catalog.units import CURRENCIES
 from tidegauge.config import parts
 from tidegauge.model.amounts import read_amount
-from tidegauge.model.errors import CatalogError, MetricValidationError
+from tidegauge.model.errors import CatalogError, MetricValidationError, QueryError
 from tidegauge.model.spec import Combine, Direction, MetricSpec, NamesAbroad
 from tidegauge.model.times import TimeLike
 from tidegauge.record.front import log_metric, recorder
@@ -186,7 +186,7 @@ def customer_lifetime_value(
     Raises:
         QueryError: `margin` or `discount` is outside its bounds.
     """
-    from tidegauge.query.business import check_worth
+    from tidegauge.query.bounds import check_worth
     from tidegauge.statistics.business import lifetime_value
 
     check_worth(margin, discount)
@@ -199,27 +199,42 @@ def saved(before: Estimate, after: Estimate, units: float) -> Estimate:
     Args:
         before: Cost of a unit before, in one currency or in seconds; such as from `mean_per_unit`.
         after: Cost of a unit now, in the same.
-        units: How many units there were since.
+        units: How many units there were since, 0 or more.
 
     Returns:
         In the unit of a unit's cost; below 0 if they cost more. To keep it, pass its `value` to
         `log_business`.
+
+    Raises:
+        QueryError: `units` is outside its bounds.
     """
+    from tidegauge.query.bounds import check_number
     from tidegauge.statistics.business import saved as saved_in_all
 
-    return saved_in_all(before, after, units)
+    count = check_number("a number of units cannot be this", units, "0 or more", least=0)
+    return saved_in_all(before, after, count)
 
 
-def mean_per_unit(values: list[float], *, confidence: float = 0.95) -> Estimate:
+def mean_per_unit(values: Iterable[float | Decimal], *, confidence: float = 0.95) -> Estimate:
     """The mean of some units, such as seconds of tasks, with Student's interval.
 
     Args:
         values: One for each unit; units that were chosen by chance, or all of a time.
         confidence: Of the interval, 0 to 1, exclusive.
+
+    Raises:
+        QueryError: A value is no finite number, or `confidence` is outside its bounds.
     """
+    from tidegauge.query.bounds import check_confidence, check_number
     from tidegauge.statistics.ratios import Sums, ratio
 
-    return ratio(Sums.of((each, 1.0) for each in values), confidence=confidence, what="values")
+    check_confidence(confidence)
+    if not isinstance(values, Iterable):
+        raise QueryError("these are no values", got=values, allowed="a list of numbers")
+    numbers = [
+        check_number("a value of a unit cannot be this", each, "a finite number") for each in values
+    ]
+    return ratio(Sums.of((each, 1.0) for each in numbers), confidence=confidence, what="values")
 
 
 def ratio_by_user(
@@ -240,15 +255,18 @@ def ratio_by_user(
         confidence: Of the interval, 0 to 1, exclusive.
 
     Returns:
-        A share with Wilson's interval where no user has more on top than below, and nothing is
-        negative; else a ratio with that of the delta method.
+        A share with Wilson's interval where both columns count, in whole numbers, no user has more
+        on top than below, and nothing is negative; else a ratio with that of the delta method.
+        With one user there is no interval.
 
     Raises:
-        QueryError: A column is missing or holds no numbers.
+        QueryError: A column is missing or holds no numbers, or `confidence` is outside its bounds.
     """
+    from tidegauge.query.bounds import check_confidence
     from tidegauge.query.user_sums import user_sums
     from tidegauge.statistics.ratios import ratio, share
 
+    check_confidence(confidence)
     sums, is_share = user_sums(frame, of, per, user)
     if is_share:
         return share(sums.top, sums.bottom, clusters=sums, confidence=confidence, what=per)
@@ -256,12 +274,12 @@ def ratio_by_user(
 
 
 def _log_money(
-    name: str, amount: object, currency: str, time: TimeLike | None, labels: Mapping[str, object]
+    name: str, amount: object, currency: object, time: TimeLike | None, labels: Mapping[str, object]
 ) -> None:
     metric = f"business:{name}_{str(currency).lower()}"
     try:
         value = float(read_amount(amount))
-        if currency not in CURRENCIES:
+        if not isinstance(currency, str) or currency not in CURRENCIES:
             raise _no_currency(currency)
         if metric not in recorder.catalog.metrics:
             recorder.declare(_spec(metric, _MONEY[name], currency))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +19,7 @@ from tidegauge.business import (
 )
 from tidegauge.model.errors import MetricValidationError, QueryError
 from tidegauge.record.front import recorder
+from tidegauge.statistics.estimate import Estimate
 from tidegauge.testing import capture
 
 
@@ -59,6 +61,7 @@ def test_money_is_recorded_in_its_currency() -> None:
     [
         ({"revenue": 1, "currency": "EURO"}, "bad_unit", "this is no currency"),
         ({"revenue": 1, "currency": "usd"}, "bad_unit", "this is no currency"),
+        ({"revenue": 1, "currency": ["USD"]}, "bad_unit", "this is no currency"),
         ({"revenue": "lots"}, "bad_value", "this is no amount of money"),
     ],
 )
@@ -102,6 +105,54 @@ def test_a_data_frame_without_the_numbers_is_refused(frame: Any, problem: str) -
     """The error names the column."""
     with pytest.raises(QueryError, match=problem):
         ratio_by_user(frame, "clicks", "impressions")
+
+
+def test_amounts_are_no_trials_and_one_user_no_many() -> None:
+    """A cost per request is a ratio however small it is; of one user there is no interval."""
+    frame = {"user": list("abc"), "cost": [0.001, 0.002, 0.003], "requests": [1, 1, 1]}
+    found = ratio_by_user(frame, "cost", "requests")
+    assert (found.value, found.method) == (pytest.approx(0.002), "delta method")
+    assert found.high == pytest.approx(0.002 + 4.302653 * 0.001 / 3**0.5)
+    alone = ratio_by_user({"user": ["a"] * 9, "of": [1] * 9, "per": [2] * 9}, "of", "per")
+    assert (alone.value, alone.low, alone.n) == (0.5, None, 1)
+    assert alone.reason == "one cluster: how much clusters differ is not known"
+
+
+def test_a_mean_takes_what_are_numbers() -> None:
+    """Decimals and numbers of numpy, far from 0 as well."""
+    assert mean_per_unit([Decimal("1.5"), Decimal("2.5")]).value == 2
+    assert mean_per_unit(pd.Series([1, 2, 3])).value == 2
+    far = mean_per_unit([1e8, 1e8 + 1, 1e8 + 2])
+    assert far.high is not None
+    assert far.high - 1e8 == pytest.approx(1 + 4.302653 * 0.5773503)
+
+
+def test_what_is_no_number_within_its_bounds_is_refused() -> None:
+    """The error says what was given and what may be."""
+    two, one = Estimate(2, 1, 3), Estimate(1, 0, 2)
+    frame = {"user": [1], "of": [1], "per": [1]}
+    asked: list[tuple[Callable[..., object], tuple[object, ...], dict[str, object]]] = [
+        (mean_per_unit, ([1, 2],), {"confidence": 2}),
+        (mean_per_unit, ([1, float("nan")],), {}),
+        (mean_per_unit, (["1"],), {}),
+        (mean_per_unit, ([True],), {}),
+        (mean_per_unit, ([10**400],), {}),
+        (mean_per_unit, (5,), {}),
+        (ratio_by_user, (frame, "of", "per"), {"confidence": 1}),
+        (saved, (two, one, float("nan")), {}),
+        (saved, (two, one, -5), {}),
+        (tg.business_metrics, (), {"margin": "0.6"}),
+        (tg.business_metrics, (), {"users": "6"}),
+        (tg.business_metrics, (), {"users": 0}),
+        (tg.business_metrics, (), {"discount": "x"}),
+        (tg.compare_versions, ("m", 1, 2), {"margin": "x"}),
+        (tg.compare_versions, ("m", 1, 2), {"confidence": "x"}),
+    ]
+    with capture(strict=True):
+        for function, given, named in asked:
+            with pytest.raises(QueryError) as caught:
+                function(*given, **named)
+            assert caught.value.allowed
 
 
 def test_savings_and_worth_come_from_estimates() -> None:

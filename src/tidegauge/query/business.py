@@ -10,7 +10,7 @@ import datetime as dt
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, NamedTuple
 
 import duckdb
@@ -20,6 +20,7 @@ from tidegauge.model.errors import QueryError
 from tidegauge.model.spec import MetricSpec
 from tidegauge.model.tables import FEATURE_USAGE
 from tidegauge.model.times import TimeRange
+from tidegauge.query.bounds import check_confidence, check_number, check_worth
 from tidegauge.query.feature_facts import Chosen
 from tidegauge.query.features import Features
 from tidegauge.query.selection import Selection, Vocabulary
@@ -28,7 +29,7 @@ from tidegauge.statistics.business import lifetime_value
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate, unknown
 from tidegauge.statistics.ratios import Sums, ratio, share
 
-__all__ = ["FEWEST_DAYS", "MONEY", "Business", "BusinessMetric", "check_confidence", "check_worth"]
+__all__ = ["FEWEST_DAYS", "MONEY", "Business", "BusinessMetric"]
 
 #: Metrics of money, without the currency at their end, such as `_usd`.
 MONEY = ("business:revenue", "business:cost_savings")
@@ -37,6 +38,9 @@ MONEY = ("business:revenue", "business:cost_savings")
 FEWEST_DAYS = 8
 
 _PLACES = Decimal(1).scaleb(-8)
+
+# The largest float has 309 digits before the point.
+_EXACT = Context(prec=320)
 _PER_USER = "business:revenue_per_user"
 _WORTH = "business:customer_lifetime_value"
 _RETENTION = "business:retention_rate"
@@ -139,8 +143,8 @@ class Business:
             raise QueryError("business metrics are not told apart by this", got=by, allowed="day")
         check_confidence(confidence)
         check_worth(margin, discount)
-        if users is not None and not 0 < users < math.inf:
-            raise QueryError("a number of users cannot be this", got=users, allowed="above 0")
+        if users is not None:
+            users = check_number("a number of users cannot be this", users, "above 0", above=0)
         specs = [each for each in self._vocabulary.catalog.metrics.values() if each.ratio]
         patterns = [f"{name}_*" for name in MONEY]
         chosen = self._select(
@@ -195,30 +199,6 @@ class Business:
                 f"FROM {FEATURE_USAGE.name} WHERE {where} AND user_id IS NOT NULL GROUP BY user_id)"
             ).fetchall()
         return _Users(now or None, None if start_ns is None else before, both)
-
-
-def check_confidence(confidence: float) -> None:
-    """Refuse what is no confidence of an interval.
-
-    Raises:
-        QueryError: It is not between 0 and 1.
-    """
-    if isinstance(confidence, bool) or not 0 < confidence < 1:
-        raise QueryError(
-            "intervals cannot have this confidence", got=confidence, allowed="above 0, below 1"
-        )
-
-
-def check_worth(margin: float | None, discount: float) -> None:
-    """Refuse what no lifetime value can be worked out with.
-
-    Raises:
-        QueryError: The margin is not above 0 and up to 1, or the discount rate is below 0.
-    """
-    if margin is not None and not 0 < margin <= 1:
-        raise QueryError("a margin cannot be this", got=margin, allowed="above 0, up to 1")
-    if not 0 <= discount < math.inf:
-        raise QueryError("a discount rate cannot be this", got=discount, allowed="0 or more")
 
 
 def _parts_of(specs: list[MetricSpec]) -> list[str]:
@@ -350,4 +330,6 @@ def _currency(metric: str) -> str | None:
 
 
 def _money(amount: float) -> Decimal:
-    return Decimal(repr(amount)).quantize(_PLACES).normalize()
+    """The amount without zeros at its end, all of its digits written out."""
+    exact = Decimal(repr(amount)).quantize(_PLACES, context=_EXACT).normalize(_EXACT)
+    return exact.quantize(Decimal(1), context=_EXACT) if exact == exact.to_integral() else exact

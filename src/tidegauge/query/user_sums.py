@@ -25,7 +25,8 @@ def user_sums(frame: Frame | Mapping[str, Any], of: str, per: str, user: str) ->
         user: The column that tells users apart; rows without one are users of their own.
 
     Returns:
-        The sums, and whether the ratio is a share: no user has more on top than below.
+        The sums, and whether the ratio is a share of what was counted: all numbers are whole, and
+        no user has more on top than below. An amount of money is never so many trials.
 
     Raises:
         QueryError: A column is missing, holds no numbers or a negative one below.
@@ -52,5 +53,6 @@ def user_sums(frame: Frame | Mapping[str, Any], of: str, per: str, user: str) ->
     bottoms = np.bincount(at, weights=numbers[per], minlength=len(places))
     if (numbers[per] < 0).any():
         raise QueryError(f"a number in column {per!r} is below 0", allowed="0 or more")
-    is_share = bool((numbers[of] >= 0).all() and (tops <= bottoms).all())
+    is_counted = all((numbers[name] == np.floor(numbers[name])).all() for name in (of, per))
+    is_share = is_counted and bool((numbers[of] >= 0).all() and (tops <= bottoms).all())
     return Sums.of(zip(tops.tolist(), bottoms.tolist(), strict=True)), is_share

@@ -38,6 +38,8 @@ class Measure(NamedTuple):
         facts: SQL for the rows.
         quantile: Of which share of `top` the percentile is; None if it is a ratio of sums.
         reason: Why there is no telling; None if there is.
+        per: What `bottom` counts. Rows of counters have either `top` or `bottom`, so that none of
+            them tells anything alone.
     """
 
     name: str
@@ -47,6 +49,12 @@ class Measure(NamedTuple):
     facts: str
     quantile: float | None = None
     reason: str | None = None
+    per: str = "facts"
+
+    @property
+    def is_of_counters(self) -> bool:
+        """Whether it is a ratio of two counters."""
+        return self.per != "facts"
 
 
 def measures_of(
@@ -143,8 +151,8 @@ def _of_counters(spec: MetricSpec, of: str, per: str, where: str) -> Measure:
         f"SELECT {_VERSION}, metric, value AS counted FROM points WHERE {about} "
         f'UNION ALL SELECT {_VERSION}, metric, "sum" FROM intervals WHERE {about})'
     )
-    is_share = (spec.min, spec.max) == (0, 1)
-    return Measure(spec.name, "share" if is_share else "ratio", spec.unit, spec.direction, facts)
+    statistic: Statistic = "share" if (spec.min, spec.max) == (0, 1) else "ratio"
+    return Measure(spec.name, statistic, spec.unit, spec.direction, facts, per=per)
 
 
 def _cost(connection: duckdb.DuckDBPyConnection, better: Direction, where: str) -> Measure:

@@ -91,13 +91,20 @@ class VersionComparison:
 
     @property
     def verdict(self) -> str:
-        """`better`, `worse`, `mixed`, `no evidence` or `too little data`, of the second version."""
+        """What all measures together say of the second version.
+
+        `mixed` if some are better and others worse; else the first of these that some measure says:
+        `worse`, `better`, `different`. If there is none, `no relevant difference` or `too little
+        data` if all measures say so, and else `no evidence`.
+        """
         verdicts = {each.verdict for each in self.measures}
         if {"better", "worse"} <= verdicts:
             return "mixed"
-        for verdict in ("worse", "better"):
+        for verdict in ("worse", "better", "different"):
             if verdict in verdicts:
                 return verdict
+        if verdicts == {"no relevant difference"}:
+            return "no relevant difference"
         return "too little data" if verdicts <= {"too little data"} else "no evidence"
 
     @property

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
@@ -16,7 +15,7 @@ from tidegauge.model.errors import QueryError
 from tidegauge.model.spec import Direction
 from tidegauge.model.times import TimeRange, isoformat, time_range
 from tidegauge.query import sql
-from tidegauge.query.business import check_confidence
+from tidegauge.query.bounds import check_confidence, check_number
 from tidegauge.query.engine import Engine
 from tidegauge.query.errors import did_you_mean
 from tidegauge.query.llm_calls import view_calls
@@ -26,7 +25,7 @@ from tidegauge.query.version_facts import TABLES_OF_VERSIONS, measures_of
 from tidegauge.query.version_results import Verdict, VersionComparison, VersionMeasure
 from tidegauge.query.version_sides import Sides, sides_of
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate, unknown
-from tidegauge.statistics.verdicts import Contrast, contrasts
+from tidegauge.statistics.verdicts import FEWEST_WORTH, Contrast, contrasts
 
 __all__ = ["Versions"]
 
@@ -68,10 +67,8 @@ class Versions:
         if first == second:
             raise QueryError("both versions are the same", got=first)
         check_confidence(confidence)
-        if isinstance(margin, bool) or not 0 <= margin < math.inf:
-            raise QueryError(
-                "a margin cannot be this", got=margin, allowed="a share of the value, 0.02 for 2 %"
-            )
+        allowed = "a share of the value, 0.02 for 2 %"
+        margin = check_number("a margin cannot be this", margin, allowed, least=0)
         within = time_range(
             now_ns=self._clock.wall_ns(), hours=hours, days=days, start=start, end=end
         )
@@ -92,7 +89,7 @@ class Versions:
                 (second, any(each.second for each in kept)),
             ):
                 if not is_there:
-                    raise _no_version(connection, model, version)
+                    raise _no_version(connection, model, version, chosen.where)
             wanted = _wanted(kept, metrics)
             return _judged(wanted, (first, second), confidence, margin)
 
@@ -116,10 +113,15 @@ class Versions:
         view_calls(self._engine, connection, within)
 
 
-def _wanted(found: list[Sides], metrics: str | Sequence[str] | None) -> list[Sides]:
+def _wanted(found: list[Sides], metrics: object) -> list[Sides]:
     """The measures that are asked for; if none are named, those with a direction."""
     if metrics is None:
-        is_judged = any(each.measure.name == "predictions.accuracy" for each in found)
+        is_judged = any(
+            each.measure.name == "predictions.accuracy"
+            and each.pair is not None
+            and min(side.worth for side in each.pair) >= FEWEST_WORTH
+            for each in found
+        )
         return [
             each
             for each in found
@@ -127,11 +129,15 @@ def _wanted(found: list[Sides], metrics: str | Sequence[str] | None) -> list[Sid
             # The same number again, as a job publishes it.
             and not (is_judged and each.measure.name == "model:accuracy")
         ]
-    asked = [metrics] if isinstance(metrics, str) else list(metrics)
+    asked = [metrics] if isinstance(metrics, str) else metrics
+    if not isinstance(asked, Iterable) or not all(isinstance(each, str) for each in asked):
+        raise QueryError(
+            "measures cannot be chosen by this", got=metrics, allowed="a name, several, or patterns"
+        )
     names = [each.measure.name for each in found]
     for pattern in asked:
-        if not any(fnmatchcase(name, str(pattern)) for name in names):
-            near = get_close_matches(str(pattern), names, n=1)
+        if not any(fnmatchcase(name, pattern) for name in names):
+            near = get_close_matches(pattern, names, n=1)
             raise QueryError(
                 "neither version has such a measure",
                 got=pattern,
@@ -161,7 +167,7 @@ def _measure(
     reason = sides.reason
     for side, version in zip((sides.first, sides.second), versions, strict=True):
         if side is None:
-            reason = f"no facts of version {version}"
+            reason = f"no {measure.per} of version {version}"
             estimates.append(unknown(reason, confidence=confidence))
         elif sides.reason is not None:
             estimates.append(Estimate(side.value, confidence=confidence, reason=sides.reason))
@@ -201,7 +207,19 @@ def _verdict(direction: Direction, contrast: Contrast) -> Verdict:
     return "better" if is_more == (direction is Direction.HIGHER) else "worse"
 
 
-def _no_version(connection: duckdb.DuckDBPyConnection, model: str, version: str) -> QueryError:
+def _no_version(
+    connection: duckdb.DuckDBPyConnection, model: str, version: str, where: str
+) -> QueryError:
+    chosen = " UNION ".join(
+        f"SELECT DISTINCT model_version FROM {name} WHERE {where}" for name in TABLES_OF_VERSIONS
+    )
+    if (version,) in connection.execute(chosen).fetchall():
+        return QueryError(
+            f"nothing that was recorded of this version of {model!r} can be compared",
+            got=version,
+            allowed="metrics that are averaged, predictions, ratios of two counters",
+            fix="Totals alone tell of the traffic. What a ratio is of, record in both counters.",
+        )
     seen = " UNION ".join(
         f"SELECT DISTINCT model_version FROM {name} WHERE model = {sql.text(model)}"
         for name in TABLES_OF_VERSIONS
@@ -212,6 +230,6 @@ def _no_version(connection: duckdb.DuckDBPyConnection, model: str, version: str)
         got=version,
         allowed=", ".join(known),
         fix="Ask for another time or other labels."
-        if version in known
+        if version in known or not known
         else did_you_mean(version, known),
     )

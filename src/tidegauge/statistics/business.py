@@ -36,6 +36,8 @@ def lifetime_value(
             return unknown(f"{name}: {part.reason}", confidence=confidence)
     assert a is not None
     assert r is not None
+    if r < 0:
+        return unknown("retention is below 0", confidence=confidence)
     if r >= 1 + discount:
         return unknown("nobody leaves, and nothing is discounted", confidence=confidence)
     if a < 0:
@@ -66,7 +68,7 @@ def saved(before: Estimate, after: Estimate, units: float) -> Estimate:
     Args:
         before: Cost of a unit before, such as the mean of some tasks.
         after: Cost of a unit now.
-        units: How many units; known, and not estimated.
+        units: How many units, 0 or more; known, and not estimated.
     """
     confidence = before.confidence
     for name, part in (("before", before), ("after", after)):
@@ -98,12 +100,14 @@ def _periods(retention: float, discount: float) -> float:
 def _product(
     first: tuple[float, float, float], second: tuple[float, float, float]
 ) -> tuple[float, float]:
-    """Ends of the interval of a product of two estimates (value, low, high), none below 0.
+    """Ends of the interval of a product of two estimates (value, low, high), values 0 or more.
 
     Logarithms add up. Where a value is 0 it has none, and the ends are those of both together.
+    Lower ends below 0 count as 0, and upper ones below the value as the value.
     """
     (a, a_low, a_high), (b, b_low, b_high) = first, second
     a_low, b_low = max(a_low, 0.0), max(b_low, 0.0)
+    a_high, b_high = max(a_high, a), max(b_high, b)
     if a == 0 or b == 0:
         return a_low * b_low, a_high * b_high
     low = 0.0

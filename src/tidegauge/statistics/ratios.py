@@ -18,6 +18,8 @@ from tidegauge.statistics.wilson import wilson_interval
 
 __all__ = ["Sums", "ratio", "share"]
 
+_ONE_CLUSTER = "one cluster: how much clusters differ is not known"
+
 
 @dataclass(frozen=True, slots=True)
 class Sums:
@@ -27,9 +29,9 @@ class Sums:
         n: How many clusters.
         top: Sum of the numerators.
         bottom: Sum of the denominators, 0 or more each.
-        top_squares: Sum of the numerators' squares.
-        products: Sum of numerator times denominator.
-        bottom_squares: Sum of the denominators' squares.
+        top_squares: Sum of squares of how far numerators are from their mean.
+        products: Sum of how far numerators are from theirs times denominators from theirs.
+        bottom_squares: Sum of squares of how far denominators are from their mean.
     """
 
     n: int = 0
@@ -43,18 +45,37 @@ class Sums:
     def of(cls, clusters: Iterable[tuple[float, float]]) -> Sums:
         """Sum clusters up, each of which is (numerator, denominator)."""
         pairs = list(clusters)
+        if not pairs:
+            return cls()
+        n, sum_top = len(pairs), math.fsum(top for top, _ in pairs)
+        sum_bottom = math.fsum(bottom for _, bottom in pairs)
+        tops = [top - sum_top / n for top, _ in pairs]
+        bottoms = [bottom - sum_bottom / n for _, bottom in pairs]
         return cls(
-            len(pairs),
-            math.fsum(top for top, _ in pairs),
-            math.fsum(bottom for _, bottom in pairs),
-            math.fsum(top * top for top, _ in pairs),
-            math.fsum(top * bottom for top, bottom in pairs),
-            math.fsum(bottom * bottom for _, bottom in pairs),
+            n,
+            sum_top,
+            sum_bottom,
+            math.fsum(top * top for top in tops),
+            math.fsum(top * bottom for top, bottom in zip(tops, bottoms, strict=True)),
+            math.fsum(bottom * bottom for bottom in bottoms),
         )
 
     def __add__(self, other: Sums) -> Sums:
-        """Other clusters as well, none of which is in both."""
-        return Sums(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+        """Other clusters as well, none of which is in both (Chan, Golub and LeVeque 1979)."""
+        if not self.n or not other.n:
+            return self if self.n else other
+        n = self.n + other.n
+        top = other.top / other.n - self.top / self.n
+        bottom = other.bottom / other.n - self.bottom / self.n
+        weight = self.n * other.n / n
+        return Sums(
+            n,
+            self.top + other.top,
+            self.bottom + other.bottom,
+            self.top_squares + other.top_squares + weight * top * top,
+            self.products + other.products + weight * top * bottom,
+            self.bottom_squares + other.bottom_squares + weight * bottom * bottom,
+        )
 
     @property
     def variance(self) -> float:
@@ -81,8 +102,7 @@ def ratio(
         return unknown(f"no {what}", n=sums.n, confidence=confidence)
     value = sums.top / sums.bottom
     if sums.n < 2:
-        reason = "one cluster: how much clusters differ is not known"
-        return Estimate(value, confidence=confidence, n=sums.n, reason=reason)
+        return Estimate(value, confidence=confidence, n=sums.n, reason=_ONE_CLUSTER)
     quantile = student_quantile((1 + confidence) / 2, sums.n - 1)
     reach = quantile * math.sqrt(sums.variance)
     low, high = max(value - reach, least), value + reach
@@ -107,7 +127,8 @@ def share(
     Args:
         successes: How many trials succeeded.
         trials: How many there were.
-        clusters: Of successes and trials, if it is known how they belong together; two or more.
+        clusters: Of successes and trials, if it is known how they belong together. Of one there is
+            no interval.
         confidence: Probability that such intervals cover the true share, 0 to 1, exclusive.
         what: What trials are called, for the reason why there is no share.
     """
@@ -118,7 +139,9 @@ def share(
         return unknown(reason, n=trials, confidence=confidence)
     value = successes / trials
     worth, method = float(trials), "wilson"
-    if clusters is not None and clusters.n > 1:
+    if clusters is not None:
+        if clusters.n < 2:
+            return Estimate(value, confidence=confidence, n=clusters.n, reason=_ONE_CLUSTER)
         worth = _worth(value, trials, clusters, confidence)
         method = "wilson with design effect"
     low, high = wilson_interval(value * worth, worth, confidence=confidence)
@@ -129,7 +152,8 @@ def _worth(value: float, trials: float, clusters: Sums, confidence: float) -> fl
     """How many independent trials there are as good as."""
     binomial = value * (1 - value) / trials
     if binomial == 0:
-        worth = clusters.bottom**2 / clusters.bottom_squares
+        squares = clusters.bottom_squares + clusters.bottom**2 / clusters.n
+        worth = clusters.bottom**2 / squares
     else:
         worth = trials / max(clusters.variance / binomial, 1.0)
     normal = NormalDist().inv_cdf((1 + confidence) / 2)

@@ -26,14 +26,15 @@ __all__ = [
     "Side",
     "contrasts",
     "holm",
-    "quantile_side",
-    "reach_of_share",
     "side_of",
 ]
 
 #: With fewer independent blocks than this on a side there is no verdict: their memory cannot be
 #: told well enough for false verdicts to be as rare as they should be (simulations/versions.py).
 FEWEST_WORTH = 8
+
+# How far, relative to it, sums of one and the same number may be off for being rounded.
+_ROUNDING = 1e-14
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,9 @@ def side_of(blocks: Sequence[tuple[float, float]], *, is_share: bool = False) ->
     no error among few calls does not mean that there can be none (Agresti and Coull 1998).
 
     Args:
-        blocks: (numerator, denominator) of each in the order of time, one or more; the
-            denominators are above 0. Of a mean these are the sum of values and how many there are.
+        blocks: (numerator, denominator) of each in the order of time, one or more. No denominator
+            is below 0 and not all are 0. Of a mean these are the sum of values and how many there
+            are.
         is_share: Whether it is a share of trials.
     """
     n = len(blocks)
@@ -110,7 +112,8 @@ def side_of(blocks: Sequence[tuple[float, float]], *, is_share: bool = False) ->
     added = [(top - value * below) * n / bottom for top, below in blocks]
     squares = math.fsum(each * each for each in added)
     products = math.fsum(one * other for one, other in itertools.pairwise(added))
-    if n < 2 or (squares == 0 and not is_share):
+    noise = math.fsum((_ROUNDING * top * n / bottom) ** 2 for top, _ in blocks)
+    if n < 2 or (squares <= noise and not is_share):
         return Side(value, 0.0, 1.0, n)
     worth = independent_count(n, products / squares) if squares else float(n)
     variance = squares / (n - 1)
@@ -118,29 +121,6 @@ def side_of(blocks: Sequence[tuple[float, float]], *, is_share: bool = False) ->
         likely = (value * bottom + 2) / (bottom + 4)
         variance = max(variance, likely * (1 - likely) / bottom * worth)
     return Side(value, math.sqrt(variance), worth, n)
-
-
-def reach_of_share(side: Side, confidence: float) -> float:
-    """How far the interval of a share reaches to each side; 1 if a side is worth too little."""
-    if side.worth < FEWEST_WORTH:
-        return 1.0
-    quantile = student_quantile((1 + confidence) / 2, side.freedom)
-    return quantile * side.spread / math.sqrt(side.worth)
-
-
-def quantile_side(value: float, below: Side, low: float, high: float, confidence: float) -> Side:
-    """A percentile, with the uncertainty that the share below it has (Woodruff 1952).
-
-    Args:
-        value: The percentile of all values.
-        below: The share of values up to it, in blocks.
-        low: The percentile at the lower end of that share's interval.
-        high: The percentile at its upper end.
-        confidence: Of that interval.
-    """
-    quantile = student_quantile((1 + confidence) / 2, below.freedom)
-    spread = (high - low) / (2 * quantile) * math.sqrt(below.worth)
-    return Side(value, spread, below.worth, below.blocks)
 
 
 def contrasts(

@@ -104,6 +104,17 @@ def test_currencies_have_rows_of_their_own(facts: Any) -> None:
     assert per_user.estimate.reason == "fewer than 8 days: how much days differ is not known"
 
 
+def test_large_amounts_have_all_their_digits(facts: Any) -> None:
+    """However large; and a hundred is 100, not 1E+2."""
+    facts.record("business:revenue_usd", 1e20)
+    facts.record("business:revenue_eur", 1e300)
+    facts.record("business:cost_savings_usd", 100)
+    rows = facts.query.business.metrics(days=30)
+    assert str(row_of(rows, "business:revenue_usd").numerator) == "100000000000000000000"
+    assert row_of(rows, "business:revenue_eur").numerator == Decimal("1e300")
+    assert str(row_of(rows, "business:cost_savings_usd").numerator) == "100"
+
+
 def test_users_are_counted_once_however_many_days_they_came(facts: Any) -> None:
     """Two users on three days are two; and both are of the time before as well, or not."""
     for user, at in (

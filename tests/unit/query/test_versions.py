@@ -124,6 +124,34 @@ def test_predictions_tell_accuracy_errors_and_latency(served: Served) -> None:
     assert accuracy.second.value == pytest.approx(0.6 * 0.98, abs=0.04)
 
 
+def test_rounded_latency_makes_no_verdict(served: Served) -> None:
+    """40 ms or 41 ms by chance is no difference, and one of them all the time is too little."""
+    for version in ("1", "2"):
+        for at in range(300):
+            latency_s = served.chance.choice((0.040, 0.041))
+            columns = {"status": "success", "latency_s": latency_s}
+            served.row("predictions", version, f"2025-12-31T11:00:00.{at:03}Z", columns)
+            call = {"operation": "chat", "is_stream": False, "usage": "provider", "attempt": 1}
+            call |= {"call_id": f"{version}-{at}", "operation_id": f"{version}-{at}"}
+            call |= {
+                "wire_requests": 1,
+                "status": "success",
+                "latency_s": 0.03 + int(version) / 100,
+            }
+            served.row("llm_calls", version, f"2025-12-31T11:00:00.{at:03}Z", call)
+    found = by_name(served.compare())
+    p50 = found["predictions.latency_s", "p50"]
+    assert (p50.block, p50.verdict) == ("fact", "no evidence")
+    assert p50.first.value == pytest.approx(0.0405, abs=0.0001)
+    assert p50.first.low is not None
+    assert p50.first.high is not None
+    assert 0.0001 < p50.first.high - p50.first.low < 0.0004
+    constant = found["llm_calls.latency_s", "p50"]
+    assert (constant.first.value, constant.second.value) == (0.04, 0.05)
+    assert constant.verdict == "too little data"
+    assert constant.reason == "the same number all the time, which may have been found only once"
+
+
 def test_regressions_are_told_by_how_far_off_they_are(served: Served) -> None:
     """Where predictions are numbers, no prediction is right or wrong."""
     for version, off in (("1", 1.0), ("2", 3.0)):
@@ -197,6 +225,45 @@ def test_ratios_are_worked_out_from_counters(served: Served) -> None:
     assert found.second.value == pytest.approx(0.08, abs=0.004)
 
 
+def test_counters_count_wherever_they_fall(served: Served) -> None:
+    """Clicks of other times than impressions are in: the rate is that of `business_metrics`."""
+    for version, clicks in (("1", 23), ("2", 46)):
+        labels = {"model": "fraud", "model_version": version}
+        served.facts.record("business:impressions", 1000, **labels)
+        served.facts.record("business:clicks", clicks, at="2026-01-01T11:00:07Z", **labels)
+        for at, day in enumerate(DAYS):
+            name = "business:conversions" if at % 2 else "business:visits"
+            served.facts.record(name, 50 - 40 * (at % 2), at=f"{day}T08:00:00Z", **labels)
+    found = by_name(served.compare())
+    rates = found["business:click_through_rate", "share"]
+    assert (rates.first.value, rates.second.value) == (0.023, 0.046)
+    assert rates.block == "second"
+    assert rates.verdict == "too little data"
+    conversion = found["usage:conversion_rate", "share"]
+    assert (conversion.block, conversion.verdict) == ("day", "no evidence")
+    assert conversion.first.value == 0.2
+    told = served.facts.query.business.metrics(days=60, model="fraud", model_version="2")
+    for row in told:
+        if row.metric in ("business:click_through_rate", "usage:conversion_rate"):
+            assert found[row.metric, "share"].second.value == row.estimate.value
+
+
+def test_counters_that_make_no_rate_say_so(served: Served) -> None:
+    """Clicks without impressions, and more clicks than impressions."""
+    labels = {"model": "fraud"}
+    served.facts.record("business:impressions", 10, model_version="1", **labels)
+    served.facts.record("business:clicks", 12, model_version="1", **labels)
+    served.facts.record("business:clicks", 1, model_version="2", **labels)
+    served.facts.record("model:f1_score", 0.5, model_version="2", **labels)
+    rate = by_name(served.compare())["business:click_through_rate", "share"]
+    assert rate.reason == "no business:impressions of version 2"
+    served.facts.record("business:impressions", 10, model_version="2", **labels)
+    rate = by_name(served.compare())["business:click_through_rate", "share"]
+    assert rate.reason == (
+        "a share above 1 of version 1: what is above and below were not counted of the same"
+    )
+
+
 def test_too_little_is_said_with_the_reason(served: Served) -> None:
     """Few values, the same one again and again, or only one version."""
     labels = {"model": "fraud"}
@@ -244,7 +311,8 @@ def test_a_margin_asks_for_more_than_a_difference(served: Served) -> None:
     served.metric("model:f1_score", "1", 0.800, 0.006)
     served.metric("model:f1_score", "2", 0.816, 0.006)
     assert served.compare().measures[0].verdict == "better"
-    assert served.compare(margin=0.10).measures[0].verdict == "no relevant difference"
+    within = served.compare(margin=0.10)
+    assert within.measures[0].verdict == within.verdict == "no relevant difference"
     assert served.compare(margin=0.02).measures[0].verdict == "no evidence"
 
 
@@ -254,11 +322,47 @@ def test_measures_are_chosen_by_name(served: Served) -> None:
         served.metric("model:f1_score", version, 0.8, 0.01)
         served.metric("model:my_score", version, float(version), 0.1)
     assert [each.measure for each in served.compare().measures] == ["model:f1_score"]
-    [found] = served.compare(metrics="model:my*").measures
-    assert found.verdict == "different"
+    chosen = served.compare(metrics="model:my*")
+    [found] = chosen.measures
+    assert found.verdict == chosen.verdict == "different"
     with pytest.raises(QueryError) as caught:
         served.compare(metrics=["model:my_skore"])
     assert caught.value.fix == "Did you mean 'model:my_score'?"
+    with pytest.raises(QueryError, match="measures cannot be chosen by this"):
+        served.compare(metrics=5)
+
+
+def test_a_published_accuracy_counts_until_that_of_predictions_is_known(served: Served) -> None:
+    """One ground truth does not take the place of daily values; eight days of them do."""
+    for version in ("1", "2"):
+        served.metric("model:accuracy", version, 0.8, 0.01)
+        columns = {"status": "success", "prediction_text": "a", "prediction_id": version}
+        served.row("predictions", version, "2025-12-02T09:00:00Z", columns)
+        truth = {"prediction_id": version, "truth_text": "a"}
+        served.row("ground_truths", version, "2025-12-02T10:00:00Z", truth)
+    found = by_name(served.compare())
+    assert found["model:accuracy", "mean"].verdict == "no evidence"
+    assert found["predictions.accuracy", "share"].verdict == "too little data"
+    for version in ("1", "2"):
+        served.predictions(version, latency_s=0.1, right=0.8, n=3)
+    found = by_name(served.compare())
+    assert ("model:accuracy", "mean") not in found
+    assert found["predictions.accuracy", "share"].verdict == "no evidence"
+
+
+def test_versions_with_nothing_but_totals_say_so(served: Served) -> None:
+    """They are there, and yet nothing of them can be compared."""
+    for version in ("1", "2"):
+        labels = {"model": "fraud", "model_version": version}
+        served.facts.record("business:revenue_usd", 10, **labels)
+    with pytest.raises(QueryError) as caught:
+        served.compare()
+    assert caught.value.what == (
+        "nothing that was recorded of this version of 'fraud' can be compared"
+    )
+    with pytest.raises(QueryError, match="no fact of the model 'fraud' has this version") as caught:
+        served.compare(start="2025-01-01", end="2025-01-02")
+    assert caught.value.fix == "Ask for another time or other labels."
 
 
 def test_what_makes_no_sense_is_refused(served: Served) -> None:
@@ -271,6 +375,7 @@ def test_what_makes_no_sense_is_refused(served: Served) -> None:
     )
     for asked, what in (
         ({"margin": -0.1}, "a margin cannot be this"),
+        ({"margin": "x"}, "a margin cannot be this"),
         ({"confidence": 1.0}, "intervals cannot have this confidence"),
         ({"model_version": "3"}, "facts cannot be chosen by what is compared"),
     ):

@@ -62,6 +62,17 @@ def test_nobody_who_stays_is_worth_nothing() -> None:
     assert found.high == pytest.approx(12 * 0.2 / 0.8)
 
 
+def test_a_retention_below_zero_is_none() -> None:
+    """An end of an interval below 0 counts as 0, and a value below 0 gives no worth."""
+    revenue = Estimate(10, 8, 12, n=5)
+    found = lifetime_value(revenue, Estimate(0.1, -0.2, 0.3, n=5), margin=1, discount=0)
+    assert found.low == 0
+    worth = lifetime_value(revenue, Estimate(-0.1, -0.2, 0.0, n=5), margin=1, discount=0)
+    assert (worth.value, worth.reason) == (None, "retention is below 0")
+    odd = lifetime_value(revenue, Estimate(0.1, -0.2, -0.1, n=5), margin=1, discount=0)
+    assert odd.high == pytest.approx(12 / 9)
+
+
 def test_savings_are_a_difference_times_units() -> None:
     """5 - 3 of each of a hundred; the ends by Pythagoras: 2 ± sqrt(1 + 0.25)."""
     found = saved(Estimate(5, 4, 6, n=20), Estimate(3, 2.5, 3.5, n=30), 100)

@@ -28,7 +28,18 @@ def test_with_denominators_of_one_it_is_a_mean_with_students_interval() -> None:
 def test_sums_of_parts_add_up() -> None:
     """Processes and days can be summed up on their own."""
     clusters = [(1.0, 2.0), (0.0, 3.0), (5.0, 4.0)]
-    assert Sums.of(clusters[:1]) + Sums.of(clusters[1:]) == Sums.of(clusters)
+    added = Sums.of(clusters[:1]) + Sums.of(clusters[1:])
+    whole = Sums.of(clusters)
+    for name in Sums.__slots__:
+        assert getattr(added, name) == pytest.approx(getattr(whole, name))
+    assert added + Sums() == Sums() + added == added
+
+
+def test_values_far_from_zero_keep_their_variance() -> None:
+    """Of 1e8, 1e8 + 1 and 1e8 + 2 the standard error is 0.577, in one part or in two."""
+    clusters = [(1e8 + at, 1.0) for at in range(3)]
+    assert Sums.of(clusters).variance == pytest.approx(1 / 3)
+    assert (Sums.of(clusters[:2]) + Sums.of(clusters[2:])).variance == pytest.approx(1 / 3)
 
 
 def test_what_cannot_be_told_has_a_reason() -> None:
@@ -39,6 +50,8 @@ def test_what_cannot_be_told_has_a_reason() -> None:
     assert one.reason == "one cluster: how much clusters differ is not known"
     assert share(0, 0, what="impressions").reason == "no impressions"
     assert share(3, 2, what="visits").value is None
+    alone = share(3, 9, clusters=Sums.of([(3, 9)]))
+    assert (alone.low, alone.reason) == (None, one.reason)
 
 
 def test_what_cannot_be_below_zero_has_no_interval_below_it() -> None:

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers that somebody asks with, refused if they are none or outside their bounds."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from numbers import Real
+
+from tidegauge.model.errors import QueryError
+
+__all__ = ["check_confidence", "check_number", "check_worth"]
+
+
+def check_number(
+    what: str,
+    given: object,
+    allowed: str,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+) -> float:
+    """A finite number within its bounds, as a float.
+
+    Args:
+        what: What is wrong with another one, for the error.
+        given: A number of Python, of numpy or a `Decimal`; no text and no bool.
+        allowed: The bounds in words.
+        least: It may be this.
+        most: It may be this.
+        above: It has to be more.
+        below: It has to be less.
+
+    Raises:
+        QueryError: It is none, or outside.
+    """
+    number = math.nan
+    if not isinstance(given, bool) and isinstance(given, Real | Decimal):
+        try:
+            number = float(given)
+        except (OverflowError, ValueError):  # a whole number or a signalling NaN that none can hold
+            number = math.nan
+    if not (math.isfinite(number) and least <= number <= most and above < number < below):
+        raise QueryError(what, got=given, allowed=allowed)
+    return number
+
+
+def check_confidence(confidence: object) -> None:
+    """Refuse what is no confidence of an interval.
+
+    Raises:
+        QueryError: It is not between 0 and 1.
+    """
+    what = "intervals cannot have this confidence"
+    check_number(what, confidence, "above 0, below 1", above=0, below=1)
+
+
+def check_worth(margin: object, discount: object) -> None:
+    """Refuse what no lifetime value can be worked out with.
+
+    Raises:
+        QueryError: The margin is not above 0 and up to 1, or the discount rate is below 0.
+    """
+    if margin is not None:
+        check_number("a margin cannot be this", margin, "above 0, up to 1", above=0, most=1)
+    check_number("a discount rate cannot be this", discount, "0 or more", least=0)
