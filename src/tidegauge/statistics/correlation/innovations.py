@@ -162,17 +162,11 @@ def _changes(values: np.ndarray) -> np.ndarray:
 
 
 def _noise(model: Autoregression, values: np.ndarray) -> np.ndarray:
-    """What the past does not tell, where a value of the past that is missing was as expected."""
-    present = np.isfinite(values)
-    first = int(present.argmax())
-    if not present[first:].all():
-        past = values - model.mean
-        reversed_coefficients = model.coefficients[::-1]
-        for at in np.flatnonzero(~present):
-            before = past[max(at - model.order, first) : at] if at > first else past[:0]
-            past[at] = before @ reversed_coefficients[model.order - len(before) :]
-        values = past + model.mean
-    noise = model.residuals(values)
-    noise[: first + model.order] = np.nan
-    noise[~present] = np.nan
+    """What the past does not tell."""
+    known = np.flatnonzero(np.isfinite(values))
+    inner = slice(known[0], known[-1] + 1)
+    if len(known) < inner.stop - inner.start:
+        return model.standardised(values)
+    noise = np.full(len(values), np.nan)
+    noise[inner] = model.residuals(values[inner])
     return noise
