@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from tidegauge.model.errors import QueryError
-from tidegauge.query.frames import number_columns, table_of, times_us
+from tidegauge.query.frames import number_columns, table_of, times_of
 
 COLUMNS = {"day": [date(2026, 1, 1), date(2026, 1, 2)], "ctr": [0.5, None], "note": ["a", "b"]}
 START_US = 1_767_225_600_000_000
@@ -29,7 +29,7 @@ def test_every_frame_is_a_table(made: Any) -> None:
     assert list(columns) == ["ctr"]
     assert columns["ctr"][0] == 0.5
     assert np.isnan(columns["ctr"][1])
-    assert times_us(table, "day").tolist() == [START_US, START_US + 86_400_000_000]
+    assert times_of(table, "day").us.tolist() == [START_US, START_US + 86_400_000_000]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_every_frame_is_a_table(made: Any) -> None:
 )
 def test_times_in_many_forms(times: Any) -> None:
     """Text, Python's, pandas' and numpy's; a zone is converted."""
-    assert times_us(table_of({"t": times}), "t").tolist() == [START_US]
+    assert times_of(table_of({"t": times}), "t").us.tolist() == [START_US]
 
 
 @pytest.mark.parametrize(
@@ -64,4 +64,4 @@ def test_times_in_many_forms(times: Any) -> None:
 def test_frames_that_cannot_be_read(frame: Any, column: str, text: str) -> None:
     """Each error says what is wrong."""
     with pytest.raises(QueryError, match=text):
-        times_us(table_of(frame), column)
+        times_of(table_of(frame), column)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal, get_args
 
 from tidegauge.model.errors import QueryError
@@ -59,7 +60,7 @@ class Recipe:
         """
         if not _is_whole(self.max_lag) or self.max_lag < 0:
             raise _refused("max_lag", self.max_lag, "a whole number of steps, 0 or more")
-        if not 0 < self.alpha < 1:
+        if not isinstance(self.alpha, Real) or not 0 < self.alpha < 1:
             raise _refused("alpha", self.alpha, "0 to 1, exclusive, such as 0.05")
         if self.method not in get_args(Method):
             raise _refused("method", self.method, ", ".join(get_args(Method)))
