@@ -64,15 +64,18 @@ def hard_cases() -> Table:
         "restless days": (restless * rng.normal(size=(count, n)), restless * second),
         "lognormal": (np.exp(first), np.exp(second)),
         "no weekends": (first + weekdays, second + weekdays),
-        "a week that grows": (first + week * (1.1 + 0.9 * time), second + week * (1.1 + 0.9 * time)),
+        "a week that grows": (
+            first + week * (1.1 + 0.9 * time),
+            second + week * (1.1 + 0.9 * time),
+        ),
         "a week that begins": (first + week * (time > 0), second + week * (time > 0)),
         "gaps": (first + gaps[0], second + gaps[1]),
     }
     table = Table(
         "The same with φ = 0.5, but what both have in common beside the week is a bent trend, "
         "exponential growth, a step on the same day, days on which they vary more, or a weekly "
-        "pattern that gets ten times as strong, or begins in the middle; or values are skewed, there "
-        "are none on weekends, or a tenth of each is missing.",
+        "pattern that gets ten times as strong, or begins in the middle; or values are skewed, "
+        "there are none on weekends, or a tenth of each is missing.",
         tuple(cases),
     )
     table.add(

@@ -203,4 +203,7 @@ def _chunked(column: Any) -> Any:
 
 
 def _column(column: Any) -> Any:
+    if hasattr(column, "to_series"):
+        # An index of pandas: as an array it would lose its zone.
+        column = column.to_series()
     return pa.chunked_array(column) if isinstance(column, Frame) else pa.array(column)

@@ -36,7 +36,7 @@ _NOTHING = 1e-9
 _LJUNG_BOX_LAGS = 10
 
 # A weekly pattern changes if it seems to in more than what chance does in this share of cases.
-_CHANGES = 0.05
+_CHANGES = 0.02
 
 # A polynomial may bend once in so many weeks, and no more often than this.
 _WEEKS_A_DEGREE = 4

@@ -199,7 +199,9 @@ def _notes(
 
 
 def _treatment(new: Innovations) -> Treatment:
-    return Treatment(new.transform, new.is_differenced, new.degree, new.order, new.leftover_p, new.reason)
+    return Treatment(
+        new.transform, new.is_differenced, new.degree, new.order, new.leftover_p, new.reason
+    )
 
 
 def _effective_counts(
