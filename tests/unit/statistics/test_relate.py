@@ -252,6 +252,16 @@ def test_a_weekly_pattern_may_change(strength: str) -> None:
     assert all(each.treatments[0].degree >= 1 for each in found.pairs)
 
 
+def test_what_repeats_by_the_month_has_a_note() -> None:
+    """No pattern but that of the week is taken out, so one that both share seems a relation."""
+    first, second = np.random.default_rng(16).normal(size=(2, 365))
+    monthly = 4.0 * (np.arange(365) % 30 < 2)
+    found = related(first + monthly, second + monthly, draws=0).pairs[0]
+    text = "seems to repeat after 30 steps; if both do, the p-value is too small"
+    assert found.notes == (f"s0 {text}", f"s1 {text}")
+    assert related(first, second, draws=0).pairs[0].notes == ()
+
+
 def test_what_still_follows_its_past_has_a_note() -> None:
     """Of 60 days, no more than six before are looked at; here it is the eighth that matters."""
     first, second = np.random.default_rng(12).normal(size=(2, 60))

@@ -38,6 +38,9 @@ _LJUNG_BOX_LAGS = 10
 # A weekly pattern changes if it seems to in more than what chance does in this share of cases.
 _CHANGES = 0.02
 
+# So seldom does chance make a series seem to repeat.
+_REPEATS = 0.01
+
 # A polynomial may bend once in so many weeks, and no more often than this.
 _WEEKS_A_DEGREE = 4
 _MOST_DEGREE = 12
@@ -58,6 +61,8 @@ class Innovations:
         parameters: How many numbers describe trend and weekly pattern.
         leftover_p: P-value of the test of Ljung and Box; small if `values` still follow their past.
             None if there is a reason.
+        repeats_after: After how many steps `values` seem to repeat, beyond those that the
+            autoregression may know; None if they do not.
         reason: Why there are none; None if there are.
     """
 
@@ -69,6 +74,7 @@ class Innovations:
     order: int = 0
     parameters: int = 0
     leftover_p: float | None = None
+    repeats_after: int | None = None
     reason: str | None = None
 
 
@@ -125,6 +131,7 @@ def innovations(
         order=model.order,
         parameters=parameters,
         leftover_p=ljung_box(noise, model.order),
+        repeats_after=_repeats_after(noise),
     )
 
 
@@ -151,6 +158,20 @@ def ljung_box(values: np.ndarray, order: int) -> float:
     # Without gaps there are n - lag pairs, and this is the usual statistic.
     statistic = (n + 2) * n * (pairs * (correlations / (n - steps)) ** 2).sum()
     return float(stats.chi2.sf(statistic, lags - order))
+
+
+def _repeats_after(noise: np.ndarray) -> int | None:
+    """The lag at which values resemble themselves most, if chance hardly does it at any lag."""
+    n = len(noise)
+    lags = np.arange(MAX_ORDER + 1, n // 3 + 1)
+    if len(lags) == 0:
+        return None
+    present = np.isfinite(noise)
+    pairs = np.array([(present[lag:] & present[:-lag]).sum() for lag in lags])
+    strengths = autocorrelation(noise, int(lags[-1]))[lags] * np.sqrt(pairs)
+    strongest = int(strengths.argmax())
+    is_chance = stats.norm.sf(strengths[strongest]) * len(lags) > _REPEATS
+    return None if is_chance else int(lags[strongest])
 
 
 def _why_not(observed: np.ndarray, present: np.ndarray, step_weeks: float | None) -> str | None:

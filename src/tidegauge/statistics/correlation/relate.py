@@ -190,12 +190,20 @@ def _reason(
 def _notes(
     pair: tuple[int, int], series: Sequence[Observed], new: Sequence[Innovations]
 ) -> tuple[str, ...]:
-    return tuple(
-        f"{series[each].name} still follows its past (Ljung-Box p = {leftover_p:.1g}), "
-        "so the p-value may be too small"
-        for each in pair
-        if (leftover_p := new[each].leftover_p) is not None and leftover_p < _FOLLOWS_PAST
-    )
+    notes = []
+    for each in pair:
+        name, found = series[each].name, new[each]
+        if found.leftover_p is not None and found.leftover_p < _FOLLOWS_PAST:
+            notes.append(
+                f"{name} still follows its past (Ljung-Box p = {found.leftover_p:.1g}), "
+                "so the p-value may be too small"
+            )
+        if found.repeats_after is not None:
+            notes.append(
+                f"{name} seems to repeat after {found.repeats_after} steps; "
+                "if both do, the p-value is too small"
+            )
+    return tuple(notes)
 
 
 def _treatment(new: Innovations) -> Treatment:

@@ -81,9 +81,19 @@ class Autoregression:
         fresh[0, 0] = 1
         state = np.zeros(self.order)
         spread = linalg.solve_discrete_lyapunov(shift, fresh)
+        centred = noise.copy()
+        whole = self.residuals(values)
+        is_whole = np.isfinite(whole)
+        noise[is_whole] = whole[is_whole]
         for step in range(len(noise)):
-            if np.isfinite(noise[step]):
-                surprise = noise[step] - state[0]
+            if is_whole[step]:
+                # All of the past that matters is known, so the filter need not run.
+                continue
+            if step and is_whole[step - 1]:
+                state = shift @ centred[step - self.order : step][::-1]
+                spread = fresh
+            if np.isfinite(centred[step]):
+                surprise = centred[step] - state[0]
                 gain = spread[:, 0] / spread[0, 0]
                 noise[step] = surprise / np.sqrt(spread[0, 0])
                 state = state + gain * surprise
