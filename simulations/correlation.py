@@ -23,7 +23,7 @@ MONDAY_US = 20_458 * 86_400_000_000  # 2026-01-05
 QUICK = Recipe(max_lag=MAX_LAG, draws=0)
 
 # At φ = 0.5 and at 0.9, where most of what is missing is.
-POWER_WITH_GAPS = (0.2, 0.1)
+POWER_WITH_GAPS = (0.3, 0.15)
 
 Pairs = tuple[np.ndarray, np.ndarray]
 
