@@ -60,7 +60,7 @@ def correlate(
         max_lag: Most steps by which one may lead or follow the other.
         alpha: Share of false discoveries among what is called significant.
         method: `pearson`, or `spearman` for ranks.
-        transform: `auto` takes logarithms or logits where they make values less skewed; None does
+        transform: `auto` takes logarithms or logits where values are less skewed so; None does
             not.
         season: Whether a weekly pattern is taken out; four weeks are needed then.
         fdr: `bh` (Benjamini and Hochberg) or `by` (Benjamini and Yekutieli).
