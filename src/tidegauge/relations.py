@@ -56,11 +56,11 @@ def correlate(
         by: `day` or `hour`, UTC. The present one does not count.
         statistic: What is told of the facts of a step: `mean`, `sum`, `last`, `min`, `max`, `p50`,
             `p95`, `p99` or `count`; if None, sums of what is counted, means of what is measured.
-        least_count: Steps with fewer facts do not count.
+        least_count: Steps with fewer facts do not count, but for sums and counts.
         max_lag: Most steps by which one may lead or follow the other.
         alpha: Share of false discoveries among what is called significant.
         method: `pearson`, or `spearman` for ranks.
-        transform: `auto` takes logarithms or logits where they make values less skewed; None does
+        transform: `auto` takes logarithms or logits where values are less skewed so; None does
             not.
         season: Whether a weekly pattern is taken out; four weeks are needed then.
         fdr: `bh` (Benjamini and Hochberg) or `by` (Benjamini and Yekutieli).
@@ -128,9 +128,10 @@ def correlate_ml_business_metrics(
         ml_metrics: A frame of pandas, polars or Arrow, or a dictionary of columns. All columns of
             numbers count.
         business_metrics: The same; its columns are put beside each of the first one's.
-        on: The column with the times, in both.
-        by: `day` or `hour`, UTC; if None, hours if times of both are usually closer than half a
-            day.
+        on: The column with the times, in both: times, dates or texts in ISO 8601. Of pandas, an
+            index without a name will do.
+        by: `day` or `hour`; if None, hours if times of both are usually closer than half a day.
+            Days, and hours of the week, are those of the zone of the column, UTC without one.
         max_lag: As for `correlate`, like all that follow.
         alpha: Share of false discoveries.
         method: `pearson` or `spearman`.
@@ -154,7 +155,8 @@ def correlate_ml_business_metrics(
         Its `summary` and `table()` are texts; its `pairs` have the correlations at every lag.
 
     Raises:
-        QueryError: What is given is no frame or has no such column, or makes no sense.
+        QueryError: What is given is no frame or has no such column, or makes no sense; or two pairs
+            would have the same name.
 
     Example:
         >>> import tidegauge as tg

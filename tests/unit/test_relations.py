@@ -130,3 +130,59 @@ def test_empty_frames_are_no_error() -> None:
     )
     found = tg.correlate_ml_business_metrics(empty, empty)
     assert found["x_vs_x"]["reason"] == "x: no values; x: no values"
+
+
+def test_days_are_those_of_the_calendar_of_a_column() -> None:
+    """Midnight in Berlin and midnight UTC are one day, though the one is the evening before."""
+    rng = np.random.default_rng(3)
+    shared = rng.normal(size=DAYS)
+    days = pd.date_range("2026-01-05", periods=DAYS)
+    ml = {"timestamp": days.tz_localize("Europe/Berlin"), "accuracy": shared}
+    business = {"timestamp": days.tz_localize("UTC"), "revenue": shared + rng.normal(size=DAYS)}
+    (found,) = tg.correlate_ml_business_metrics(ml, business, draws=0).pairs
+    assert (found.lag, found.is_significant) == (0, True)
+
+
+def test_a_week_stays_a_week_when_the_clocks_change() -> None:
+    """No day of London is lost or moved, so the pattern that two columns share goes."""
+    rng = np.random.default_rng(4)
+    days = pd.date_range("2026-01-05", periods=180, tz="Europe/London")
+    week = 3 * rng.normal(size=7)[np.arange(180) % 7]
+    frame = {"timestamp": days, **{f"x{i}": week + rng.normal(size=180) for i in range(8)}}
+    found = tg.correlate_ml_business_metrics(frame, {**frame, "y": week}, draws=0, max_lag=0)
+    p_values = [each.p_value for each in found.pairs if each.first < each.second < "y"]
+    assert len(p_values) == 28
+    assert np.mean(np.array(p_values, dtype=float) < 0.05) < 0.15
+
+
+def test_hours_of_the_week_are_those_of_the_zone() -> None:
+    """Office hours begin an hour earlier in UTC when the clocks have changed."""
+    rng = np.random.default_rng(5)
+    hours = pd.date_range("2026-03-01", periods=24 * 60, freq="h", tz="Europe/Berlin")
+    office = 4.0 * ((hours.hour >= 9) & (hours.hour < 17) & (hours.day_of_week < 5))
+    first, second = office + rng.normal(size=(2, len(hours)))
+    ml, business = {"timestamp": hours, "x": first}, {"timestamp": hours, "y": second}
+    (found,) = tg.correlate_ml_business_metrics(ml, business, draws=0).pairs
+    assert found.step_s == 3_600
+    assert found.p_value is not None
+    assert found.p_value > 0.05
+
+
+def test_two_pairs_of_one_name_are_refused() -> None:
+    """One would silently replace the other."""
+    times = START + np.arange(3)
+    ml = {"timestamp": times, "a": [1.0, 2, 3], "a_vs_b": [1.0, 2, 3]}
+    business = {"timestamp": times, "c": [1.0, 2, 3], "b_vs_c": [1.0, 2, 3]}
+    with pytest.raises(QueryError, match="two pairs have the same name; got 'a_vs_b_vs_c'"):
+        tg.correlate_ml_business_metrics(ml, business)
+
+
+def test_the_largest_numbers_are_no_trouble(columns: Any) -> None:
+    """What is found does not depend on the unit, and nothing overflows."""
+    ml, business = columns
+    usual = tg.correlate_ml_business_metrics(ml, business, draws=0)
+    huge = {**business, "revenue": business["revenue"] / business["revenue"].max() * 1.7e308}
+    found = tg.correlate_ml_business_metrics(ml, huge, draws=0)["accuracy_vs_revenue"]
+    assert found["correlation"] == pytest.approx(usual["accuracy_vs_revenue"]["correlation"])
+    expected = usual["accuracy_vs_revenue"]["naive_correlation"]
+    assert found["naive_correlation"] == pytest.approx(expected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from tidegauge.model.errors import QueryError
-from tidegauge.query.frames import number_columns, table_of, times_us
+from tidegauge.query.frames import number_columns, table_of, times_of
 
 COLUMNS = {"day": [date(2026, 1, 1), date(2026, 1, 2)], "ctr": [0.5, None], "note": ["a", "b"]}
 START_US = 1_767_225_600_000_000
@@ -29,7 +30,7 @@ def test_every_frame_is_a_table(made: Any) -> None:
     assert list(columns) == ["ctr"]
     assert columns["ctr"][0] == 0.5
     assert np.isnan(columns["ctr"][1])
-    assert times_us(table, "day").tolist() == [START_US, START_US + 86_400_000_000]
+    assert times_of(table, "day").us.tolist() == [START_US, START_US + 86_400_000_000]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_every_frame_is_a_table(made: Any) -> None:
 )
 def test_times_in_many_forms(times: Any) -> None:
     """Text, Python's, pandas' and numpy's; a zone is converted."""
-    assert times_us(table_of({"t": times}), "t").tolist() == [START_US]
+    assert times_of(table_of({"t": times}), "t").us.tolist() == [START_US]
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,20 @@ def test_times_in_many_forms(times: Any) -> None:
         ({"a": [1, "x"]}, "t", "this data frame cannot be read"),
         ({"a": [1]}, "t", "the data frame has no such column; got 't'; allowed: a"),
         ({"t": [1.5]}, "t", "column 't' holds no times"),
+        (
+            {"t": [1_767_225_600]},
+            "t",
+            r"holds no times; .* pandas.to_datetime\(frame\['t'\], unit=",
+        ),
+        (
+            pd.DataFrame({"t": pd.period_range("2026", periods=2, freq="D")}),
+            "t",
+            "'t' holds no times",
+        ),
+        ({"t": ["2026-01-01", "2026-01-01Z"]}, "t", "column 't' holds no times"),
+        (pa.table([[1], [2]], ["a", "a"]), "t", "columns have the same name; got 'a'"),
+        ({1: [1], "1": [2]}, "t", "columns have the same name; got '1'"),
+        (pd.DataFrame({"x": [1]}, index=[7]), "t", "no such column; got 't'; allowed: x"),
         ({"t": ["soon"]}, "t", "column 't' holds no times"),
         (
             {"t": [None, date(2026, 1, 1)]},
@@ -64,4 +79,45 @@ def test_times_in_many_forms(times: Any) -> None:
 def test_frames_that_cannot_be_read(frame: Any, column: str, text: str) -> None:
     """Each error says what is wrong."""
     with pytest.raises(QueryError, match=text):
-        times_us(table_of(frame), column)
+        times_of(table_of(frame), column)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00.000Z"]
+)
+def test_texts_may_have_a_zone(text: str) -> None:
+    """As JSON and most services write times."""
+    assert times_of(table_of({"t": [text]}), "t").us.tolist() == [START_US]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["2026-01-01T00:00:00+01:00"],
+        pd.DatetimeIndex(["2026-01-01"]).tz_localize("Europe/Berlin").to_series(),
+        [datetime(2026, 1, 1, tzinfo=ZoneInfo("Europe/Berlin"))],
+        pd.Series(["2026-01-01T00:00:00+01:00"], dtype="category"),
+    ],
+    ids=["text", "pandas", "python", "categories"],
+)
+def test_the_date_is_that_of_the_zone(times: Any) -> None:
+    """Midnight in Berlin is of the day that begins there, an hour before it does in UTC."""
+    found = times_of(table_of({"t": times}), "t")
+    assert found.us.tolist() == [START_US - 3_600_000_000]
+    assert found.wall_us.tolist() == [START_US]
+
+
+def test_an_index_of_pandas_is_no_number() -> None:
+    """A filtered frame carries one along; if it has times, it stands for a missing column."""
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0]}, index=[5, 3, 8])
+    assert list(number_columns(table_of(frame))) == ["x"]
+    dated = frame.set_index(pd.DatetimeIndex(["2026-01-01"] * 3))
+    assert times_of(table_of(dated), "timestamp").us.tolist() == [START_US] * 3
+    named = frame.set_index(pd.DatetimeIndex(["2026-01-01"] * 3, name="timestamp"))
+    assert times_of(table_of(named), "timestamp").us.tolist() == [START_US] * 3
+
+
+def test_whole_numbers_of_any_size_are_read() -> None:
+    """Above 2**53 to the nearest float."""
+    columns = number_columns(table_of({"bytes": [2**53 + 1, 2**62 + 1]}))
+    assert columns["bytes"].tolist() == [2.0**53, 2.0**62]

@@ -80,6 +80,13 @@ def test_what_comes_back_and_what_wanders() -> None:
     assert not comes_back(noise + 9 * np.linspace(-1, 1, 200) ** 2)
 
 
+def test_long_noise_is_hardly_ever_taken_for_wandering() -> None:
+    """Two months of hours, less a weekly pattern; a walk of the same length still wanders."""
+    noise = np.random.default_rng(16).normal(size=(40, 1440))
+    assert sum(not comes_back(each) for each in noise) <= 2
+    assert not any(comes_back(np.cumsum(each)) for each in noise[:10])
+
+
 @pytest.mark.parametrize("n", [0, 1, 3, 5, 8])
 def test_too_few_values_show_nothing(n: int) -> None:
     """So they are not said to come back."""

@@ -219,6 +219,49 @@ def test_the_summary_says_what_the_usual_test_would_have_said(
     assert table[2].endswith("not known: s2: constant")
 
 
+def test_weekends_on_which_nothing_is_recorded_do_not_count() -> None:
+    """A week has five days then, Monday comes after Friday, and a note says so."""
+    rng = np.random.default_rng(14)
+    noise, other = rng.normal(size=(2, 150))
+    working = np.arange(210) % 7 < 5
+    first, second = np.full((2, 210), np.nan)
+    first[working] = noise
+    second[working] = 0.6 * np.roll(noise, 1) + 0.8 * other
+    (found,) = related(first, second, draws=0).pairs
+    assert (found.lag, found.is_significant) == (1, True)
+    assert found.n > 140
+    assert found.notes == (
+        "days of the week without any value are left out, so lags count the other days",
+    )
+    assert related(first, second, np.ones(210), draws=0).pairs[0].notes == ()
+
+
+@pytest.mark.parametrize("strength", ["grows", "begins"])
+def test_a_weekly_pattern_may_change(strength: str) -> None:
+    """Of series that share one which grows, or begins in the middle, few seem related."""
+    rng = np.random.default_rng(15)
+    days = np.arange(180)
+    share = 0.2 + days / 100 if strength == "grows" else days >= 90
+    pattern = WEEK[days % 7] / 2 * share
+    series = [
+        Observed(f"s{i}", pattern + each) for i, each in enumerate(rng.normal(size=(20, 180)))
+    ]
+    pairs = [(one, two) for one in range(10) for two in range(10, 20)]
+    found = relate(series, pairs, Grid(MONDAY_US, 86_400, 180), Recipe(draws=0))
+    assert np.mean([each.p_value is not None and each.p_value < 0.05 for each in found.pairs]) < 0.1
+    assert all(each.treatments[0].degree >= 1 for each in found.pairs)
+
+
+def test_what_repeats_by_the_month_has_a_note() -> None:
+    """No pattern but that of the week is taken out, so one that both share seems a relation."""
+    first, second = np.random.default_rng(16).normal(size=(2, 365))
+    monthly = 4.0 * (np.arange(365) % 30 < 2)
+    found = related(first + monthly, second + monthly, draws=0).pairs[0]
+    text = "seems to repeat after 30 steps; if both do, the p-value is too small"
+    assert found.notes == (f"s0 {text}", f"s1 {text}")
+    assert related(first, second, draws=0).pairs[0].notes == ()
+
+
 def test_what_still_follows_its_past_has_a_note() -> None:
     """Of 60 days, no more than six before are looked at; here it is the eighth that matters."""
     first, second = np.random.default_rng(12).normal(size=(2, 60))
@@ -235,6 +278,7 @@ def test_what_still_follows_its_past_has_a_note() -> None:
     [
         ({"max_lag": -1}, "this max_lag; got -1; allowed: a whole number of steps, 0 or more"),
         ({"max_lag": 2.5}, "this max_lag; got 2.5"),
+        ({"alpha": "0.05"}, "this alpha; got '0.05'; allowed: 0 to 1, exclusive"),
         ({"alpha": 5}, "this alpha; got 5; allowed: 0 to 1, exclusive"),
         ({"method": "kendall"}, "this method; got 'kendall'; allowed: pearson, spearman"),
         ({"transform": "sqrt"}, "this transform; got 'sqrt'; allowed: 'auto' or None"),

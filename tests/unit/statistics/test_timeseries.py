@@ -6,8 +6,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tidegauge.statistics.timeseries.adjustment import adjusted, phases_of, season_of
-from tidegauge.statistics.timeseries.autoregression import autocorrelation, fit_autoregression
+from tidegauge.statistics.timeseries.adjustment import adjusted, bent, phases_of, season_of
+from tidegauge.statistics.timeseries.autoregression import (
+    Autoregression,
+    autocorrelation,
+    fit_autoregression,
+)
 from tidegauge.statistics.timeseries.resampling import block_length, circular_blocks
 
 SUNDAY_US = 1_767_484_800_000_000  # 2026-01-04
@@ -116,6 +120,51 @@ def test_residuals_are_the_noise() -> None:
     values[100] = np.nan
     assert np.isnan(model.residuals(values)[[100, 101]]).all()
     assert np.isfinite(model.residuals(values)[[99, 102]]).all()
+
+
+def test_innovations_with_gaps_are_those_of_the_exact_covariances() -> None:
+    """Cholesky's factor of what values with these gaps have in common gives the same."""
+    from scipy.linalg import cholesky, solve_triangular, toeplitz
+
+    values = noise_following_itself(0.7, 300)[250:]
+    values[[0, 7, 8, 20, 31, 33]] = np.nan
+    model = Autoregression(0.5, np.array([0.5, 0.3]), 1.0)
+    # ρ₁ = 0.5 / (1 - 0.3), each further one by the recursion, and γ₀ from the variance of noise 1.
+    memory = [1.0, 5 / 7]
+    for _ in range(48):
+        memory.append(0.5 * memory[-1] + 0.3 * memory[-2])
+    covariances = np.array(memory) / (1 - 0.5 * memory[1] - 0.3 * memory[2])
+    known = np.isfinite(values)
+    factor = cholesky(toeplitz(covariances)[np.ix_(known, known)], lower=True)
+    expected = solve_triangular(factor, values[known] - 0.5, lower=True)
+    noise = model.standardised(values)
+    assert noise[known] == pytest.approx(expected, abs=1e-9)
+    assert np.isnan(noise[~known]).all()
+
+
+@pytest.mark.parametrize("phi", [0.5, 0.9])
+def test_gaps_are_not_taken_for_memory(phi: float) -> None:
+    """With three tenths missing, orders stay low and weights right."""
+    rng = np.random.default_rng(6)
+    models = []
+    for seed in range(30):
+        values = noise_following_itself(phi, 400, seed)
+        values[rng.random(400) < 0.3] = np.nan
+        models.append(fit_autoregression(values))
+    assert np.mean([model.order for model in models]) < 2.5
+    assert np.mean([model.coefficients[0] for model in models]) == pytest.approx(phi, abs=0.06)
+
+
+def test_a_pattern_that_changes_is_taken_out_exactly() -> None:
+    """Each day of the week has a line of its own, gaps or not."""
+    days = np.arange(70)
+    values = np.array([3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0])[days % 7] * (1 + days / 10)
+    values[[5, 20]] = np.nan
+    found = bent(values, days % 7, 1)
+    assert np.nanmax(np.abs(found.residuals)) < 1e-12
+    assert found.expected[20] == pytest.approx(2.0 * 3)
+    assert found.parameters == 14
+    assert np.nanmax(np.abs(bent(values, days % 7, 0).residuals)) > 5
 
 
 def test_the_variance_of_a_mean_grows_as_theory_says() -> None:

@@ -32,10 +32,15 @@ class Grid:
     n: int
 
     @property
-    def phases(self) -> np.ndarray:
-        """The day or hour of the week of each step; shape (n,)."""
+    def times_us(self) -> np.ndarray:
+        """Beginnings of the steps, microseconds since 1970; shape (n,)."""
         steps = np.arange(self.n, dtype=np.int64)
-        return phases_of(self.start_us + self.step_s * 1_000_000 * steps, self.step_s)
+        return self.start_us + self.step_s * 1_000_000 * steps
+
+    @property
+    def phases(self) -> np.ndarray:
+        """The day or hour of the week of each step, in UTC; shape (n,)."""
+        return phases_of(self.times_us, self.step_s)
 
     def averaged(self, times_us: np.ndarray, values: np.ndarray) -> np.ndarray:
         """The mean of the values in each step; shape (n,), NaN where there are none.

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from tidegauge.statistics.correlation.transforms import size_of
+
 __all__ = ["LagScan", "chance_bands", "scan_lags", "student_p", "tail_p"]
 
 
@@ -123,7 +125,8 @@ def _centred(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values less the mean of their series, 0 where there is none; and 1 where there is one."""
     present = np.isfinite(values).astype(float)
     counts = np.maximum(present.sum(axis=1, keepdims=True), 1)
-    known = np.where(present > 0, values, 0.0)
+    sizes = np.array([[size_of(each)] for each in values])
+    known = np.where(present > 0, values, 0.0) / sizes
     centred = (known - known.sum(axis=1, keepdims=True) / counts) * present
     # Series of very different size must not lose digits to one another, nor overflow.
     sizes = np.abs(centred).max(axis=1, keepdims=True, initial=0)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal, get_args
 
 from tidegauge.model.errors import QueryError
@@ -59,7 +60,7 @@ class Recipe:
         """
         if not _is_whole(self.max_lag) or self.max_lag < 0:
             raise _refused("max_lag", self.max_lag, "a whole number of steps, 0 or more")
-        if not 0 < self.alpha < 1:
+        if not _is_share(self.alpha):
             raise _refused("alpha", self.alpha, "0 to 1, exclusive, such as 0.05")
         if self.method not in get_args(Method):
             raise _refused("method", self.method, ", ".join(get_args(Method)))
@@ -73,6 +74,10 @@ class Recipe:
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, Real) and 0 < float(value) < 1
 
 
 def _refused(name: str, got: object, allowed: str) -> QueryError:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -30,8 +31,16 @@ __all__ = ["Observed", "relate"]
 # Of a hundred series whose innovations follow no past, one has a smaller p-value.
 _FOLLOWS_PAST = 0.01
 
+# Days of the week without any value, such as weekends, can be left out if four weeks show it, and
+# if the other days are still most of the week: lags count these.
+_LEAST_DAYS = 28
+_LEAST_WEEKDAYS = 4
+
 # Autocorrelations of a fifth of the steps matter (Pyper and Peterman 1998), and of no more.
 _FURTHEST_MEMORY = 365
+
+
+_LEFT_OUT = "days of the week without any value are left out, so lags count the other days"
 
 
 class Observed(NamedTuple):
@@ -40,10 +49,13 @@ class Observed(NamedTuple):
     Attributes:
         name: Its name.
         values: One per step of the grid; shape (n,), NaN where there is none.
+        phases: The day or hour of the week of each step by the clocks of where it is from; shape
+            (n,). Those of UTC if None.
     """
 
     name: str
     values: np.ndarray
+    phases: np.ndarray | None = None
 
 
 def relate(
@@ -57,14 +69,39 @@ def relate(
         grid: The steps.
         recipe: How relations are looked for.
     """
-    phases = grid.phases if recipe.season else None
-    step_weeks = grid.step_s / (7 * DAY_S)
-    can_transform = recipe.transform is not None
+    kept = _kept(series, grid)
+    series = [each._replace(values=each.values[kept]) for each in series]
+    step_weeks = grid.step_s / (7 * DAY_S) * grid.n / kept.sum()
     new = [
-        innovations(each.values, phases, step_weeks, can_transform=can_transform) for each in series
+        innovations(
+            each.values,
+            _phases(each, grid)[kept] if recipe.season else None,
+            step_weeks,
+            can_transform=recipe.transform is not None,
+        )
+        for each in series
     ]
     relations = _relations(series, new, pairs, grid, recipe) if pairs else []
+    if not kept.all():
+        relations = [
+            replace(each, notes=(*each.notes, _LEFT_OUT)) if each.reason is None else each
+            for each in relations
+        ]
     return Relations(relations, recipe)
+
+
+def _kept(series: Sequence[Observed], grid: Grid) -> np.ndarray:
+    """The steps that are looked at: not weekends, if nothing is ever known of them; shape (n,)."""
+    everything = np.ones(grid.n, dtype=bool)
+    if grid.step_s != DAY_S or grid.n < _LEAST_DAYS:
+        return everything
+    is_known = np.any([np.isfinite(each.values) for each in series], axis=0)
+    weekdays = np.unique(grid.phases[is_known])
+    return np.isin(grid.phases, weekdays) if len(weekdays) >= _LEAST_WEEKDAYS else everything
+
+
+def _phases(series: Observed, grid: Grid) -> np.ndarray:
+    return grid.phases if series.phases is None else series.phases
 
 
 def _relations(
@@ -153,16 +190,26 @@ def _reason(
 def _notes(
     pair: tuple[int, int], series: Sequence[Observed], new: Sequence[Innovations]
 ) -> tuple[str, ...]:
-    return tuple(
-        f"{series[each].name} still follows its past (Ljung-Box p = {leftover_p:.1g}), "
-        "so the p-value may be too small"
-        for each in pair
-        if (leftover_p := new[each].leftover_p) is not None and leftover_p < _FOLLOWS_PAST
-    )
+    notes = []
+    for each in pair:
+        name, found = series[each].name, new[each]
+        if found.leftover_p is not None and found.leftover_p < _FOLLOWS_PAST:
+            notes.append(
+                f"{name} still follows its past (Ljung-Box p = {found.leftover_p:.1g}), "
+                "so the p-value may be too small"
+            )
+        if found.repeats_after is not None:
+            notes.append(
+                f"{name} seems to repeat after {found.repeats_after} steps; "
+                "if both do, the p-value is too small"
+            )
+    return tuple(notes)
 
 
 def _treatment(new: Innovations) -> Treatment:
-    return Treatment(new.transform, new.is_differenced, new.order, new.leftover_p, new.reason)
+    return Treatment(
+        new.transform, new.is_differenced, new.degree, new.order, new.leftover_p, new.reason
+    )
 
 
 def _effective_counts(

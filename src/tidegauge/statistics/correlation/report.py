@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tidegauge.model.errors import QueryError
 from tidegauge.statistics.correlation.recipe import Recipe
 from tidegauge.statistics.estimate import Estimate
 from tidegauge.statistics.timeseries.adjustment import HOUR_S
@@ -25,6 +26,7 @@ class Treatment:
     Attributes:
         transform: `none`, `log` or `logit`.
         is_differenced: Whether changes were taken, because the series wanders.
+        degree: Of the polynomials by which its weekly pattern changes; 0 if it is always the same.
         order: How many values of its past were taken into account.
         leftover_p: P-value of the test of Ljung and Box; if it is small, what was compared still
             follows its past, and p-values are too small. None if there is a reason.
@@ -33,6 +35,7 @@ class Treatment:
 
     transform: str
     is_differenced: bool
+    degree: int
     order: int
     leftover_p: float | None
     reason: str | None
@@ -136,13 +139,21 @@ class Relations(dict[str, dict[str, Any]]):
         pairs: One for each two series that were compared.
         recipe: How relations were looked for.
 
+    Raises:
+        QueryError: Two pairs would have the same key.
+
     Attributes:
         pairs: The same as objects, with their correlations at every lag.
         recipe: How relations were looked for.
     """
 
     def __init__(self, pairs: Sequence[Relation], recipe: Recipe) -> None:
-        super().__init__({f"{each.first}_vs_{each.second}": each.as_dict() for each in pairs})
+        super().__init__()
+        for each in pairs:
+            key = f"{each.first}_vs_{each.second}"
+            if key in self:
+                raise QueryError("two pairs have the same name", got=key, fix="Rename a column.")
+            self[key] = each.as_dict()
         self.pairs = tuple(pairs)
         self.recipe = recipe
 

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
 from scipy import special
 
-__all__ = ["Transform", "least_skewed", "skewness"]
+__all__ = ["Transform", "least_skewed", "size_of", "skewness"]
 
 #: What was done to values.
 Transform = Literal["none", "log", "logit"]
@@ -34,7 +35,23 @@ def least_skewed(values: np.ndarray) -> tuple[np.ndarray, Transform]:
 
 def skewness(values: np.ndarray) -> float:
     """The third moment of the standardised values; 0 if they do not vary."""
-    known = values[np.isfinite(values)]
+    known = values[np.isfinite(values)] / size_of(values)
     centred = known - known.mean()
     variance = (centred**2).mean()
     return float((centred**3).mean() / variance**1.5) if variance > 0 else 0.0
+
+
+def size_of(values: np.ndarray) -> float:
+    """A power of 2 near the largest value: what is divided by it keeps its digits.
+
+    Squares of the largest numbers that there are would be infinite.
+
+    Args:
+        values: NaN where there is none.
+
+    Returns:
+        1 if there is no value other than 0.
+    """
+    largest = np.abs(values[np.isfinite(values)]).max(initial=0.0)
+    # The largest exponent of a power that is a number is 1,023.
+    return math.ldexp(1.0, min(math.frexp(largest)[1], 1_023))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["DAY_S", "HOUR_S", "Adjusted", "adjusted", "phases_of", "season_of"]
+__all__ = ["DAY_S", "HOUR_S", "Adjusted", "adjusted", "bent", "phases_of", "season_of"]
 
 HOUR_S = 3_600
 DAY_S = 86_400
@@ -64,6 +64,30 @@ def adjusted(
         return Adjusted(unknown, unknown, parameters)
     solution = np.linalg.lstsq(design[present], values[present], rcond=None)[0]
     expected = design @ solution
+    return Adjusted(values - expected, expected, parameters)
+
+
+def bent(values: np.ndarray, phases: np.ndarray, degree: int) -> Adjusted:
+    """Remove a polynomial of time from each phase by itself, by least squares.
+
+    So a weekly pattern may grow, fade, begin or end. With degree 0 it is the same in all weeks.
+
+    Args:
+        values: Shape (n,), NaN where there is none.
+        phases: The phase of each value; shape (n,), whole numbers.
+        degree: Of the polynomials. A phase with no more values than numbers to estimate has no
+            residuals other than 0.
+    """
+    powers = np.polynomial.legendre.legvander(np.linspace(-1, 1, len(values)), degree)
+    present = np.isfinite(values)
+    expected = np.full(len(values), np.nan)
+    parameters = 0
+    for phase in np.unique(phases[present]):
+        ours = phases == phase
+        known = ours & present
+        solution = np.linalg.lstsq(powers[known], values[known], rcond=None)[0]
+        expected[ours] = powers[ours] @ solution
+        parameters += min(degree + 1, int(known.sum()))
     return Adjusted(values - expected, expected, parameters)
 
 
