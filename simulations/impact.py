@@ -41,6 +41,24 @@ def false_alarms() -> Table:
     return table
 
 
+def slow_courses() -> Table:
+    """How often what is no change, but no memory of one day either, is called one."""
+    table = Table(
+        "28 days before and 28 after a date on which nothing happens; with history, 140 before. The "
+        "days are a slow AR(1) with memory φ beside as much noise of each day, or independent days "
+        "about a straight line that rises by 0.1 or 0.05 standard deviations a day. 300 series each, "
+        "150 with history. A figure is the share of series in which a change is found.",
+        ("slow, φ = 0.7", "slow, φ = 0.9", "slow, φ = 0.97", "line, 0.1", "line, 0.05"),
+    )
+    rng = np.random.default_rng(7)
+    short, long = _slow(rng, _DAYS, 300), _slow(rng, 140, 150)
+    table.add("Welch's test of days", [_share(_welch, each) for each in short])
+    found = [_alarms(each) for each in short]
+    table.add("measure_impact, no history", found, most=0.15)
+    table.add("measure_impact, 140 days before", [_alarms(each) for each in long], most=0.13)
+    return table
+
+
 def power_and_coverage() -> Table:
     """How often a change is found, and intervals cover it."""
     table = Table(
@@ -177,6 +195,7 @@ def planned_days() -> Table:
 
 STUDIES: tuple[Study, ...] = (
     false_alarms,
+    slow_courses,
     power_and_coverage,
     control_alarms,
     control_power,
@@ -188,6 +207,13 @@ STUDIES: tuple[Study, ...] = (
 
 def _series(rng: np.random.Generator, phi: float, before: int, count: int) -> np.ndarray:
     return _LEVEL + autoregressive(rng, phi, before + _DAYS, count=count)
+
+
+def _slow(rng: np.random.Generator, before: int, count: int) -> list[np.ndarray]:
+    noise = rng.normal(size=(5, count, before + _DAYS))
+    courses = [autoregressive(rng, phi, before + _DAYS, count=count) for phi in (0.7, 0.9, 0.97)]
+    courses += [slope * np.arange(before + _DAYS) for slope in (0.1, 0.05)]
+    return [_LEVEL + each + beside for each, beside in zip(courses, noise, strict=True)]
 
 
 def _raised(series: np.ndarray) -> np.ndarray:

@@ -2,7 +2,8 @@
 """One series before and after a change, alone or beside a control that the change has not touched.
 
 The p-value is the larger of two: by a model of the series' memory, and by how rare so small a one
-is at earlier dates. With too few of those, it is the model's.
+is at earlier dates. With too few of those, it is the model's, and what seems clear then must
+fit better than a straight line.
 """
 
 from __future__ import annotations
@@ -95,6 +96,10 @@ def measure_change(change: Change, *, confidence: float = CONFIDENCE) -> Impact:
     if steps is None:
         return _unknown(change, "there are too few values for the model", sum(counts), confidence)
     placebos = placebos_of(level, window, start, change.stride, least=least)
+    # Earlier dates know of a line as well as the change's own; without them it has to be looked for.
+    seems_clear = steps.p_values()[0] <= 1 - confidence
+    if seems_clear and placebos.level(1 - confidence) is None and not window.has_trend:
+        steps, window = _beside_line(own, window, steps, least)
     return _told(change, window, own, steps, placebos, sum(counts), least, confidence)
 
 
@@ -158,6 +163,18 @@ def _told(
     )
 
 
+def _beside_line(
+    own: Windows, window: Window, steps: Steps, least: float
+) -> tuple[Steps, Window]:
+    """The change, with a straight line in its window if that fits better than the change does."""
+    line = fit_line(own, window, window.length, least=least)
+    if line is None or line.evidence[0] <= steps.evidence[0]:
+        return steps, window
+    with_line = replace(window, has_trend=True)
+    beside = fit_window(own, with_line, least=least)
+    return (steps, window) if beside is None else (beside, with_line)
+
+
 def _is_scaled(change: Change) -> bool:
     """Whether series run parallel as shares, as what is never below 0 does."""
     if change.control is None:
@@ -172,7 +189,7 @@ def _trend_p_value(change: Change, window: Window, own: Windows, least: float) -
         _LEAST_FOR_LINE
     ):
         return None
-    line = fit_line(own, window, least=least)
+    line = fit_line(own, window, window.before, least=least)
     return None if line is None else float(line.p_values()[0])
 
 
@@ -182,6 +199,11 @@ def _notes(change: Change, window: Window, placebos: Placebos, needed: float | N
         notes.append(
             f"There are only {len(placebos)} earlier dates with as much before and after them, too "
             "few to compare with: the p-value rests on the model of the series alone."
+        )
+    if window.has_trend and not change.has_trend:
+        notes.append(
+            "A straight line fits these values better than a change does: the change is what there "
+            "is beside such a line, as with trend=True."
         )
     if change.periods and window.periods != change.periods:
         notes.append("There is too little to know the pattern of the week.")

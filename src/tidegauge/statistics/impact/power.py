@@ -32,7 +32,7 @@ _MOST_STEPS = 20_000
 
 # Memory and week have to be estimated with the effect. Simulated, that costs as much as if the
 # variance were larger by so much of a day's share of it.
-_ESTIMATED = 8.0
+_ESTIMATED = 16.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,12 +151,15 @@ def fit_windows(
             yield chosen, fit_steps(values, *made, at, least=least)
 
 
-def fit_line(windows: Windows, window: Window, *, least: float) -> Steps | None:
-    """The straight line before the change of a single window, as a change per half of it."""
+def fit_line(windows: Windows, window: Window, length: int, *, least: float) -> Steps | None:
+    """The straight line through the first steps of a single window, as a change per half of them.
+
+    None if there are too few values.
+    """
     present = np.isfinite(windows.values[0])
-    present[window.before :] = False
+    present[length:] = False
     at = np.flatnonzero(present)
-    columns = [np.ones(len(at)), 2 * at / window.before - 1]
+    columns = [np.ones(len(at)), 2 * at / length - 1]
     columns += _seasons(window, int(windows.starts[0]) + at)
     made = _checked(np.column_stack(columns))
     if made is None:
