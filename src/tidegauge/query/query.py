@@ -407,7 +407,7 @@ class Query:
         return run(
             connection,
             "series",
-            lambda: measure_series(connection, measure, chosen.where, by=by, statistic=statistic),
+            lambda: measure_series(connection, measure, chosen, by=by, statistic=statistic),
         )
 
     def _ask(

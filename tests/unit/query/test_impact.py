@@ -58,6 +58,19 @@ def test_a_control_is_other_labels_or_another_metric(changed: Any, control: Any)
     assert impact.difference.value == pytest.approx(-10, abs=2)
 
 
+@pytest.mark.parametrize("last", [[], [1.0, 1.0, 1.0]])
+def test_errors_that_stop_are_none(facts: Any, last: list[float]) -> None:
+    """As long as the store records anything, what nobody counts is 0, and no gap."""
+    start = "2025-11-17T12:00:00Z"
+    counts = [10.0 + (index * 7919) % 5 for index in range(28)]
+    facts.record("error:occurrences", *counts, *last, at=start, every_s=DAY_S)
+    facts.record(LATENCY, *[5.0] * 44, at=start, every_s=DAY_S)
+    impact = stored_impact(facts.query, "error:occurrences", AT)
+    assert impact.n == 28 + 16
+    assert impact.after == pytest.approx(sum(last) / 16, abs=0.5)
+    assert impact.verdict == "better"
+
+
 def test_a_sum_per_another_one(facts: Any) -> None:
     """As the ratio of the sums of days."""
     start = "2025-11-20T12:00:00Z"

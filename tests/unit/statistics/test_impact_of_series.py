@@ -174,13 +174,13 @@ def test_a_step_in_a_trend() -> None:
 @pytest.mark.parametrize("gaps", [[], [3, 28, 29, 50]])
 def test_without_earlier_dates_a_straight_line_is_no_change(gaps: list[int]) -> None:
     """It is put beside the change, and a note says so; a step remains one."""
-    series = 10 + 0.1 * np.arange(56) + NOISE[:56]
+    series = 10 + 0.1 * np.arange(56) + NOISE[56:112]
     series[gaps] = np.nan
     impact, asked = tg.measure_impact(series, at=28), tg.measure_impact(series, at=28, trend=True)
     assert not impact.is_clear
     assert impact.notes[1].startswith("A straight line fits these values better than a change")
     assert (impact.p_value, impact.difference) == (asked.p_value, asked.difference)
-    step = 10 + 3.0 * (np.arange(56) >= 28) + NOISE[:56]
+    step = 10 + 3.0 * (np.arange(56) >= 28) + NOISE[56:112]
     step[gaps] = np.nan
     stepped = tg.measure_impact(step, at=28)
     assert stepped.is_clear

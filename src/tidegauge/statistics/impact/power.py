@@ -30,9 +30,9 @@ _FAR = 5.0
 # Fifty years of days.
 _MOST_STEPS = 20_000
 
-# Memory and week have to be estimated with the effect. Simulated, that costs as much as if the
+# Memory and week have to be estimated, and a line ruled out. Simulated, that costs as much as if the
 # variance were larger by so much of a day's share of it.
-_ESTIMATED = 16.0
+_ESTIMATED = 28.0
 
 
 @dataclass(frozen=True, slots=True)
