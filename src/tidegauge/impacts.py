@@ -79,8 +79,10 @@ def measure_impact(
         days: How many days before and after the change are compared, at most; 28 if None.
         by: `day`, or `hour`: what a value of the series is of.
         control: What the change has not touched: another metric's name, a dict of labels by which
-            the same metric is chosen, or another series. Both of one sign are compared as shares.
-        per: What sums are divided by: a metric's name, a series, or a pair of samples.
+            the same metric is chosen, or another series. Series that are never below 0 are compared as shares.
+        per: What sums are divided by: a metric's name, a series, or a pair of samples. Sums of a
+            control are divided as well: by the same metric with the control's labels, or by the
+            second of a pair of series.
         statistic: Of a day or hour, what of its facts: `mean`, `sum`, `p95`, …; if None, what the
             catalogue says. Of two samples, `mean` or a quantile such as `p95`.
         trend: The series also follows a straight line, in which the change is a step.

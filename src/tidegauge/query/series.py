@@ -264,7 +264,9 @@ def _last_piece(
     connection: duckdb.DuckDBPyConnection, tables: Sequence[str], about_time: str, by: Step
 ) -> int | None:
     """The number of the last piece in which tables have facts of anything; None if in none."""
-    parts = [f"SELECT max({_bucket(by)}) AS last FROM {table} WHERE {about_time}" for table in tables]
+    parts = [
+        f"SELECT max({_bucket(by)}) AS last FROM {table} WHERE {about_time}" for table in tables
+    ]
     row = connection.execute(f"SELECT max(last) FROM ({' UNION ALL '.join(parts)})").fetchone()
     return None if row is None else row[0]
 

@@ -289,6 +289,18 @@ def test_ratios_are_those_of_sums() -> None:
     assert impact.is_clear
 
 
+def test_the_sums_of_a_control_are_divided_by_its_own() -> None:
+    """Only its traffic doubles, and so nothing has changed."""
+    requests, others = 1000 + 50 * NOISE[:140], 1000 + 50 * NOISE[140:280]
+    others[112:] *= 2
+    costs = requests * (2 + NOISE[100:240] / 100), others * (2 + NOISE[200:340] / 100)
+    impact = tg.measure_impact(costs[0], at=112, control=costs[1], per=(requests, others))
+    assert not impact.is_clear
+    assert impact.expected == pytest.approx(2, abs=0.02)
+    with pytest.raises(QueryError, match="per must be a pair where there is a control"):
+        tg.measure_impact(costs[0], at=112, control=costs[1], per=requests)
+
+
 def test_a_change_in_the_midst_of_a_day_leaves_that_day_out() -> None:
     """It is neither before nor after."""
     times = [f"2026-01-{day:02}" for day in range(1, 31)]

@@ -45,6 +45,7 @@ class Change:
         has_trend: Whether the series also follows a straight line.
         denominators: What values are divided by, side by side; shape (n,), or None.
         control: What the change has not touched; shape (n,), or None.
+        control_denominators: What the control is divided by; shape (n,), or None.
         times_us: The time of each step; None if they are only numbered.
     """
 
@@ -58,6 +59,7 @@ class Change:
     has_trend: bool = False
     denominators: np.ndarray | None = None
     control: np.ndarray | None = None
+    control_denominators: np.ndarray | None = None
     times_us: np.ndarray | None = None
 
 
@@ -79,7 +81,13 @@ def measure_change(change: Change, *, confidence: float = CONFIDENCE) -> Impact:
         has_trend=change.has_trend,
     ).long_enough()
     start = change.at - window.before
-    level = Level(change.values, change.denominators, change.control, _is_scaled(change))
+    level = Level(
+        change.values,
+        change.denominators,
+        change.control,
+        change.control_denominators,
+        is_scaled=_is_scaled(change),
+    )
     own = level.windows(np.array([start]), window)
     counts = [int(np.isfinite(own.values[0, side]).sum()) for side in window.sides()]
     if min(counts) < LEAST_VALUES:
@@ -163,9 +171,7 @@ def _told(
     )
 
 
-def _beside_line(
-    own: Windows, window: Window, steps: Steps, least: float
-) -> tuple[Steps, Window]:
+def _beside_line(own: Windows, window: Window, steps: Steps, least: float) -> tuple[Steps, Window]:
     """The change, with a straight line in its window if that fits better than the change does."""
     line = fit_line(own, window, window.length, least=least)
     if line is None or line.evidence[0] <= steps.evidence[0]:

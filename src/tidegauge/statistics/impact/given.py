@@ -78,7 +78,12 @@ def given_change(
         MetricValidationError: A time cannot be read.
     """
     arrays = [array_of(values, "the series")]
-    for other, what in ((control, "control"), (per, "per")):
+    for other, what in (
+        (control, "control"),
+        *zip(
+            _pers(per, has_control=control is not None), ("per", "per of the control"), strict=True
+        ),
+    ):
         arrays.append(np.zeros(0) if other is None else array_of(other, what))
         if other is not None and len(arrays[-1]) != len(arrays[0]):
             raise QueryError(
@@ -102,6 +107,7 @@ def given_change(
         change,
         control=arrays[1] if control is not None else None,
         denominators=arrays[2] if per is not None else None,
+        control_denominators=arrays[3] if per is not None and control is not None else None,
     ), when
 
 
@@ -184,6 +190,23 @@ def check_confidence(confidence: object) -> None:
     """
     if not isinstance(confidence, float) or not 0 < confidence < 1:
         raise QueryError("confidence cannot be used", got=confidence, allowed="0 to 1, exclusive")
+
+
+def _pers(per: Any, *, has_control: bool) -> tuple[Any, Any]:
+    """What a series is divided by, and what its control is.
+
+    Raises:
+        QueryError: There is a control, and no pair.
+    """
+    if per is None or not has_control:
+        return per, None
+    if not isinstance(per, tuple | list) or len(per) != 2:
+        raise QueryError(
+            "per must be a pair where there is a control",
+            got=per,
+            allowed="(per of the series, per of the control)",
+        )
+    return per[0], per[1]
 
 
 def _quantile_of(statistic: str) -> float | None:

@@ -66,12 +66,14 @@ class Level:
         values: The series; shape (n,), NaN where there is none.
         denominators: What they are divided by, as sums over all steps of a side; None if nothing.
         control: A series that the change has not touched; None if there is none.
+        control_denominators: What the control is divided by, in the same way; None if nothing.
         is_scaled: Whether the control is scaled to the series' level before the change.
     """
 
     values: np.ndarray
     denominators: np.ndarray | None = None
     control: np.ndarray | None = None
+    control_denominators: np.ndarray | None = None
     is_scaled: bool = False
 
     def windows(self, starts: np.ndarray, window: Window) -> Windows:
@@ -86,6 +88,10 @@ class Level:
                 values[:, side] = _ratios(values[:, side], self.denominators[at][:, side])
         if self.control is not None:
             control = np.where(np.isfinite(values), self.control[at], np.nan)
+            if self.control_denominators is not None:
+                for side in (before, after):
+                    sizes = self.control_denominators[at][:, side]
+                    control[:, side] = _ratios(control[:, side], sizes)
             values = np.where(np.isfinite(control), values, np.nan)
             if self.is_scaled:
                 scale = _mean(values[:, before]) / _not_zero(_mean(control[:, before]))
