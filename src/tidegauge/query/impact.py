@@ -17,7 +17,7 @@ from tidegauge.query.selection import about_time
 from tidegauge.query.series import STEPS_S, Series, Step, check_step
 from tidegauge.statistics.estimate import CONFIDENCE
 from tidegauge.statistics.impact.change import measure_change
-from tidegauge.statistics.impact.given import placed, shown_time
+from tidegauge.statistics.impact.given import check_days, placed, shown_time
 from tidegauge.statistics.impact.result import Impact
 
 __all__ = ["changes_near", "stored_impact"]
@@ -95,14 +95,18 @@ def stored_impact(
     """
     check_step(by)
     _check_names(control, per)
+    check_days(history, "history")
+    check_days(days, "days")
     at_ns = parse_time_ns(at)
-    span_ns = round(days * _DAY_NS) if 0 < days < 1e5 else _DAY_NS  # checked in `placed`
+    if at_ns > query.now_ns:
+        raise QueryError("the change is in the future", got=shown_time(at_ns))
+    span_ns = round(days * _DAY_NS)
     step_us = STEPS_S[by] * 1_000_000
     chosen = dict(labels or {})
     statistic = statistic or (None if per is None else "sum")
     asked: dict[str, Any] = {
         "by": by,
-        "start": max(at_ns - span_ns - round(max(history, 0) * _DAY_NS), 0) / 1e9,
+        "start": max(at_ns - span_ns - round(history * _DAY_NS), 0) / 1e9,
         "end": (at_ns + span_ns) / 1e9 + STEPS_S[by],
     }
     series = _one(query, name, {**asked, "statistic": statistic, "labels": chosen})

@@ -143,6 +143,10 @@ def test_what_else_changed_is_told(changed: Any) -> None:
     [
         ({"name": "model:*", "at": AT}, "impact is of one metric at a time; got 'model:*'"),
         ({"name": LATENCY, "at": "2025-09-10"}, "there are no facts of model:latency_ms before"),
+        ({"name": LATENCY, "at": "2031-01-01"}, "the change is in the future; got '2031-01-01'"),
+        ({"name": LATENCY, "at": AT, "history": float("inf")}, "history cannot be used; got inf"),
+        ({"name": LATENCY, "at": AT, "history": "365"}, "history cannot be used; got '365'"),
+        ({"name": LATENCY, "at": AT, "days": float("nan")}, "days cannot be used; got nan"),
         ({"name": LATENCY, "at": "2026-01-01"}, "there are no facts of model:latency_ms after"),
         ({"name": LATENCY, "at": AT, "days": -1}, "days cannot be used; got -1"),
         (

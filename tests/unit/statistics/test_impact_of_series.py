@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -301,6 +302,34 @@ def test_the_sums_of_a_control_are_divided_by_its_own() -> None:
         tg.measure_impact(costs[0], at=112, control=costs[1], per=requests)
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.3])
+def test_a_control_that_is_the_series_itself_leaves_nothing(scale: float) -> None:
+    """Or a share of it."""
+    series = remembering(0.3, 60)
+    impact = tg.measure_impact(series, at=30, control=scale * series)
+    assert impact.reason == "the values less those of the control are all the same"
+
+
+def test_the_rank_that_a_confidence_allows_is_clear() -> None:
+    """One in ten is as rare as 90 % asks for, although 1 - 0.9 is a bit less than 0.1."""
+    rng = np.random.default_rng(3)
+    for _ in range(60):
+        impact = tg.measure_impact(rng.normal(size=30), at=25, days=4, confidence=0.9)
+        outside = not impact.difference.low <= 0 <= impact.difference.high
+        assert impact.is_clear == outside
+
+
+def test_days_of_a_time_zone_are_days_there() -> None:
+    """In summer time midnight is on the day before in UTC; each day has its value all the same."""
+    times = pd.date_range("2026-03-01", "2026-04-29", tz="Europe/London")
+    series = remembering(0.3, 60)
+    impact = tg.measure_impact(series, at="2026-04-10", times=times)
+    assert impact.n == 28 + 20
+    assert impact.difference == tg.measure_impact(series, at=40).difference
+    aware = tg.measure_impact(series, at=times[40], times=times)
+    assert (aware.difference, aware.when) == (impact.difference, "2026-04-10")
+
+
 def test_a_change_in_the_midst_of_a_day_leaves_that_day_out() -> None:
     """It is neither before nor after."""
     times = [f"2026-01-{day:02}" for day in range(1, 31)]
@@ -317,6 +346,7 @@ def test_a_change_in_the_midst_of_a_day_leaves_that_day_out() -> None:
     ("values", "at", "reason"),
     [
         ([1.0] * 40, 20, "all values are the same"),
+        ([0.1] * 60, 30, "all values are the same"),
         (
             [1.0, 2.0, 3.0, 4.0],
             2,
@@ -395,6 +425,8 @@ def test_a_large_level_leaves_the_digits_of_the_noise() -> None:
         ({"at": 30, "days": 0}, "days cannot be used; got 0"),
         ({"at": 30, "by": "week"}, "a series has no such step; got 'week'"),
         ({"at": 30, "control": [1.0]}, "control must have a value for each of the series; got 1"),
+        ({"at": 30, "days": "28"}, "days cannot be used; got '28'"),
+        ({"at": 30, "times": 5}, "times must have one for each value; got 5"),
         ({"at": 30, "times": [0.0]}, "times must have one for each value; got 1"),
         ({"at": 30, "times": [0.0] * 60}, "there are two values for the same step"),
         ({"at": 30, "units": ([1], [2])}, "this does not go with a series; got 'units'"),

@@ -75,6 +75,8 @@ def test_power_stays_a_number_far_out() -> None:
         ({"effect": 1.0, "kind": "rate", "std": 1.0}, "this cannot be planned; got 'rate'"),
         ({"effect": 0.1, "std": 1.0, "relative": True}, "a relative effect needs"),
         ({"effect": 1.0, "std": 1.0, "autocorrelation": 1.0}, "this is no autocorrelation"),
+        ({"effect": 1.0, "std": 1.0, "autocorrelation": 1 - 1e-12}, "this is no autocorrelation"),
+        ({"effect": 1.0, "std": 1e308}, "the standard deviation of the values is needed"),
         ({"effect": 1e-9, "std": 1.0}, "more than 1000000000 would be needed"),
         ({"effect": 0.1, "std": 1.0, "kind": "proportion"}, "a proportion has no spread"),
     ],

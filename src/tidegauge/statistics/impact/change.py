@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate, unknown
-from tidegauge.statistics.impact.placebos import Placebos, placebos_of
+from tidegauge.statistics.impact.groups import LARGEST, NO_VARIANCE, TOO_LARGE, size_of
+from tidegauge.statistics.impact.placebos import Placebos, alpha_of, placebos_of
 from tidegauge.statistics.impact.relative import Means, relative_change
 from tidegauge.statistics.impact.result import Course, Impact
 from tidegauge.statistics.impact.steps import Steps
@@ -96,17 +97,24 @@ def measure_change(change: Change, *, confidence: float = CONFIDENCE) -> Impact:
             f"{LEAST_VALUES} on each side are needed"
         )
         return _unknown(change, reason, sum(counts), confidence)
+    if size_of(own.values) > LARGEST:
+        return _unknown(change, TOO_LARGE, sum(counts), confidence)
     variance = float(np.nanvar(own.values))
     least = max(1e-12 * variance, 1e-300)
-    if variance == 0:
-        return _unknown(change, "all values are the same", sum(counts), confidence)
+    if variance <= NO_VARIANCE * max(size_of(own.values), size_of(_shown(change, own))) ** 2:
+        reason = (
+            "all values are the same"
+            if change.control is None
+            else "the values less those of the control are all the same"
+        )
+        return _unknown(change, reason, sum(counts), confidence)
     steps = fit_window(own, window, least=least)
     if steps is None:
         return _unknown(change, "there are too few values for the model", sum(counts), confidence)
     placebos = placebos_of(level, window, start, change.stride, least=least)
-    # Earlier dates know of a line as well as the change's own; without them it has to be looked for.
-    seems_clear = steps.p_values()[0] <= 1 - confidence
-    if seems_clear and placebos.level(1 - confidence) is None and not window.has_trend:
+    # Earlier dates have the same line as the change's own; without them it has to be looked for.
+    seems_clear = steps.p_values()[0] <= alpha_of(confidence)
+    if seems_clear and placebos.level(alpha_of(confidence)) is None and not window.has_trend:
         steps, window = _beside_line(own, window, steps, least)
     return _told(change, window, own, steps, placebos, sum(counts), least, confidence)
 
@@ -121,7 +129,7 @@ def _told(
     least: float,
     confidence: float,
 ) -> Impact:
-    alpha = 1 - confidence
+    alpha = alpha_of(confidence)
     needed = placebos.level(alpha)
     by_model = float(steps.p_values()[0])
     p_value = by_model if needed is None else max(by_model, placebos.p_value(by_model))

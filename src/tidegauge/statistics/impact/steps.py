@@ -21,14 +21,14 @@ __all__ = ["MEMORIES", "Contrast", "Steps", "fit_steps"]
 # Autocorrelations from -0.905 to 0.995, equally probable beforehand on the scale of Fisher's z.
 _Z = np.linspace(-1.5, 3.0, 46)
 
-# What share of the variance is remembered; all of it, most of it, or a third. The more weight a part
-# has beforehand, the fewer slow courses in noise are called a change, and the more days it takes to
-# see one in days without any memory.
+# What share of the variance is remembered: all of it, most of it, or a third. The more weight a
+# part has beforehand, the fewer slow courses in noise are called a change, and the more days it
+# takes to see one in days without any memory.
 _SHARES = (1.0, 0.6, 0.3)
 _PROBABILITIES = (0.9, 0.05, 0.05)
 
-# Without a memory to speak of, a share of it is none; and one that hardly fades cannot be told from a
-# level.
+# Without a memory to speak of, a share of it is none; and one that hardly fades cannot be told from
+# a level.
 _SHARED_FROM, _SHARED_TO = 0.3, 2.0
 
 # So that memory stays small however many windows there are.
@@ -94,7 +94,8 @@ class Steps:
     def middle(self) -> np.ndarray:
         """Which memory is in the middle of the weights, from short ones to long; shape (m,)."""
         order = np.argsort(self.unit_variances, kind="stable")
-        return order[(np.cumsum(self.weights[:, order], axis=1) < 0.5).sum(axis=1)]
+        below = np.cumsum(self.weights[:, order], axis=1) < 0.5
+        return np.asarray(order[below.sum(axis=1)])
 
     @property
     def effects(self) -> np.ndarray:
