@@ -46,12 +46,12 @@ def slow_courses() -> Table:
     table = Table(
         "28 days before and 28 after a date on which nothing happens; with history, 140 before. "
         "The days are a slow AR(1) with memory φ beside as much noise of each day, or independent "
-        "days about a straight line that rises by 0.1 or 0.05 standard deviations a day. 300 "
-        "series each, 150 with history. A figure is the share of series in which a change is found.",
+        "days about a straight line that rises by 0.1 or 0.05 standard deviations a day. 200 "
+        "series each, 100 with history. A figure is the share in which a change is found.",
         ("slow, φ = 0.7", "slow, φ = 0.9", "slow, φ = 0.97", "line, 0.1", "line, 0.05"),
     )
     rng = np.random.default_rng(7)
-    short, long = _slow(rng, _DAYS, 300), _slow(rng, 140, 150)
+    short, long = _slow(rng, _DAYS, 200), _slow(rng, 140, 100)
     table.add("Welch's test of days", [_share(_welch, each) for each in short])
     table.add("measure_impact, no history", [_alarms(each) for each in short], most=0.15)
     table.add("measure_impact, 140 days before", [_alarms(each) for each in long], most=0.13)
