@@ -22,20 +22,20 @@ _LEVEL = 10.0
 def false_alarms() -> Table:
     """How often nothing is called a change."""
     table = Table(
-        "28 days before and 28 after a date on which nothing happens, AR(1) with memory φ; 500 "
-        "series each, 200 with history. A figure is the share of series in which a change is "
+        "28 days before and 28 after a date on which nothing happens, AR(1) with memory φ; 300 "
+        "series each, 150 with history. A figure is the share of series in which a change is "
         "found with 95 % confidence.",
         tuple(f"φ = {phi:g}" for phi in _MEMORIES),
     )
     rng = np.random.default_rng(1)
-    short = [_series(rng, phi, _DAYS, 500) for phi in _MEMORIES]
-    year = [_series(rng, phi, 365, 200) for phi in _MEMORIES]
-    months = [_series(rng, phi, 112, 200) for phi in _MEMORIES]
+    short = [_series(rng, phi, _DAYS, 300) for phi in _MEMORIES]
+    year = [_series(rng, phi, 365, 150) for phi in _MEMORIES]
+    months = [_series(rng, phi, 112, 150) for phi in _MEMORIES]
     table.add("Welch's test of days", [_share(_welch, series) for series in short])
     table.add("measure_impact, no history", [_alarms(each) for each in short], most=0.08)
     table.add("measure_impact, 112 days before", [_alarms(each) for each in months], most=0.08)
     table.add("measure_impact, a year before", [_alarms(each) for each in year], most=0.08)
-    weekly = [each[:200] + _week(each.shape[1]) for each in short]
+    weekly = [each[:150] + _week(each.shape[1]) for each in short]
     table.add("measure_impact, weekly pattern", [_alarms(each) for each in weekly], most=0.08)
     table.add("plain order of placebo effects, 112 days", [_share(_rank, each) for each in months])
     return table
