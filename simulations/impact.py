@@ -22,22 +22,39 @@ _LEVEL = 10.0
 def false_alarms() -> Table:
     """How often nothing is called a change."""
     table = Table(
-        "28 days before and 28 after a date on which nothing happens, AR(1) with memory φ; 500 "
-        "series each, 200 with history. A figure is the share of series in which a change is "
+        "28 days before and 28 after a date on which nothing happens, AR(1) with memory φ; 300 "
+        "series each, 150 with history. A figure is the share of series in which a change is "
         "found with 95 % confidence.",
         tuple(f"φ = {phi:g}" for phi in _MEMORIES),
     )
     rng = np.random.default_rng(1)
-    short = [_series(rng, phi, _DAYS, 500) for phi in _MEMORIES]
-    year = [_series(rng, phi, 365, 200) for phi in _MEMORIES]
-    months = [_series(rng, phi, 112, 200) for phi in _MEMORIES]
+    short = [_series(rng, phi, _DAYS, 300) for phi in _MEMORIES]
+    year = [_series(rng, phi, 365, 150) for phi in _MEMORIES]
+    months = [_series(rng, phi, 112, 150) for phi in _MEMORIES]
     table.add("Welch's test of days", [_share(_welch, series) for series in short])
     table.add("measure_impact, no history", [_alarms(each) for each in short], most=0.08)
     table.add("measure_impact, 112 days before", [_alarms(each) for each in months], most=0.08)
     table.add("measure_impact, a year before", [_alarms(each) for each in year], most=0.08)
-    weekly = [each[:200] + _week(each.shape[1]) for each in short]
+    weekly = [each[:150] + _week(each.shape[1]) for each in short]
     table.add("measure_impact, weekly pattern", [_alarms(each) for each in weekly], most=0.08)
     table.add("plain order of placebo effects, 112 days", [_share(_rank, each) for each in months])
+    return table
+
+
+def slow_courses() -> Table:
+    """How often what is no change, but no memory of one day either, is called one."""
+    table = Table(
+        "28 days before and 28 after a date on which nothing happens; with history, 140 before. "
+        "The days are a slow AR(1) with memory φ beside as much noise of each day, or independent "
+        "days about a straight line that rises by 0.1 or 0.05 standard deviations a day. 200 "
+        "series each, 100 with history. A figure is the share in which a change is found.",
+        ("slow, φ = 0.7", "slow, φ = 0.9", "slow, φ = 0.97", "line, 0.1", "line, 0.05"),
+    )
+    rng = np.random.default_rng(7)
+    short, long = _slow(rng, _DAYS, 200), _slow(rng, 140, 100)
+    table.add("Welch's test of days", [_share(_welch, each) for each in short])
+    table.add("measure_impact, no history", [_alarms(each) for each in short], most=0.15)
+    table.add("measure_impact, 140 days before", [_alarms(each) for each in long], most=0.13)
     return table
 
 
@@ -177,6 +194,7 @@ def planned_days() -> Table:
 
 STUDIES: tuple[Study, ...] = (
     false_alarms,
+    slow_courses,
     power_and_coverage,
     control_alarms,
     control_power,
@@ -188,6 +206,13 @@ STUDIES: tuple[Study, ...] = (
 
 def _series(rng: np.random.Generator, phi: float, before: int, count: int) -> np.ndarray:
     return _LEVEL + autoregressive(rng, phi, before + _DAYS, count=count)
+
+
+def _slow(rng: np.random.Generator, before: int, count: int) -> list[np.ndarray]:
+    noise = rng.normal(size=(5, count, before + _DAYS))
+    courses = [autoregressive(rng, phi, before + _DAYS, count=count) for phi in (0.7, 0.9, 0.97)]
+    courses += [slope * np.arange(before + _DAYS) for slope in (0.1, 0.05)]
+    return [_LEVEL + each + beside for each, beside in zip(courses, noise, strict=True)]
 
 
 def _raised(series: np.ndarray) -> np.ndarray:

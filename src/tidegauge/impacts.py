@@ -50,7 +50,7 @@ def measure_impact(
     covariate: Any = None,
     randomised: bool = False,
     direction: Better | None = None,
-    concurrent: Sequence[str] = (),
+    concurrent: str | Sequence[str] = (),
     confidence: float = 0.95,
     labels: Mapping[str, object] | None = None,
     **more_labels: object,
@@ -79,21 +79,24 @@ def measure_impact(
         days: How many days before and after the change are compared, at most; 28 if None.
         by: `day`, or `hour`: what a value of the series is of.
         control: What the change has not touched: another metric's name, a dict of labels by which
-            the same metric is chosen, or another series. Both of one sign are compared as shares.
-        per: What sums are divided by: a metric's name, a series, or a pair of samples.
+            the same metric is chosen, or another series. Series that are never below 0 are
+            compared as shares.
+        per: What sums are divided by: a metric's name, a series, or a pair of samples. Sums of a
+            control are divided as well: by the same metric with the control's labels, or by the
+            second of a pair of series.
         statistic: Of a day or hour, what of its facts: `mean`, `sum`, `p95`, …; if None, what the
             catalogue says. Of two samples, `mean` or a quantile such as `p95`.
         trend: The series also follows a straight line, in which the change is a step.
         history: How many days before those that are compared are looked at; 365 if None.
-        times: When each value of a series was.
+        times: When each value of a series was; of days in a time zone, by the clock there.
         units: A pair, of whom each value of the two samples is. Those with several values count
             once; those in both samples are compared with themselves.
         covariate: A pair, of what was known of each value beforehand; takes out what it explains
             (CUPED). Only of randomised groups.
         randomised: Chance has decided who is in `before`, without the change, and in `after`.
         direction: `higher`, `lower` or `none`, whichever is better; if None, as in the catalogue.
-        concurrent: What else has changed at about that time. The store's versions of models and
-            optimizations are told in any case.
+        concurrent: What else has changed at about that time, one or several texts. The store's
+            versions of models and optimizations are told in any case.
         confidence: Probability that intervals cover the truth, 0 to 1, exclusive.
         labels: Labels that have the name of a parameter.
         more_labels: Dimensions and labels to choose facts by.
@@ -131,6 +134,7 @@ def measure_impact(
         "labels": {**(labels or {}), **more_labels} or None,
     }
     asked = {name: value for name, value in asked.items() if value is not None}
+    concurrent = (concurrent,) if isinstance(concurrent, str) else tuple(concurrent)
     way = None if direction is None else _direction(direction)
     if isinstance(before, str):
         _check(asked, _OF_STORE, "a metric of the store", after=after, needs_at=True)
@@ -141,7 +145,7 @@ def measure_impact(
     else:
         _check(asked, _OF_SAMPLES, "two samples", after=None, needs_at=False)
         impact = _of_samples(before, after, asked, confidence)
-    return replace(impact, direction=way or Direction.NONE, concurrent=tuple(concurrent))
+    return replace(impact, direction=way or Direction.NONE, concurrent=concurrent)
 
 
 def record_impact(
@@ -220,7 +224,7 @@ def sample_size(
         effect: The smallest effect that is to be seen, in the unit of the values.
         kind: `mean`, or `proportion` for shares of yes and no.
         std: Standard deviation of the values, which means need.
-        autocorrelation: Correlation of each day with the one before, 0 up to 1: asks for days, of
+        autocorrelation: Correlation of each day with the one before, 0 to 0.999: asks for days, of
             a series whose values fluctuate by `std`. None asks for independent units.
         relative: `effect` is a share of the baseline.
         power: Probability to see such an effect, 0 to 1, exclusive.

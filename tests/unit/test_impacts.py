@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -83,6 +84,22 @@ def test_savings_are_money() -> None:
     assert saved.amount == pytest.approx(Decimal("26.66666667"))
     assert saved.low < saved.amount < saved.high
     assert saved.currency == "EUR"
+
+
+def test_a_cost_is_saved_in_its_own_currency() -> None:
+    """What is known to be dollars is not called euros."""
+    impact = replace(tg.measure_impact([0.05, 0.07, 0.06], [0.03, 0.03, 0.04]), unit="USD")
+    assert impact.savings(units=1000).currency == "USD"
+    with pytest.raises(QueryError, match="the cost is in another currency; got 'EUR'"):
+        impact.savings(units=1000, currency="EUR")
+
+
+def test_one_concurrent_event_is_a_text() -> None:
+    """And not its letters; mere numbers have no unit."""
+    impact = tg.measure_impact([1.0, 2.0] * 20 + [7.0, 8.0] * 5, at=40, concurrent="a holiday")
+    assert impact.concurrent == ("a holiday",)
+    assert "At about the same time: a holiday." in impact.summary
+    assert ": +6.002 (" in replace(impact, unit="1").summary
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,12 @@ def impact(
     Compares the days before with those after, and the difference with what earlier dates make of
     nothing. Exit code 1 if too little is known.
     """
+    from tidegauge.plots.chart import format_of, save
+    from tidegauge.plots.impact import impact_chart
     from tidegauge.query.impact import stored_impact
 
+    if plot is not None:
+        format_of(plot)
     if control is not None and control_where:
         raise typer.BadParameter("give one of --control and --control-where")
     found = stored_impact(
@@ -86,10 +90,9 @@ def impact(
         has_trend=trend,
         labels=parse_pairs(where or (), option="--where"),
     )
-    if plot is not None and found.course is not None:
-        from tidegauge.plots.chart import save
-        from tidegauge.plots.impact import impact_chart
-
+    if plot is not None and found.course is None:
+        session.output.note(f"Nothing to draw: {escape(found.reason or '')}.")
+    elif plot is not None:
         save(impact_chart(found), plot)
         session.output.note(f"Drawn to {escape(str(plot))}.")
     session.output.show(found.as_dict(), *_blocks(found))

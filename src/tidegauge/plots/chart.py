@@ -63,6 +63,22 @@ def styled(chart: Any, title: str, *, subtitle: str | list[str] = "") -> Any:
     )
 
 
+def format_of(path: Path) -> str:
+    """What a chart is written as: the ending of a file's name.
+
+    Raises:
+        ConfigError: Charts cannot be written as that.
+    """
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in _FORMATS:
+        raise ConfigError(
+            "a chart cannot be written as such a file",
+            got=path.name,
+            allowed=", ".join(f".{each}" for each in _FORMATS),
+        )
+    return kind
+
+
 def save(chart: alt.TopLevelMixin, path: str | Path, *, scale: float = 2.0) -> Path:
     """Write a chart to a file.
 
@@ -79,13 +95,7 @@ def save(chart: alt.TopLevelMixin, path: str | Path, *, scale: float = 2.0) -> P
         MissingExtraError: The extra `plots` is not installed.
     """
     path = Path(path)
-    kind = path.suffix.removeprefix(".").lower()
-    if kind not in _FORMATS:
-        raise ConfigError(
-            "a chart cannot be written as such a file",
-            got=path.name,
-            allowed=", ".join(f".{each}" for each in _FORMATS),
-        )
+    kind = format_of(path)
     try:
         import vl_convert
     except ImportError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegauge.model.errors import QueryError
 from tidegauge.plots.chart import ACCENT, MUTED, WARNING, drawing, rows_of, styled
+from tidegauge.statistics.impact.claims import shown_unit
 
 if TYPE_CHECKING:
     from tidegauge.statistics.impact.result import Impact
@@ -69,7 +70,7 @@ def _course(impact: Impact) -> Any:
     is_time = course.axis == "time"
     at = course.at // 1000 if is_time else course.at
     x = alt.X("at:T" if is_time else "at:Q").title(None if is_time else "step")
-    y = alt.Y("value:Q").title(impact.unit or impact.name or "value").scale(zero=False)
+    y = alt.Y("value:Q").title(shown_unit(impact.unit) or impact.name or "value").scale(zero=False)
     change = course.change // 1000 if is_time else course.change
     is_after = course.at >= course.change
     values = alt.Chart(rows_of(at=at, value=course.values)).mark_line(
@@ -89,7 +90,7 @@ def _course(impact: Impact) -> Any:
 def _placebos(impact: Impact) -> Any:
     alt = drawing()
     effects = None if impact.placebos is None else impact.placebos.effects
-    title = f"seeming change at earlier dates {impact.unit}".strip()
+    title = f"seeming change at earlier dates {shown_unit(impact.unit)}".strip()
     bars = (
         alt.Chart(rows_of(effect=effects))
         .mark_bar(color=MUTED)

@@ -17,7 +17,7 @@ from tidegauge.query.selection import about_time
 from tidegauge.query.series import STEPS_S, Series, Step, check_step
 from tidegauge.statistics.estimate import CONFIDENCE
 from tidegauge.statistics.impact.change import measure_change
-from tidegauge.statistics.impact.given import placed, shown_time
+from tidegauge.statistics.impact.given import check_days, placed, shown_time
 from tidegauge.statistics.impact.result import Impact
 
 __all__ = ["changes_near", "stored_impact"]
@@ -80,7 +80,8 @@ def stored_impact(
             with `per` the sum.
         control: A metric that the change has not touched, with the same labels; or labels by which
             the same metric is chosen where the change was not made.
-        per: What each sum of the metric is divided by: cost per request.
+        per: What each sum of the metric is divided by: cost per request. Those of a control are
+            divided by it as well, chosen by the control's labels.
         has_trend: Whether the metric also follows a straight line.
         history: How many days before those are looked at for comparison.
         direction: Which way is better; if None, what the catalogue says.
@@ -93,14 +94,19 @@ def stored_impact(
         StoreError: The store cannot be read.
     """
     check_step(by)
+    _check_names(control, per)
+    check_days(history, "history")
+    check_days(days, "days")
     at_ns = parse_time_ns(at)
-    span_ns = round(days * _DAY_NS) if 0 < days < 1e5 else _DAY_NS  # checked in `placed`
+    if at_ns > query.now_ns:
+        raise QueryError("the change is in the future", got=shown_time(at_ns))
+    span_ns = round(days * _DAY_NS)
     step_us = STEPS_S[by] * 1_000_000
     chosen = dict(labels or {})
     statistic = statistic or (None if per is None else "sum")
     asked: dict[str, Any] = {
         "by": by,
-        "start": max(at_ns - span_ns - round(max(history, 0) * _DAY_NS), 0) / 1e9,
+        "start": max(at_ns - span_ns - round(history * _DAY_NS), 0) / 1e9,
         "end": (at_ns + span_ns) / 1e9 + STEPS_S[by],
     }
     series = _one(query, name, {**asked, "statistic": statistic, "labels": chosen})
@@ -113,20 +119,18 @@ def stored_impact(
             fix="The present day or hour is not whole and does not count.",
         )
     change = placed(series.values, index, days=days, by=by, has_trend=has_trend, is_whole=rest == 0)
+    where = {**chosen, **control} if isinstance(control, Mapping) else chosen
     if control is not None:
-        other, where = (
-            (name, {**chosen, **control})
-            if isinstance(control, Mapping)
-            else (
-                control,
-                chosen,
-            )
-        )
+        other = name if isinstance(control, Mapping) else control
+        _refuse_itself(name, other, has_same_labels=where == chosen)
         beside = _one(query, other, {**asked, "statistic": statistic, "labels": where})
         change = replace(change, control=_aligned(beside, series))
     if per is not None:
         sizes = _one(query, per, {**asked, "statistic": "sum", "labels": chosen})
         change = replace(change, denominators=_aligned(sizes, series))
+        if control is not None:
+            sizes = _one(query, per, {**asked, "statistic": "sum", "labels": where})
+            change = replace(change, control_denominators=_aligned(sizes, series))
     impact = measure_change(replace(change, times_us=series.times_us), confidence=confidence)
     return replace(
         impact,
@@ -177,6 +181,36 @@ def _one(query: Query, name: str, asked: Mapping[str, Any]) -> Series:
             fix="" if found else "Look for it with tidegauge.search.",
         )
     return found[0]
+
+
+def _check_names(control: object, per: object) -> None:
+    """Refuse what chooses nothing in the store.
+
+    Raises:
+        QueryError: `control` is neither a name nor labels, or `per` is no name.
+    """
+    if control is not None and not isinstance(control, str | Mapping):
+        raise QueryError(
+            "this is no control of a metric",
+            got=control,
+            allowed="a metric's name, a dict of labels",
+        )
+    if per is not None and not isinstance(per, str):
+        raise QueryError("a metric cannot be divided by this", got=per, allowed="a metric's name")
+
+
+def _refuse_itself(name: str, control: str, *, has_same_labels: bool) -> None:
+    """Refuse to compare facts with themselves.
+
+    Raises:
+        QueryError: The control is chosen as what is measured is.
+    """
+    if control == name and has_same_labels:
+        raise QueryError(
+            "the control is what is measured itself",
+            got=name,
+            fix="Take what the change has not touched: another metric, or other labels.",
+        )
 
 
 def _aligned(series: Series, like: Series) -> np.ndarray:

@@ -260,6 +260,11 @@ class Query:
                 raise self._no_such_side(by, name)
         return table
 
+    @property
+    def now_ns(self) -> int:
+        """The present time, nanoseconds since 1970."""
+        return self._clock.wall_ns()
+
     def series(
         self,
         name: str,
@@ -407,7 +412,7 @@ class Query:
         return run(
             connection,
             "series",
-            lambda: measure_series(connection, measure, chosen.where, by=by, statistic=statistic),
+            lambda: measure_series(connection, measure, chosen, by=by, statistic=statistic),
         )
 
     def _ask(

@@ -2,8 +2,9 @@
 """Numbers on a grid of hours or days: what correlation, impact and detection look at.
 
 A name is a metric, or a column of a typed table such as `predictions.latency_s`. A piece of time
-without facts is a gap, NaN, and never 0; but nothing counted between two pieces in which something
-was counted is 0.
+without facts is a gap, NaN, and never 0. What is summed or counted is 0, though, after it was first
+counted, up to the last piece for which the store has facts of anything: errors that stop are none,
+and a store that stops recording is a gap.
 """
 
 from __future__ import annotations
@@ -54,6 +55,9 @@ _BY_COMBINE = {
     Combine.SUM: "sum",
     Combine.MAX: "max",
 }
+# Without facts, these are 0.
+_COUNTING = ("sum", "count")
+
 _NUMBER_KINDS = ("f64", "i64", "i32", "decimal")
 
 
@@ -156,17 +160,20 @@ def metric_series(
         chosen[metric] = statistic or combined
         value = _value(summary, chosen[metric])
         found.setdefault(metric, []).append((bucket, value, summary.count))
+    last = None
+    if any(each in _COUNTING for each in chosen.values()):
+        last = _last_piece(connection, ("points", "intervals"), selection.about_time, by)
     series = []
     for metric, rows in found.items():
         spec = vocabulary.spec(metric)
-        series.append(_gridded(metric, chosen[metric], spec.unit, spec.direction, by, rows))
+        series.append(_gridded(metric, chosen[metric], spec.unit, spec.direction, by, rows, last))
     return series
 
 
 def measure_series(
     connection: duckdb.DuckDBPyConnection,
     measure: Measure,
-    where: str,
+    selection: Selection,
     *,
     by: Step,
     statistic: str | None,
@@ -176,7 +183,7 @@ def measure_series(
     Args:
         connection: With a view of the table.
         measure: The column.
-        where: SQL that is true for the rows.
+        selection: The rows.
         by: The step.
         statistic: One of `STATISTICS`; the mean if None.
     """
@@ -190,12 +197,15 @@ def measure_series(
     }.get(statistic, f"{statistic}({column})")
     rows = connection.execute(
         f"SELECT {_bucket(by)} AS bucket, {telling}, count({column}) FROM {measure.table.name} "
-        f"WHERE {where} AND {column} IS NOT NULL GROUP BY bucket ORDER BY bucket"
+        f"WHERE {selection.where} AND {column} IS NOT NULL GROUP BY bucket ORDER BY bucket"
     ).fetchall()
     if not rows:
         return None
     name = f"{measure.table.name}.{measure.column}"
-    return _gridded(name, statistic, "", Direction.NONE, by, rows)
+    last = None
+    if statistic in _COUNTING:
+        last = _last_piece(connection, (measure.table.name,), selection.about_time, by)
+    return _gridded(name, statistic, "", Direction.NONE, by, rows, last)
 
 
 def check_statistic(statistic: str | None) -> None:
@@ -250,6 +260,17 @@ def _bucket(by: Step) -> str:
     return f"epoch_us(time) // {STEPS_S[by] * 1_000_000}"
 
 
+def _last_piece(
+    connection: duckdb.DuckDBPyConnection, tables: Sequence[str], about_time: str, by: Step
+) -> int | None:
+    """The number of the last piece in which tables have facts of anything; None if in none."""
+    parts = [
+        f"SELECT max({_bucket(by)}) AS last FROM {table} WHERE {about_time}" for table in tables
+    ]
+    row = connection.execute(f"SELECT max(last) FROM ({' UNION ALL '.join(parts)})").fetchone()
+    return None if row is None else row[0]
+
+
 def _value(summary: Summary, statistic: str) -> float:
     value: float | None
     match statistic:
@@ -277,10 +298,14 @@ def _gridded(
     direction: Direction,
     by: Step,
     rows: Sequence[tuple[int, float, int]],
+    until: int | None,
 ) -> Series:
     first, last = rows[0][0], rows[-1][0]
+    is_counting = statistic in _COUNTING
+    if is_counting and until is not None:
+        last = max(last, until)
     at = np.array([row[0] - first for row in rows])
-    values = np.full(last - first + 1, 0.0 if statistic in ("sum", "count") else np.nan)
+    values = np.full(last - first + 1, 0.0 if is_counting else np.nan)
     values[at] = [row[1] for row in rows]
     counts = np.zeros(last - first + 1, dtype=np.int64)
     counts[at] = [row[2] for row in rows]

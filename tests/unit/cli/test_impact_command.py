@@ -62,9 +62,19 @@ def test_too_little_is_told(filled: Any) -> None:
     )
 
 
+def test_nothing_to_draw_is_told(filled: Any, tmp_path: Path) -> None:
+    """With why there is nothing."""
+    path = tmp_path / "impact.svg"
+    done = filled("impact", "model:latency_ms", "--at", "2025-04-02", "--plot", path)
+    assert done.code == 1
+    assert "Nothing to draw: there are 1 values before it" in " ".join(done.err.split())
+    assert not path.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        (("--at", "never asked", "--plot", "x.gif"), "cannot be written as such a file"),
         (("--at", "2025-06-20", "--by", "week"), "A series has no such step"),
         (("--at", "2024-06-20"), "There are no facts of it then"),
         (("--at", "2025"), "A number so small is no time"),

@@ -58,6 +58,41 @@ def test_a_control_is_other_labels_or_another_metric(changed: Any, control: Any)
     assert impact.difference.value == pytest.approx(-10, abs=2)
 
 
+def test_a_control_is_divided_as_well(facts: Any) -> None:
+    """A cost per request that is the same everywhere is not changed by another model's traffic."""
+    start = "2025-09-16T12:00:00Z"
+    traffic = days(100, 100)
+    doubled = days(100, 200, 11)
+    for model, requests in (("search", traffic), ("churn", doubled)):
+        costs = [each * (0.01 + 0.0001 * (index % 5)) for index, each in enumerate(requests)]
+        facts.record("llm:requests", *requests, at=start, every_s=DAY_S, model=model)
+        facts.record("llm:cost_usd", *costs, at=start, every_s=DAY_S, model=model)
+    impact = stored_impact(
+        facts.query,
+        "llm:cost_usd",
+        AT,
+        per="llm:requests",
+        labels={"model": "search"},
+        control={"model": "churn"},
+    )
+    assert impact.claim == "no clear change"
+    assert impact.expected == pytest.approx(0.0102, rel=0.01)
+    assert impact.difference.value == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize("last", [[], [1.0, 1.0, 1.0]])
+def test_errors_that_stop_are_none(facts: Any, last: list[float]) -> None:
+    """As long as the store records anything, what nobody counts is 0, and no gap."""
+    start = "2025-11-17T12:00:00Z"
+    counts = [10.0 + (index * 7919) % 5 for index in range(28)]
+    facts.record("error:occurrences", *counts, *last, at=start, every_s=DAY_S)
+    facts.record(LATENCY, *[5.0] * 44, at=start, every_s=DAY_S)
+    impact = stored_impact(facts.query, "error:occurrences", AT)
+    assert impact.n == 28 + 16
+    assert impact.after == pytest.approx(sum(last) / 16, abs=0.5)
+    assert impact.verdict == "better"
+
+
 def test_a_sum_per_another_one(facts: Any) -> None:
     """As the ratio of the sums of days."""
     start = "2025-11-20T12:00:00Z"
@@ -108,8 +143,21 @@ def test_what_else_changed_is_told(changed: Any) -> None:
     [
         ({"name": "model:*", "at": AT}, "impact is of one metric at a time; got 'model:*'"),
         ({"name": LATENCY, "at": "2025-09-10"}, "there are no facts of model:latency_ms before"),
+        ({"name": LATENCY, "at": "2031-01-01"}, "the change is in the future; got '2031-01-01'"),
+        ({"name": LATENCY, "at": AT, "history": float("inf")}, "history cannot be used; got inf"),
+        ({"name": LATENCY, "at": AT, "history": "365"}, "history cannot be used; got '365'"),
+        ({"name": LATENCY, "at": AT, "days": float("nan")}, "days cannot be used; got nan"),
         ({"name": LATENCY, "at": "2026-01-01"}, "there are no facts of model:latency_ms after"),
         ({"name": LATENCY, "at": AT, "days": -1}, "days cannot be used; got -1"),
+        (
+            {"name": LATENCY, "at": AT, "control": [1.0]},
+            "this is no control of a metric; got [1.0]",
+        ),
+        (
+            {"name": LATENCY, "at": AT, "per": [1.0]},
+            "a metric cannot be divided by this; got [1.0]",
+        ),
+        ({"name": LATENCY, "at": AT, "control": LATENCY}, "the control is what is measured itself"),
         ({"name": LATENCY, "at": AT, "by": "week"}, "a series has no such step; got 'week'"),
         ({"name": "predictions.latency_s", "at": AT}, "there are no facts of it then"),
     ],

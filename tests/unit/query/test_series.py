@@ -37,6 +37,34 @@ def test_counters_are_summed_and_nothing_counted_between_is_zero(facts: Any) -> 
     assert (series.statistic, series.values.tolist()) == ("sum", [5.0, 0.0, 4.0])
 
 
+def test_a_counter_that_falls_silent_is_zero_while_the_store_records(facts: Any) -> None:
+    """Up to the last day with facts of anything; a value that is not recorded is a gap."""
+    facts.record("llm:failures", 5, at="2025-12-27T08:00:00Z")
+    facts.record("model:latency_ms", 5, at="2025-12-27T08:00:00Z")
+    facts.interval(SCORE, 0.5, at="2025-12-30T08:00:00Z")
+    (counted,) = facts.query.series("llm:failures", days=7)
+    assert counted.values.tolist() == [5.0, 0.0, 0.0, 0.0]
+    assert counted.counts.tolist() == [1, 0, 0, 0]
+    (mean,) = facts.query.series("model:latency_ms", days=7)
+    assert mean.values.tolist() == [5.0]
+
+
+def test_a_column_that_falls_silent_is_counted_as_zero_while_its_table_goes_on(facts: Any) -> None:
+    """Rows of others count as none of it; its mean has no value then."""
+    for day, model in ((27, "fraud"), (28, "churn"), (29, "churn")):
+        facts.writer.put_event(
+            "predictions",
+            SeriesKey.of("", {"model": model}),
+            (1767052800 + (day - 30) * DAY_S + 60) * 10**9,  # in December 2025
+            {"endpoint": "/predict", "latency_s": 0.5, "status": "success"},
+        )
+    asked = {"name": "predictions.latency_s", "days": 7, "model": "fraud"}
+    (counted,) = facts.query.series(**asked, statistic="count")
+    assert counted.values.tolist() == [1.0, 0.0, 0.0]
+    (mean,) = facts.query.series(**asked)
+    assert mean.values.tolist() == [0.5]
+
+
 def test_the_present_day_is_not_whole(facts: Any) -> None:
     """It is noon: the last day is yesterday, and a range of days reaches back to a midnight."""
     facts.record(SCORE, 0.1, at="2025-12-30T01:00:00Z")

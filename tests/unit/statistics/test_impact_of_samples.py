@@ -52,7 +52,7 @@ def test_whatever_holds_numbers_is_a_sample(kind: type) -> None:
     """Lists, and columns of data frames; what is missing is left out and told."""
     impact = tg.measure_impact(kind([*BEFORE, float("nan")]), kind(AFTER.tolist()))
     assert impact.p_value == tg.measure_impact(BEFORE, AFTER).p_value
-    assert impact.notes == ("1 rows with a missing number are left out.",)
+    assert impact.notes == ("1 rows with a missing number or unit are left out.",)
 
 
 def test_the_same_units_are_compared_with_themselves() -> None:
@@ -76,6 +76,26 @@ def test_a_unit_with_many_rows_counts_once() -> None:
         np.repeat(BEFORE, 5), AFTER, units=(np.repeat(USERS, 5), 1000 + np.arange(120))
     )
     assert repeated.p_value == pytest.approx(tg.measure_impact(BEFORE, AFTER).p_value)
+
+
+def test_units_that_all_change_by_the_same_do_not_vary() -> None:
+    """What is left of them is a rounding error."""
+    impact = tg.measure_impact(
+        [0.1, 0.2, 0.3], [0.2, 0.3, 0.4], units=(["a", "b", "c"], ["a", "b", "c"])
+    )
+    assert impact.reason == "the values do not vary"
+
+
+@pytest.mark.parametrize(
+    "missing", [None, float("nan"), pd.NA], ids=["None", "NaN", "NA of pandas"]
+)
+def test_rows_of_nobody_are_left_out(missing: object) -> None:
+    """A missing unit is not one that all such rows share."""
+    units: list[object] = [missing, missing, 3, 4, 5]
+    impact = tg.measure_impact([9.0, 9.0, 1.0, 2.0, 3.0], [2.0, 3.0, 5.0], units=(units, [3, 4, 5]))
+    assert impact.n == 3
+    assert impact.difference.value == pytest.approx(4 / 3)
+    assert impact.notes == ("2 rows with a missing number or unit are left out.",)
 
 
 def test_a_covariate_takes_out_what_it_explains() -> None:
@@ -185,6 +205,19 @@ def test_fiellers_interval_solves_his_equation() -> None:
         assert (ratio * 10.0 - 4.0) / error == pytest.approx(reach)
 
 
+@pytest.mark.parametrize("kind", ["poisson", "exponential"])
+def test_a_share_and_its_difference_agree_on_whether_there_is_one(kind: str) -> None:
+    """Also of few counts near 0, where a logarithm reaches far; and no share falls by more."""
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        before, after = getattr(rng, kind)(3, 12), getattr(rng, kind)(0.3, 12)
+        impact = tg.measure_impact(before, after)
+        if impact.relative.low is None or impact.relative.high is None:
+            continue
+        assert impact.is_clear == (not impact.relative.low <= 0 <= impact.relative.high)
+        assert impact.relative.low >= -1
+
+
 def test_savings_are_exact_money() -> None:
     """What the cost per unit has fallen by, on so many units; the ends change places."""
     saved = savings_of(Estimate(-0.002, -0.003, 0.001, 0.95), 10_000, currency="EUR")
@@ -198,9 +231,14 @@ def test_savings_are_exact_money() -> None:
         "confidence": 0.95,
         "reason": None,
     }
+    assert savings_of(Estimate(-0.5), np.int64(3), currency="USD").amount == Decimal("1.5")
     assert savings_of(Estimate(None, reason="no data"), 5, currency="USD").amount is None
     with pytest.raises(QueryError, match="these are no units to save on; got -1"):
         savings_of(Estimate(1.0), -1, currency="USD")
+    with pytest.raises(QueryError, match="these are no units to save on; got True"):
+        savings_of(Estimate(1.0), True, currency="USD")
+    with pytest.raises(QueryError, match="this is no currency; got 'dollars'"):
+        savings_of(Estimate(1.0), 1, currency="dollars")
 
 
 @pytest.mark.parametrize(
@@ -209,6 +247,7 @@ def test_savings_are_exact_money() -> None:
         ([1.0], [2.0, 3.0], "there are 1 values before and 2 after, and 2 are needed"),
         ([], [], "there are 0 values before and 0 after, and 2 are needed"),
         ([1.0, 1.0], [2.0, 2.0], "the values do not vary"),
+        ([0.1] * 3, [0.2] * 3, "the values do not vary"),
     ],
 )
 def test_too_little_is_a_reason(before: list[float], after: list[float], reason: str) -> None:
@@ -226,6 +265,10 @@ def test_too_little_is_a_reason(before: list[float], after: list[float], reason:
             "a unit cannot be in both groups of a randomised comparison",
         ),
         ({"units": USERS}, "units must be a pair"),
+        (
+            {"units": (np.array(["a", 1] * 50, dtype=object), np.arange(120))},
+            "units cannot be compared with one another",
+        ),
         ({"units": (USERS, USERS)}, "units must have one entry for each of after; got '100"),
         ({"statistic": "max"}, "samples cannot be compared by this; got 'max'"),
         ({"statistic": "p0"}, "samples cannot be compared by this; got 'p0'"),
@@ -248,5 +291,7 @@ def test_numbers_are_asked_for() -> None:
     """Text is no sample, and neither is a table."""
     with pytest.raises(QueryError, match="after cannot be read as numbers"):
         tg.measure_impact(BEFORE, ["a", "b"])
+    with pytest.raises(QueryError, match="after has numbers that are too large; got 1e\\+300"):
+        tg.measure_impact(BEFORE, [1e300, 2.0])
     with pytest.raises(QueryError, match="before must be numbers one after the other"):
         tg.measure_impact([[1.0, 2.0]], AFTER)

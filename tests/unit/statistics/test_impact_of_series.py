@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 import tidegauge as tg
 from tidegauge.model.errors import QueryError
 from tidegauge.statistics.impact.placebos import Placebos
-from tidegauge.statistics.impact.steps import Contrast, fit_steps
+from tidegauge.statistics.impact.steps import MEMORIES, Contrast, fit_steps
 from tidegauge.statistics.impact.windows import Level, Window, fit_window
 
 NOISE = np.random.default_rng(0).normal(size=400)
@@ -23,6 +24,13 @@ def remembering(phi: float, count: int = 140, seed: int = 1) -> np.ndarray:
     for step in range(1, count):
         series[step] = phi * series[step - 1] + noise[step]
     return 100 + series
+
+
+def correlations(index: int, at: np.ndarray) -> np.ndarray:
+    """Of the values at some steps, if their memory is that of an index."""
+    autocorrelation, share = MEMORIES[index]
+    remembered = share * autocorrelation ** np.abs(at[:, None] - at[None])
+    return remembered + (1 - share) * np.eye(len(at))
 
 
 def test_a_step_is_found_with_its_size() -> None:
@@ -67,7 +75,7 @@ def test_independent_days_are_compared_like_welch_does() -> None:
     design = np.column_stack([np.ones(40), after])
     contrast = Contrast(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
     fits = fit_steps(values[None], design, contrast, np.arange(40), least=1e-12)
-    nearest = int(np.argmin(np.abs(np.tanh(np.linspace(-1.5, 3, 60)))))
+    nearest = int(np.argmin(np.abs(MEMORIES[:, 0])))
     expected = stats.ttest_ind(values[20:], values[:20])
     assert fits.changes[0, nearest] == pytest.approx(
         values[20:].mean() - values[:20].mean(), abs=0.02
@@ -84,12 +92,10 @@ def test_an_autocorrelation_is_handled_as_by_statsmodels() -> None:
     values, after = remembering(0.6, 50), np.arange(50) >= 25
     design = np.column_stack([np.ones(50), after])
     contrast = Contrast(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
-    grid = np.tanh(np.linspace(-1.5, 3, 60))
     present = np.delete(np.arange(50), [10, 11, 30])  # with gaps
     fits = fit_steps(values[None, present], design[present], contrast, present, least=1e-12)
-    for index in (5, 30, 45):
-        distances = np.abs(present[:, None] - present[None])
-        oracle = GLS(values[present], design[present], sigma=grid[index] ** distances).fit()
+    for index in (5, 30, 40, 60):
+        oracle = GLS(values[present], design[present], sigma=correlations(index, present)).fit()
         assert fits.levels[0, index] == pytest.approx(oracle.params[0])
         assert fits.changes[0, index] == pytest.approx(oracle.params[1])
         covariance = oracle.cov_params()
@@ -104,20 +110,33 @@ def test_weights_are_the_restricted_likelihood() -> None:
     design = np.column_stack([np.ones(40), after])
     contrast = Contrast(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
     fits = fit_steps(values[None], design, contrast, np.arange(40), least=1e-12)
-    grid = np.tanh(np.linspace(-1.5, 3, 60))
-    distances = np.abs(np.subtract.outer(np.arange(40), np.arange(40)))
 
-    def likelihood(phi: float) -> float:
-        sigma = phi**distances
+    def likelihood(index: int) -> float:
+        sigma = correlations(index, np.arange(40))
         oracle = GLS(values, design, sigma=sigma).fit()
         squares = oracle.scale * oracle.df_resid
         inner = design.T @ np.linalg.inv(sigma) @ design
         determinants = np.linalg.slogdet(sigma)[1] + np.linalg.slogdet(inner)[1]
         return -0.5 * (38 * np.log(squares) + determinants)
 
-    wanted = likelihood(grid[30]) - likelihood(grid[25])
+    wanted = likelihood(30) - likelihood(25)
     assert np.log(fits.weights[0, 30] / fits.weights[0, 25]) == pytest.approx(wanted)
+    beside_noise = likelihood(55) - likelihood(50)
+    assert np.log(fits.weights[0, 55] / fits.weights[0, 50]) == pytest.approx(beside_noise)
     assert fits.weights.sum() == pytest.approx(1)
+
+
+def test_a_slow_course_hidden_in_noise_is_a_memory() -> None:
+    """Of series without a change, a tenth is called one at most, and not a quarter."""
+    rng = np.random.default_rng(5)
+    found = 0
+    for _ in range(120):
+        course = [0.0]
+        for noise in rng.normal(size=155):
+            course.append(0.9 * course[-1] + noise * np.sqrt(1 - 0.9**2))
+        series = np.array(course[100:]) + rng.normal(size=56)
+        found += tg.measure_impact(series, at=28).is_clear
+    assert found <= 0.15 * 120
 
 
 def test_a_weekly_pattern_does_not_matter() -> None:
@@ -151,6 +170,22 @@ def test_a_step_in_a_trend() -> None:
     assert impact.is_clear
     assert impact.difference.low < 6 < impact.difference.high
     assert impact.expected == pytest.approx(100 + 0.2 * 41.5, abs=2)
+
+
+@pytest.mark.parametrize("gaps", [[], [3, 28, 29, 50]])
+def test_without_earlier_dates_a_straight_line_is_no_change(gaps: list[int]) -> None:
+    """It is put beside the change, and a note says so; a step remains one."""
+    series = 10 + 0.1 * np.arange(56) + NOISE[56:112]
+    series[gaps] = np.nan
+    impact, asked = tg.measure_impact(series, at=28), tg.measure_impact(series, at=28, trend=True)
+    assert not impact.is_clear
+    assert impact.notes[1].startswith("A straight line fits these values better than a change")
+    assert (impact.p_value, impact.difference) == (asked.p_value, asked.difference)
+    step = 10 + 3.0 * (np.arange(56) >= 28) + NOISE[56:112]
+    step[gaps] = np.nan
+    stepped = tg.measure_impact(step, at=28)
+    assert stepped.is_clear
+    assert len(stepped.notes) == 1
 
 
 def test_gaps_are_left_out() -> None:
@@ -255,6 +290,46 @@ def test_ratios_are_those_of_sums() -> None:
     assert impact.is_clear
 
 
+def test_the_sums_of_a_control_are_divided_by_its_own() -> None:
+    """Only its traffic doubles, and so nothing has changed."""
+    requests, others = 1000 + 50 * NOISE[:140], 1000 + 50 * NOISE[140:280]
+    others[112:] *= 2
+    costs = requests * (2 + NOISE[100:240] / 100), others * (2 + NOISE[200:340] / 100)
+    impact = tg.measure_impact(costs[0], at=112, control=costs[1], per=(requests, others))
+    assert not impact.is_clear
+    assert impact.expected == pytest.approx(2, abs=0.02)
+    with pytest.raises(QueryError, match="per must be a pair where there is a control"):
+        tg.measure_impact(costs[0], at=112, control=costs[1], per=requests)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.3])
+def test_a_control_that_is_the_series_itself_leaves_nothing(scale: float) -> None:
+    """Or a share of it."""
+    series = remembering(0.3, 60)
+    impact = tg.measure_impact(series, at=30, control=scale * series)
+    assert impact.reason == "the values less those of the control are all the same"
+
+
+def test_the_rank_that_a_confidence_allows_is_clear() -> None:
+    """One in ten is as rare as 90 % asks for, although 1 - 0.9 is a bit less than 0.1."""
+    rng = np.random.default_rng(3)
+    for _ in range(60):
+        impact = tg.measure_impact(rng.normal(size=30), at=25, days=4, confidence=0.9)
+        outside = not impact.difference.low <= 0 <= impact.difference.high
+        assert impact.is_clear == outside
+
+
+def test_days_of_a_time_zone_are_days_there() -> None:
+    """In summer time midnight is on the day before in UTC; each day has its value all the same."""
+    times = pd.date_range("2026-03-01", "2026-04-29", tz="Europe/London")
+    series = remembering(0.3, 60)
+    impact = tg.measure_impact(series, at="2026-04-10", times=times)
+    assert impact.n == 28 + 20
+    assert impact.difference == tg.measure_impact(series, at=40).difference
+    aware = tg.measure_impact(series, at=times[40], times=times)
+    assert (aware.difference, aware.when) == (impact.difference, "2026-04-10")
+
+
 def test_a_change_in_the_midst_of_a_day_leaves_that_day_out() -> None:
     """It is neither before nor after."""
     times = [f"2026-01-{day:02}" for day in range(1, 31)]
@@ -271,6 +346,7 @@ def test_a_change_in_the_midst_of_a_day_leaves_that_day_out() -> None:
     ("values", "at", "reason"),
     [
         ([1.0] * 40, 20, "all values are the same"),
+        ([0.1] * 60, 30, "all values are the same"),
         (
             [1.0, 2.0, 3.0, 4.0],
             2,
@@ -349,6 +425,8 @@ def test_a_large_level_leaves_the_digits_of_the_noise() -> None:
         ({"at": 30, "days": 0}, "days cannot be used; got 0"),
         ({"at": 30, "by": "week"}, "a series has no such step; got 'week'"),
         ({"at": 30, "control": [1.0]}, "control must have a value for each of the series; got 1"),
+        ({"at": 30, "days": "28"}, "days cannot be used; got '28'"),
+        ({"at": 30, "times": 5}, "times must have one for each value; got 5"),
         ({"at": 30, "times": [0.0]}, "times must have one for each value; got 1"),
         ({"at": 30, "times": [0.0] * 60}, "there are two values for the same step"),
         ({"at": 30, "units": ([1], [2])}, "this does not go with a series; got 'units'"),

@@ -50,7 +50,7 @@ def test_the_smallest_effect_is_the_other_way_round(asked: dict[str, object]) ->
 def test_days_that_remember_are_worth_less() -> None:
     """The more so, the more they remember; simulations/impact.py says whether they suffice."""
     days = [tg.sample_size(None, 1.0, std=1.0, autocorrelation=phi) for phi in (0, 0.3, 0.5, 0.8)]
-    assert days == [23, 37, 55, 151]
+    assert days == [31, 48, 68, 168]
 
 
 def test_a_relative_effect_is_one_of_the_baseline() -> None:
@@ -75,6 +75,8 @@ def test_power_stays_a_number_far_out() -> None:
         ({"effect": 1.0, "kind": "rate", "std": 1.0}, "this cannot be planned; got 'rate'"),
         ({"effect": 0.1, "std": 1.0, "relative": True}, "a relative effect needs"),
         ({"effect": 1.0, "std": 1.0, "autocorrelation": 1.0}, "this is no autocorrelation"),
+        ({"effect": 1.0, "std": 1.0, "autocorrelation": 1 - 1e-12}, "this is no autocorrelation"),
+        ({"effect": 1.0, "std": 1e308}, "the standard deviation of the values is needed"),
         ({"effect": 1e-9, "std": 1.0}, "more than 1000000000 would be needed"),
         ({"effect": 0.1, "std": 1.0, "kind": "proportion"}, "a proportion has no spread"),
     ],

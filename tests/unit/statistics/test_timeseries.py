@@ -12,7 +12,7 @@ from tidegauge.statistics.timeseries.autoregression import (
     autocorrelation,
     fit_autoregression,
 )
-from tidegauge.statistics.timeseries.resampling import block_length, circular_blocks
+from tidegauge.statistics.timeseries.resampling import circular_blocks
 
 SUNDAY_US = 1_767_484_800_000_000  # 2026-01-04
 DAY_US = 86_400_000_000
@@ -182,24 +182,11 @@ def test_blocks_keep_neighbours_together_and_go_round() -> None:
     assert np.bincount(positions.ravel(), minlength=10) == pytest.approx(500, rel=0.2)
 
 
-def test_blocks_are_longer_where_memory_is() -> None:
-    """Independent values need no blocks; the more a series follows itself, the longer they are."""
-    lengths = [block_length(noise_following_itself(phi, 1000)) for phi in (0.0, 0.5, 0.9)]
-    assert lengths[0] <= 3
-    assert lengths[0] < lengths[1] < lengths[2] <= 95
-
-
-@pytest.mark.parametrize("n", [2, 5, 8, 20])
-def test_a_short_series_has_a_block_length(n: int) -> None:
-    """Between 1 and the series itself, whatever is in it."""
-    assert 1 <= block_length(noise_following_itself(0.5, n)) <= n
-
-
 def test_blocks_give_the_variance_of_a_mean_that_values_one_by_one_do_not() -> None:
     """The spread of means of redrawn series is near the truth, which is 9 times the naive one."""
     n, phi = 4000, 0.8
     values = noise_following_itself(phi, n)
     rng = np.random.default_rng(5)
-    drawn = values[circular_blocks(rng, n, block_length(values), 400)].mean(axis=1)
+    drawn = values[circular_blocks(rng, n, 60, 400)].mean(axis=1)
     truth = 1 / (1 - phi) / np.sqrt(n)
     assert drawn.std() == pytest.approx(truth, rel=0.25)

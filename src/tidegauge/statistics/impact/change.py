@@ -2,7 +2,8 @@
 """One series before and after a change, alone or beside a control that the change has not touched.
 
 The p-value is the larger of two: by a model of the series' memory, and by how rare so small a one
-is at earlier dates. With too few of those, it is the model's.
+is at earlier dates. With too few of those, it is the model's, and what seems clear then must
+fit better than a straight line.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate, unknown
-from tidegauge.statistics.impact.placebos import Placebos, placebos_of
+from tidegauge.statistics.impact.groups import LARGEST, NO_VARIANCE, TOO_LARGE, size_of
+from tidegauge.statistics.impact.placebos import Placebos, alpha_of, placebos_of
 from tidegauge.statistics.impact.relative import Means, relative_change
 from tidegauge.statistics.impact.result import Course, Impact
 from tidegauge.statistics.impact.steps import Steps
@@ -44,6 +46,7 @@ class Change:
         has_trend: Whether the series also follows a straight line.
         denominators: What values are divided by, side by side; shape (n,), or None.
         control: What the change has not touched; shape (n,), or None.
+        control_denominators: What the control is divided by; shape (n,), or None.
         times_us: The time of each step; None if they are only numbered.
     """
 
@@ -57,6 +60,7 @@ class Change:
     has_trend: bool = False
     denominators: np.ndarray | None = None
     control: np.ndarray | None = None
+    control_denominators: np.ndarray | None = None
     times_us: np.ndarray | None = None
 
 
@@ -78,7 +82,13 @@ def measure_change(change: Change, *, confidence: float = CONFIDENCE) -> Impact:
         has_trend=change.has_trend,
     ).long_enough()
     start = change.at - window.before
-    level = Level(change.values, change.denominators, change.control, _is_scaled(change))
+    level = Level(
+        change.values,
+        change.denominators,
+        change.control,
+        change.control_denominators,
+        is_scaled=_is_scaled(change),
+    )
     own = level.windows(np.array([start]), window)
     counts = [int(np.isfinite(own.values[0, side]).sum()) for side in window.sides()]
     if min(counts) < LEAST_VALUES:
@@ -87,14 +97,25 @@ def measure_change(change: Change, *, confidence: float = CONFIDENCE) -> Impact:
             f"{LEAST_VALUES} on each side are needed"
         )
         return _unknown(change, reason, sum(counts), confidence)
+    if size_of(own.values) > LARGEST:
+        return _unknown(change, TOO_LARGE, sum(counts), confidence)
     variance = float(np.nanvar(own.values))
     least = max(1e-12 * variance, 1e-300)
-    if variance == 0:
-        return _unknown(change, "all values are the same", sum(counts), confidence)
+    if variance <= NO_VARIANCE * max(size_of(own.values), size_of(_shown(change, own))) ** 2:
+        reason = (
+            "all values are the same"
+            if change.control is None
+            else "the values less those of the control are all the same"
+        )
+        return _unknown(change, reason, sum(counts), confidence)
     steps = fit_window(own, window, least=least)
     if steps is None:
         return _unknown(change, "there are too few values for the model", sum(counts), confidence)
     placebos = placebos_of(level, window, start, change.stride, least=least)
+    # Earlier dates have the same line as the change's own; without them it has to be looked for.
+    seems_clear = steps.p_values()[0] <= alpha_of(confidence)
+    if seems_clear and placebos.level(alpha_of(confidence)) is None and not window.has_trend:
+        steps, window = _beside_line(own, window, steps, least)
     return _told(change, window, own, steps, placebos, sum(counts), least, confidence)
 
 
@@ -108,7 +129,7 @@ def _told(
     least: float,
     confidence: float,
 ) -> Impact:
-    alpha = 1 - confidence
+    alpha = alpha_of(confidence)
     needed = placebos.level(alpha)
     by_model = float(steps.p_values()[0])
     p_value = by_model if needed is None else max(by_model, placebos.p_value(by_model))
@@ -158,6 +179,16 @@ def _told(
     )
 
 
+def _beside_line(own: Windows, window: Window, steps: Steps, least: float) -> tuple[Steps, Window]:
+    """The change, with a straight line in its window if that fits better than the change does."""
+    line = fit_line(own, window, window.length, least=least)
+    if line is None or line.evidence[0] <= steps.evidence[0]:
+        return steps, window
+    with_line = replace(window, has_trend=True)
+    beside = fit_window(own, with_line, least=least)
+    return (steps, window) if beside is None else (beside, with_line)
+
+
 def _is_scaled(change: Change) -> bool:
     """Whether series run parallel as shares, as what is never below 0 does."""
     if change.control is None:
@@ -172,7 +203,7 @@ def _trend_p_value(change: Change, window: Window, own: Windows, least: float) -
         _LEAST_FOR_LINE
     ):
         return None
-    line = fit_line(own, window, least=least)
+    line = fit_line(own, window, window.before, least=least)
     return None if line is None else float(line.p_values()[0])
 
 
@@ -182,6 +213,11 @@ def _notes(change: Change, window: Window, placebos: Placebos, needed: float | N
         notes.append(
             f"There are only {len(placebos)} earlier dates with as much before and after them, too "
             "few to compare with: the p-value rests on the model of the series alone."
+        )
+    if window.has_trend and not change.has_trend:
+        notes.append(
+            "A straight line fits these values better than a change does: the change is what there "
+            "is beside such a line, as with trend=True."
         )
     if change.periods and window.periods != change.periods:
         notes.append("There is too little to know the pattern of the week.")

@@ -7,7 +7,7 @@ from typing import Literal
 
 from tidegauge.statistics.estimate import Estimate
 
-__all__ = ["Claim", "Design", "Verdict", "claim_of", "sentence_of"]
+__all__ = ["Claim", "Design", "Verdict", "claim_of", "sentence_of", "shown_unit"]
 
 Design = Literal["randomised", "paired units", "control series", "one series", "two samples"]
 Claim = Literal["caused", "likely effect", "changed after", "differs", "no clear change", "unknown"]
@@ -55,7 +55,7 @@ def sentence_of(
     subject = _OPENINGS[claim].format(name=name or "the number", after=when and f" after {when}")
     if claim == "unknown":
         return f"{subject}: {reason}."
-    told = f"{subject}: {_interval(difference, 1, f' {unit}'.rstrip())}"
+    told = f"{subject}: {_interval(difference, 1, f' {shown_unit(unit)}'.rstrip())}"
     if relative.value is not None:
         told += f", {_interval(relative, 100, ' %')}"
     sentences = [f"{told}, p = {p_value:.2g}."]
@@ -66,6 +66,11 @@ def sentence_of(
     if concurrent and claim in ("changed after", "likely effect"):
         sentences.append(f"At about the same time: {'; '.join(concurrent)}.")
     return " ".join(sentences)
+
+
+def shown_unit(unit: str) -> str:
+    """A unit as it is written behind a number; nothing for mere numbers, whose unit is `1`."""
+    return "" if unit == "1" else unit
 
 
 def _interval(estimate: Estimate, factor: float, unit: str) -> str:

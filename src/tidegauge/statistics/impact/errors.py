@@ -28,7 +28,7 @@ def check_share(what: str, given: object) -> None:
 
 def no_autocorrelation(given: float) -> QueryError:
     """It would never fade, or alternates."""
-    return QueryError("this is no autocorrelation of days", got=given, allowed="0 up to 1")
+    return QueryError("this is no autocorrelation of days", got=given, allowed="0 to 0.999")
 
 
 def no_effect(given: float) -> QueryError:
@@ -46,7 +46,7 @@ def no_spread(given: object) -> QueryError:
     return QueryError(
         "the standard deviation of the values is needed",
         got=given,
-        allowed="a number above 0",
+        allowed="a number above 0, up to 1e150",
         fix="Pass std, or kind='proportion' for shares of yes and no.",
     )
 

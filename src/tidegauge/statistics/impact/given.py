@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+from collections.abc import Iterable
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,10 +19,19 @@ from tidegauge.statistics.impact.groups import array_of, read_group, side_of
 from tidegauge.statistics.impact.samples import Samples
 from tidegauge.statistics.timeseries.adjustment import DAY_S, HOUR_S
 
-__all__ = ["check_confidence", "given_change", "given_samples", "on_grid", "placed", "shown_time"]
+__all__ = [
+    "check_confidence",
+    "check_days",
+    "given_change",
+    "given_samples",
+    "on_grid",
+    "placed",
+    "shown_time",
+]
 
 _STEPS_S = {"day": DAY_S, "hour": HOUR_S}
 _PERIODS = {"day": (7,), "hour": (24, 168)}
+_CENTURY = 36_525
 _QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 
 
@@ -78,7 +90,12 @@ def given_change(
         MetricValidationError: A time cannot be read.
     """
     arrays = [array_of(values, "the series")]
-    for other, what in ((control, "control"), (per, "per")):
+    for other, what in (
+        (control, "control"),
+        *zip(
+            _pers(per, has_control=control is not None), ("per", "per of the control"), strict=True
+        ),
+    ):
         arrays.append(np.zeros(0) if other is None else array_of(other, what))
         if other is not None and len(arrays[-1]) != len(arrays[0]):
             raise QueryError(
@@ -92,8 +109,11 @@ def given_change(
         change = placed(arrays[0], index, days=days, by=by, has_trend=has_trend)
         when = f"the first {index} values"
     else:
-        start_us, arrays = on_grid(_times_us(times, len(arrays[0])), arrays, step_us)
-        at_ns = parse_time_ns(at)
+        times = _listed(times, len(arrays[0]))
+        zone = times[0].tzinfo if by == "day" and isinstance(times[0], dt.datetime) else None
+        times_us = np.array([_time_ns(each, zone) // 1000 for each in times], dtype=np.int64)
+        start_us, arrays = on_grid(times_us, arrays, step_us)
+        at_ns = _time_ns(at, zone)
         index, rest = divmod(at_ns // 1000 - start_us, step_us)
         change = placed(arrays[0], index, days=days, by=by, has_trend=has_trend, is_whole=rest == 0)
         grid_us = start_us + step_us * np.arange(len(arrays[0]), dtype=np.int64)
@@ -102,6 +122,7 @@ def given_change(
         change,
         control=arrays[1] if control is not None else None,
         denominators=arrays[2] if per is not None else None,
+        control_denominators=arrays[3] if per is not None and control is not None else None,
     ), when
 
 
@@ -127,7 +148,8 @@ def placed(
     Raises:
         QueryError: The change is not inside of the series, or `days` is no number of days.
     """
-    count = round(days * DAY_S / _step_s(by)) if 0 < days < 1e6 else 0
+    check_days(days, "days")
+    count = round(days * DAY_S / _step_s(by))
     if not count:
         raise QueryError("days cannot be used", got=days, allowed="at least one step")
     if not 0 < index < len(values):
@@ -186,6 +208,36 @@ def check_confidence(confidence: object) -> None:
         raise QueryError("confidence cannot be used", got=confidence, allowed="0 to 1, exclusive")
 
 
+def _pers(per: Any, *, has_control: bool) -> tuple[Any, Any]:
+    """What a series is divided by, and what its control is.
+
+    Raises:
+        QueryError: There is a control, and no pair.
+    """
+    if per is None or not has_control:
+        return per, None
+    if not isinstance(per, tuple | list) or len(per) != 2:
+        raise QueryError(
+            "per must be a pair where there is a control",
+            got=per,
+            allowed="(per of the series, per of the control)",
+        )
+    return per[0], per[1]
+
+
+def check_days(given: object, what: str) -> None:
+    """Refuse what is no number of days.
+
+    Raises:
+        QueryError: It is no number, below 0, or longer than a century.
+    """
+    is_number = isinstance(given, Real) and not isinstance(given, bool)
+    if not is_number or not 0 <= given <= _CENTURY:  # type: ignore[operator]  # it is a number
+        raise QueryError(
+            f"{what} cannot be used", got=given, allowed=f"a number of days, 0 to {_CENTURY}"
+        )
+
+
 def _quantile_of(statistic: str) -> float | None:
     if statistic == "mean":
         return None
@@ -216,10 +268,19 @@ def _index_of(at: Any, count: int) -> int:
     return int(at)
 
 
-def _times_us(times: Any, count: int) -> np.ndarray:
-    read = np.array([parse_time_ns(each) // 1000 for each in times], dtype=np.int64)
-    if len(read) != count or not count:
+def _listed(times: Any, count: int) -> list[Any]:
+    listed = list(times) if isinstance(times, Iterable) and not isinstance(times, str) else None
+    if listed is None or len(listed) != count or not count:
         raise QueryError(
-            "times must have one for each value", got=len(read), allowed=f"{count}, above 0"
+            "times must have one for each value",
+            got=times if listed is None else len(listed),
+            allowed=f"{count}, above 0",
         )
-    return read
+    return listed
+
+
+def _time_ns(time: Any, zone: dt.tzinfo | None) -> int:
+    """A time since 1970; of days in a time zone, by the clock there, whose days are whole ones."""
+    if zone is not None and isinstance(time, dt.datetime) and time.tzinfo is not None:
+        time = time.astimezone(zone).replace(tzinfo=dt.UTC)
+    return parse_time_ns(time)

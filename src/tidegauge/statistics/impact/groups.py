@@ -11,7 +11,26 @@ import numpy as np
 
 from tidegauge.model.errors import QueryError
 
-__all__ = ["Group", "array_of", "read_group", "side_of"]
+__all__ = [
+    "LARGEST",
+    "NO_VARIANCE",
+    "TOO_LARGE",
+    "Group",
+    "array_of",
+    "no_common_order",
+    "read_group",
+    "side_of",
+    "size_of",
+]
+
+#: A variance below so much of the square of the largest value is the rounding error of none.
+NO_VARIANCE = 1e-24
+
+#: The squares of larger values are no numbers.
+LARGEST = 1e150
+
+#: Why nothing is known of them.
+TOO_LARGE = "there are values beyond 1e150"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,13 +41,19 @@ class Group:
         values: One number per unit; shape (n,), all finite.
         units: Who or what each is of; shape (n,), or None if nobody said.
         covariate: What was known of each unit beforehand; shape (n,), or None.
-        left_out: How many rows had a number missing.
+        left_out: How many rows had a number or the unit missing.
     """
 
     values: np.ndarray
     units: np.ndarray | None
     covariate: np.ndarray | None
     left_out: int
+
+    @property
+    def variance(self) -> float:
+        """Variance of the values, by n - 1; 0 if they differ by rounding only."""
+        found = float(self.values.var(ddof=1))
+        return found if found > NO_VARIANCE * size_of(self.values) ** 2 else 0.0
 
     @property
     def mean(self) -> float:
@@ -56,11 +81,12 @@ def read_group(
     units: np.ndarray | None = None,
     covariate: np.ndarray | None = None,
 ) -> Group:
-    """Bring rows to one number per unit, and leave out those in which a number is missing.
+    """Bring rows to one number per unit.
 
-    A unit with several rows counts once, with their mean. Of ratios, both sums are taken per unit,
-    and each unit's number is the ratio of all and what the unit moves it by, times the number of
-    units: its mean is the ratio of sums, and its spread that of the ratio (delta method).
+    Rows in which a number or the unit is missing are left out. A unit with several rows counts
+    once, with their mean. Of ratios, both sums are taken per unit, and each unit's number is the
+    ratio of all and what the unit moves it by, times the number of units: its mean is the ratio of
+    sums, and its spread that of the ratio (delta method).
 
     Args:
         values: Shape (n,).
@@ -70,12 +96,17 @@ def read_group(
     """
     numbers = [each for each in (values, denominators, covariate) if each is not None]
     known = np.all([np.isfinite(each) for each in numbers], axis=0)
+    if units is not None:
+        known &= ~np.array([_is_missing(each) for each in units.tolist()], dtype=bool)
     left_out = int((~known).sum())
     values = values[known]
     denominators = None if denominators is None else denominators[known]
     covariate = None if covariate is None else covariate[known]
     if units is not None:
-        units, row_of = np.unique(units[known], return_inverse=True)
+        try:
+            units, row_of = np.unique(units[known], return_inverse=True)
+        except TypeError as error:
+            raise no_common_order() from error
         rows = np.maximum(np.bincount(row_of, minlength=len(units)), 1)
         if covariate is not None:
             covariate = np.bincount(row_of, covariate) / rows
@@ -89,13 +120,18 @@ def read_group(
     return Group(values, units, covariate, left_out)
 
 
+def size_of(values: np.ndarray) -> float:
+    """The largest distance to 0 of those that are known; 0 if none is."""
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+
+
 def array_of(given: Any, what: str) -> np.ndarray:
     """Numbers that somebody gave as a list, an array, or a column of a data frame; shape (n,).
 
     What is not finite becomes NaN.
 
     Raises:
-        QueryError: They are no numbers, or not one after the other.
+        QueryError: They are no numbers, or not one after the other, or beyond `LARGEST`.
     """
     try:
         array = np.asarray(given, dtype=float)
@@ -109,7 +145,12 @@ def array_of(given: Any, what: str) -> np.ndarray:
             got=given,
             allowed="a list or array with one dimension",
         )
-    return np.where(np.isfinite(array), array, np.nan)
+    array = np.where(np.isfinite(array), array, np.nan)
+    if size_of(array) > LARGEST:
+        raise QueryError(
+            f"{what} has numbers that are too large", got=size_of(array), allowed="up to 1e150"
+        )
+    return array
 
 
 def side_of(given: Any, index: int, count: int, what: str, *, are_numbers: bool) -> Any:
@@ -135,6 +176,13 @@ def side_of(given: Any, index: int, count: int, what: str, *, are_numbers: bool)
     return side
 
 
+def _is_missing(unit: object) -> bool:
+    try:
+        return unit is None or bool(unit != unit)  # noqa: PLR0124  (what NaN is known by)
+    except TypeError:  # pandas' NA says neither yes nor no
+        return True
+
+
 def _as_ratio(values: np.ndarray, denominators: np.ndarray) -> np.ndarray:
     size = denominators.mean()
     if size == 0:
@@ -143,3 +191,10 @@ def _as_ratio(values: np.ndarray, denominators: np.ndarray) -> np.ndarray:
         )
     ratio = values.mean() / size
     return np.asarray(ratio + (values - ratio * denominators) / size)
+
+
+def no_common_order() -> QueryError:
+    """Numbers and texts at once, or what cannot be compared at all."""
+    return QueryError(
+        "units cannot be compared with one another", fix="Make all of them text, or all numbers."
+    )

@@ -16,7 +16,7 @@ import numpy as np
 
 from tidegauge.statistics.impact.windows import Level, Window, fit_windows
 
-__all__ = ["MOST_DATES", "Placebos", "placebos_of"]
+__all__ = ["MOST_DATES", "Placebos", "alpha_of", "placebos_of"]
 
 #: No more earlier dates are looked at than this, the latest ones; of long windows, fewer.
 MOST_DATES = 365
@@ -55,6 +55,11 @@ class Placebos:
         """
         rank = math.floor(alpha * (1 + len(self)) + 1e-9)
         return float(np.partition(self.p_values, rank - 1)[rank - 1]) if rank else None
+
+
+def alpha_of(confidence: float) -> float:
+    """The p-value up to which something is clear, without the rounding error of 1 less 0.9."""
+    return round(1 - confidence, 12)
 
 
 def placebos_of(level: Level, window: Window, start: int, stride: int, *, least: float) -> Placebos:

@@ -27,12 +27,18 @@ _MOST = 10**9
 # So many standard errors are never seen by chance.
 _FAR = 5.0
 
+# Of larger numbers the squares are none.
+_LARGEST = 1e150
+
+# With more memory than this, sums of days have no digits left.
+_LONGEST = 0.999
+
 # Fifty years of days.
 _MOST_STEPS = 20_000
 
-# Memory and week have to be estimated with the effect. Simulated, that costs as much as if the
-# variance were larger by so much of a day's share of it.
-_ESTIMATED = 8.0
+# Memory and week have to be estimated, and a line ruled out. Simulated, that costs as much as if
+# the variance were larger by so much of a day's share of it.
+_ESTIMATED = 28.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class Plan:
         baseline: The proportion without the change, 0 to 1, exclusive; None for means.
         power: Probability to see the effect, 0 to 1, exclusive.
         alpha: Probability to see one where there is none, 0 to 1, exclusive.
-        autocorrelation: Correlation of each day with the one before, 0 up to 1, exclusive; None for
+        autocorrelation: Correlation of each day with the one before, 0 to 0.999; None for
             independent values.
     """
 
@@ -65,9 +71,9 @@ class Plan:
         if self.baseline is not None:
             if not 0 < self.baseline < 1:
                 raise no_proportion(self.baseline)
-        elif self.std is None or not 0 < self.std < math.inf:
+        elif self.std is None or not 0 < self.std <= _LARGEST:
             raise no_spread(self.std)
-        if self.autocorrelation is not None and not 0 <= self.autocorrelation < 1:
+        if self.autocorrelation is not None and not 0 <= self.autocorrelation <= _LONGEST:
             raise no_autocorrelation(self.autocorrelation)
 
     def power_of(self, effect: float, count: int) -> float:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tidegauge.statistics.estimate import Estimate, unknown
 
@@ -39,7 +39,9 @@ def relative_change(
     """The actual mean over the expected one, less 1: 0.05 is 5 percent more.
 
     The interval is symmetric for the logarithm of the ratio, which is what skewed numbers need.
-    Where a mean is so near 0 that it may have the other sign, it is Fieller's (1954) instead.
+    Where a mean is so near 0 that it may have the other sign, or where that interval has 0 inside
+    and the one of the difference has not, or the other way round, it is Fieller's (1954) instead,
+    which always agrees with the difference.
 
     Args:
         means: The two means.
@@ -60,8 +62,22 @@ def relative_change(
         return unknown("the interval of the mean before includes 0", n=n, confidence=confidence)
     clear = actual > furthest * math.sqrt(means.actual_variance) and nearness < _FAR_FROM_ZERO
     if actual > 0 and (is_positive or clear):
-        return _by_logarithm(means, reach, n, confidence)
-    return _by_fieller(means, reach, n, confidence)
+        found = _by_logarithm(means, reach, n, confidence)
+        if _includes_none(found) == _includes_none(_difference(means, reach)):
+            return found
+    found = _by_fieller(means, reach, n, confidence)
+    return replace(found, low=max(found.low or 0.0, -1.0)) if is_positive else found
+
+
+def _includes_none(interval: Estimate) -> bool:
+    return (interval.low or 0.0) <= 0 <= (interval.high or 0.0)
+
+
+def _difference(means: Means, reach: tuple[float, float]) -> Estimate:
+    variance = means.expected_variance + means.actual_variance - 2 * means.covariance
+    error = math.sqrt(max(variance, 0.0))
+    value = means.actual - means.expected
+    return Estimate(value, value - reach[0] * error, value + reach[1] * error)
 
 
 def _by_logarithm(

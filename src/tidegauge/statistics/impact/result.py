@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tidegauge.catalog.units import CURRENCIES
+from tidegauge.model.errors import QueryError
 from tidegauge.model.spec import Direction
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate
 from tidegauge.statistics.impact.claims import Claim, Design, Verdict, claim_of, sentence_of
-from tidegauge.statistics.impact.placebos import Placebos
+from tidegauge.statistics.impact.placebos import Placebos, alpha_of
 from tidegauge.statistics.impact.savings import Savings, savings_of
 
 __all__ = ["Claim", "Course", "Design", "Impact", "Verdict"]
@@ -98,7 +100,7 @@ class Impact:
     @property
     def is_clear(self) -> bool:
         """Whether the difference is more than chance would make of nothing."""
-        return self.p_value is not None and self.p_value <= 1 - self.confidence
+        return self.p_value is not None and self.p_value <= alpha_of(self.confidence)
 
     @property
     def verdict(self) -> Verdict:
@@ -125,7 +127,7 @@ class Impact:
         return claim_of(
             self.design,
             has_placebos=self.placebos is not None
-            and self.placebos.level(1 - self.confidence) is not None,
+            and self.placebos.level(alpha_of(self.confidence)) is not None,
             is_parallel=self.trend_p_value is not None and self.trend_p_value > 1 - CONFIDENCE,
         )
 
@@ -150,11 +152,16 @@ class Impact:
 
         Args:
             units: How many units have been made since, 0 or more.
-            currency: Of the cost per unit.
+            currency: Of the cost per unit, a code of ISO 4217.
+
+        Returns:
+            Amounts with 8 decimal places.
 
         Raises:
-            QueryError: `units` is no such number.
+            QueryError: `units` is no such number, or `currency` is none, or not that of `unit`.
         """
+        if self.unit in CURRENCIES and currency != self.unit:
+            raise QueryError("the cost is in another currency", got=currency, allowed=self.unit)
         return savings_of(self.difference, units, currency=currency)
 
     def as_dict(self) -> dict[str, Any]:

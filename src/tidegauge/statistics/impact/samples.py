@@ -11,7 +11,7 @@ from scipy.special import stdtr
 
 from tidegauge.model.errors import QueryError
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate, unknown
-from tidegauge.statistics.impact.groups import Group
+from tidegauge.statistics.impact.groups import NO_VARIANCE, Group, no_common_order, size_of
 from tidegauge.statistics.impact.quantiles import compare_quantiles
 from tidegauge.statistics.impact.relative import Means, relative_change
 from tidegauge.statistics.impact.result import Design, Impact
@@ -139,10 +139,7 @@ def _of_quantiles(
 
 def _independent(before: Group, after: Group, *, method: str = "Welch") -> _Found:
     counts = len(before.values), len(after.values)
-    variances = [
-        float(each.values.var(ddof=1)) / count
-        for each, count in zip((before, after), counts, strict=True)
-    ]
+    variances = [each.variance / count for each, count in zip((before, after), counts, strict=True)]
     total = sum(variances)
     freedom = welch_freedom(variances[0], counts[0], variances[1], counts[1]) if total else 1.0
     return _Found(Means(before.mean, after.mean, *variances), math.sqrt(total), freedom, method)
@@ -151,9 +148,9 @@ def _independent(before: Group, after: Group, *, method: str = "Welch") -> _Foun
 def _paired(before: Group, after: Group) -> _Found:
     n = len(before.values)
     spread = np.cov(before.values, after.values) / n
-    variance = spread[0, 0] + spread[1, 1] - 2 * spread[0, 1]
-    # Equal values on both sides leave a rounding error.
-    error = math.sqrt(variance) if variance > 1e-14 * (spread[0, 0] + spread[1, 1]) else 0.0
+    variance = float((after.values - before.values).var(ddof=1)) / n
+    least = NO_VARIANCE * max(size_of(before.values), size_of(after.values)) ** 2
+    error = math.sqrt(variance) if variance > least else 0.0
     means = Means(before.mean, after.mean, *spread.flat[[0, 3, 1]].tolist())
     return _Found(means, error, n - 1, "paired t")
 
@@ -176,7 +173,10 @@ def _shared(samples: Samples) -> tuple[np.ndarray, np.ndarray] | None:
     units = samples.before.units, samples.after.units
     if units[0] is None or units[1] is None:
         return None
-    common, first, second = np.intersect1d(units[0], units[1], return_indices=True)
+    try:
+        common, first, second = np.intersect1d(units[0], units[1], return_indices=True)
+    except TypeError as error:
+        raise no_common_order() from error
     return (first, second) if len(common) else None
 
 
@@ -204,7 +204,7 @@ def _check(samples: Samples, *, is_paired: bool) -> None:
 def _left_out(samples: Samples, shared: tuple[np.ndarray, np.ndarray] | None) -> tuple[str, ...]:
     notes = []
     if missing := samples.before.left_out + samples.after.left_out:
-        notes.append(f"{missing} rows with a missing number are left out.")
+        notes.append(f"{missing} rows with a missing number or unit are left out.")
     if shared is not None:
         count = len(samples.before.values) + len(samples.after.values) - 2 * len(shared[0])
         if count:

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from decimal import Decimal
+from numbers import Integral
 
+from tidegauge.catalog.units import CURRENCIES
 from tidegauge.model.amounts import EXACT, PLACES, read_amount
 from tidegauge.model.errors import QueryError
 from tidegauge.statistics.estimate import Estimate
@@ -20,7 +23,7 @@ class Savings:
     """Money that was saved; below 0 if it was lost.
 
     Attributes:
-        amount: The estimate; None if it is not known.
+        amount: The estimate, with 8 decimal places; None if it is not known.
         low: Lower end of its interval; None if there is none.
         high: Upper end.
         currency: Its currency.
@@ -54,13 +57,16 @@ def savings_of(difference: Estimate, units: object, *, currency: str) -> Savings
     Args:
         difference: Of the cost per unit, after less before.
         units: How many units, 0 or more.
-        currency: Of the cost.
+        currency: Of the cost, a code of ISO 4217.
 
     Raises:
-        QueryError: `units` is no such number.
+        QueryError: `units` is no such number, or `currency` is none.
     """
+    if currency not in CURRENCIES:
+        raise _no_currency(currency)
+    is_whole = not isinstance(units, bool) and isinstance(units, Integral)  # numpy's, too
     try:
-        count = read_amount(units)
+        count = read_amount(operator.index(units) if is_whole else units)  # type: ignore[arg-type]
     except ValueError as error:
         raise _no_count(units) from error
     if count < 0:
@@ -85,3 +91,9 @@ def savings_of(difference: Estimate, units: object, *, currency: str) -> Savings
 
 def _no_count(units: object) -> QueryError:
     return QueryError("these are no units to save on", got=units, allowed="a number, 0 or more")
+
+
+def _no_currency(currency: object) -> QueryError:
+    return QueryError(
+        "this is no currency", got=currency, allowed="a code of ISO 4217 such as USD, EUR, JPY"
+    )

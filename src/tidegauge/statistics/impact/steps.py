@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A step in a series that remembers its past: level, week, step and trend, with AR(1) errors.
+"""A step in a series that remembers its past: level, week, step and trend, with errors of AR(1).
 
-For each of a grid of autocorrelations the step is estimated by generalised least squares, as Prais
-and Winsten (1954) do. No single autocorrelation is then chosen, for short series tell it badly and
-too low (Turner and others 2021): each has the weight that its restricted likelihood gives it, and a
+The errors may also be AR(1) of which only a share is remembered, beside noise of each day: what a
+slow course hidden in noise looks like. For each memory of a grid the step is estimated by
+generalised least squares. No single one is then chosen, for short series tell theirs badly and too
+low (Turner and others 2021): each has the weight that its restricted likelihood gives it, and a
 probability is the mean of Student's over them. `simulations/impact.py` measures what that holds.
 """
 
@@ -15,15 +16,40 @@ from typing import Literal
 import numpy as np
 from scipy.special import stdtr
 
-__all__ = ["Contrast", "Steps", "fit_steps"]
+__all__ = ["MEMORIES", "Contrast", "Steps", "fit_steps"]
 
-# Equally probable beforehand on the scale of Fisher's z, from -0.905 to 0.995.
-_AUTOCORRELATIONS = np.tanh(np.linspace(-1.5, 3.0, 60))
+# Autocorrelations from -0.905 to 0.995, equally probable beforehand on the scale of Fisher's z.
+_Z = np.linspace(-1.5, 3.0, 46)
+
+# What share of the variance is remembered: all of it, most of it, or a third. The more weight a
+# part has beforehand, the fewer slow courses in noise are called a change, and the more days it
+# takes to see one in days without any memory.
+_SHARES = (1.0, 0.6, 0.3)
+_PROBABILITIES = (0.9, 0.05, 0.05)
+
+# Without a memory to speak of, a share of it is none; and one that hardly fades cannot be told from
+# a level.
+_SHARED_FROM, _SHARED_TO = 0.3, 2.0
 
 # So that memory stays small however many windows there are.
 _AT_ONCE = 64
 
 _HALVINGS = 60
+
+
+def _memories() -> tuple[np.ndarray, np.ndarray]:
+    """Autocorrelations and shares of all memories, (g, 2), and their log probabilities, (g,)."""
+    shared = _Z[(_Z > _SHARED_FROM) & (_Z <= _SHARED_TO)]
+    rows, priors = [], []
+    for share, probability in zip(_SHARES, _PROBABILITIES, strict=True):
+        z = _Z if share == 1 else shared
+        rows.append(np.column_stack([np.tanh(z), np.full(len(z), share)]))
+        priors.append(np.full(len(z), np.log(probability / len(z))))
+    return np.concatenate(rows), np.concatenate(priors)
+
+
+#: Autocorrelation of what is remembered, and its share of the variance; shape (g, 2).
+MEMORIES, _LOG_PRIOR = _memories()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,14 +67,17 @@ class Contrast:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Steps:
-    """The change in each of m windows, for each of g autocorrelations.
+    """The change in each of m windows, for each of g memories.
 
     Attributes:
         levels: Expected levels without the change; shape (m, g).
         changes: Changes; shape (m, g).
         variances: Variance of the levels, of the changes, and their covariance; shape (3, m, g).
-        weights: Weight of each autocorrelation; shape (m, g), rows sum to 1.
+        weights: Weight of each memory; shape (m, g), rows sum to 1.
+        evidence: Logarithm of the restricted likelihood, averaged over the memories; of two
+            designs with as many columns, the one with more fits better; shape (m,).
         unit_variances: Variance of a change, for values of variance 1; shape (g,).
+        independent: The same without any memory.
         freedom: Degrees of freedom.
     """
 
@@ -56,17 +85,21 @@ class Steps:
     changes: np.ndarray
     variances: np.ndarray
     weights: np.ndarray
+    evidence: np.ndarray
     unit_variances: np.ndarray
+    independent: float
     freedom: int
 
     @property
     def middle(self) -> np.ndarray:
-        """Which autocorrelation is in the middle of the weights; shape (m,)."""
-        return np.asarray((np.cumsum(self.weights, axis=1) < 0.5).sum(axis=1))
+        """Which memory is in the middle of the weights, from short ones to long; shape (m,)."""
+        order = np.argsort(self.unit_variances, kind="stable")
+        below = np.cumsum(self.weights[:, order], axis=1) < 0.5
+        return np.asarray(order[below.sum(axis=1)])
 
     @property
     def effects(self) -> np.ndarray:
-        """The change at the autocorrelation in the middle; shape (m,)."""
+        """The change at the memory in the middle; shape (m,)."""
         return np.asarray(self.changes[np.arange(len(self.changes)), self.middle])
 
     def tail(self, change: float, side: Literal[-1, 1]) -> np.ndarray:
@@ -107,8 +140,7 @@ class Steps:
 
     def worth(self) -> float:
         """The share of the only window's values that independent ones would need; 0 to 1."""
-        independent = np.interp(0.0, _AUTOCORRELATIONS, self.unit_variances)
-        return float(min(independent / (self.weights[0] @ self.unit_variances), 1.0))
+        return float(min(self.independent / (self.weights[0] @ self.unit_variances), 1.0))
 
 
 def fit_steps(
@@ -123,24 +155,14 @@ def fit_steps(
         at: Which step each value is of, ascending; shape (n,).
         least: A variance so small that it counts as none, above 0. A smaller one is set to it.
     """
-    carried = _AUTOCORRELATIONS[:, None] ** np.diff(at)
-    spread = np.sqrt(1 - carried**2)
-
-    def whitened(rows: np.ndarray) -> np.ndarray:
-        """What the row before does not tell; (n, k) to (g, n, k)."""
-        told = np.empty((len(_AUTOCORRELATIONS), *rows.shape))
-        told[:, 0] = rows[0]
-        told[:, 1:] = rows[1:] - carried[:, :, None] * rows[:-1]
-        told[:, 1:] /= spread[:, :, None]
-        return told
-
-    columns = whitened(design)
+    columns, log_spread = _whitened(design, at)
     # By the normal equations: with the 32 columns of hours some ten times as fast as by QR.
     factor = np.linalg.cholesky(columns.transpose(0, 2, 1) @ columns)
     inverse = np.linalg.inv(factor)
     wanted = np.stack([contrast.level, contrast.change])
     solving = wanted @ inverse.transpose(0, 2, 1)
     covariance = solving @ solving.transpose(0, 2, 1)
+    independent = contrast.change @ np.linalg.inv(design.T @ design) @ contrast.change
     freedom = design.shape[0] - design.shape[1]
 
     # Squares of what is far from 0 would leave no digits for the noise.
@@ -148,25 +170,63 @@ def fit_steps(
     scores, squares = [], []
     for first in range(0, len(values), _AT_ONCE):
         part = slice(first, first + _AT_ONCE)
-        target = whitened((values[part] - centre[part, None]).T)
+        target, _ = _whitened((values[part] - centre[part, None]).T, at)
         score = inverse @ (columns.transpose(0, 2, 1) @ target)
         scores.append(score)
         squares.append((target**2).sum(axis=1) - (score**2).sum(axis=1))
     found = solving @ np.concatenate(scores, axis=2)
     noise = np.maximum(np.concatenate(squares, axis=1).T, least * freedom)
 
-    determinant = 2 * (np.log(spread).sum(axis=1) + _log_determinant(factor))
-    likelihood = -0.5 * (freedom * np.log(noise) + determinant)
-    weights = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
+    determinant = 2 * (log_spread + _log_determinant(factor))
+    likelihood = _LOG_PRIOR - 0.5 * (freedom * np.log(noise) + determinant)
+    highest = likelihood.max(axis=1, keepdims=True)
+    weights = np.exp(likelihood - highest)
+    total = weights.sum(axis=1, keepdims=True)
+    # Restricted likelihood depends on the unit of the columns, but for this.
+    scale = np.linalg.slogdet(design.T @ design)[1] / 2
     entries = covariance[:, [0, 1, 0], [0, 1, 1]].T
     return Steps(
         levels=found[:, 0].T + centre[:, None],
         changes=found[:, 1].T,
         variances=entries[:, None, :] * noise / freedom,
-        weights=weights / weights.sum(axis=1, keepdims=True),
+        weights=weights / total,
+        evidence=(highest + np.log(total))[:, 0] + scale,
         unit_variances=covariance[:, 1, 1],
+        independent=float(independent),
         freedom=freedom,
     )
+
+
+def _whitened(rows: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the rows before do not tell, for each memory, in units of its standard deviation.
+
+    By Kalman's filter, of all memories and columns at once.
+
+    Args:
+        rows: Shape (n, k), of values of variance 1.
+        at: Which step each row is of, ascending; shape (n,).
+
+    Returns:
+        The rows, shape (g, n, k), and the logarithm of what they were divided by in all, shape
+        (g,).
+    """
+    told = np.empty((len(rows), len(MEMORIES), rows.shape[1]))
+    autocorrelation, share = MEMORIES.T
+    log_spread = np.zeros(len(MEMORIES))
+    expected, variance = np.zeros(told.shape[1:]), share
+    for index, (row, gap) in enumerate(zip(rows, np.diff(at, append=at[-1] + 1), strict=True)):
+        total = variance + (1 - share)
+        spread = np.sqrt(total)
+        surprise = row - expected
+        np.divide(surprise, spread[:, None], out=told[index])
+        log_spread += np.log(spread)
+        carried = autocorrelation**gap
+        gain = variance / total
+        surprise *= (carried * gain)[:, None]
+        expected *= carried[:, None]
+        expected += surprise
+        variance = carried**2 * variance * (1 - gain) + share * (1 - carried**2)
+    return told.transpose(1, 0, 2), log_spread
 
 
 def _log_determinant(factor: np.ndarray) -> np.ndarray:

@@ -66,12 +66,14 @@ class Level:
         values: The series; shape (n,), NaN where there is none.
         denominators: What they are divided by, as sums over all steps of a side; None if nothing.
         control: A series that the change has not touched; None if there is none.
+        control_denominators: What the control is divided by, in the same way; None if nothing.
         is_scaled: Whether the control is scaled to the series' level before the change.
     """
 
     values: np.ndarray
     denominators: np.ndarray | None = None
     control: np.ndarray | None = None
+    control_denominators: np.ndarray | None = None
     is_scaled: bool = False
 
     def windows(self, starts: np.ndarray, window: Window) -> Windows:
@@ -86,6 +88,10 @@ class Level:
                 values[:, side] = _ratios(values[:, side], self.denominators[at][:, side])
         if self.control is not None:
             control = np.where(np.isfinite(values), self.control[at], np.nan)
+            if self.control_denominators is not None:
+                for side in (before, after):
+                    sizes = self.control_denominators[at][:, side]
+                    control[:, side] = _ratios(control[:, side], sizes)
             values = np.where(np.isfinite(control), values, np.nan)
             if self.is_scaled:
                 scale = _mean(values[:, before]) / _not_zero(_mean(control[:, before]))
@@ -151,12 +157,15 @@ def fit_windows(
             yield chosen, fit_steps(values, *made, at, least=least)
 
 
-def fit_line(windows: Windows, window: Window, *, least: float) -> Steps | None:
-    """The straight line before the change of a single window, as a change per half of it."""
+def fit_line(windows: Windows, window: Window, length: int, *, least: float) -> Steps | None:
+    """The straight line through the first steps of a single window, as a change per half of them.
+
+    None if there are too few values.
+    """
     present = np.isfinite(windows.values[0])
-    present[window.before :] = False
+    present[length:] = False
     at = np.flatnonzero(present)
-    columns = [np.ones(len(at)), 2 * at / window.before - 1]
+    columns = [np.ones(len(at)), 2 * at / length - 1]
     columns += _seasons(window, int(windows.starts[0]) + at)
     made = _checked(np.column_stack(columns))
     if made is None:
