@@ -186,7 +186,7 @@ def customer_lifetime_value(
     Raises:
         QueryError: `margin` or `discount` is outside its bounds.
     """
-    from tidegauge.query.bounds import check_worth
+    from tidegauge.statistics.bounds import check_worth
     from tidegauge.statistics.business import lifetime_value
 
     check_worth(margin, discount)
@@ -208,7 +208,7 @@ def saved(before: Estimate, after: Estimate, units: float) -> Estimate:
     Raises:
         QueryError: `units` is outside its bounds.
     """
-    from tidegauge.query.bounds import check_number
+    from tidegauge.statistics.bounds import check_number
     from tidegauge.statistics.business import saved as saved_in_all
 
     count = check_number("a number of units cannot be this", units, "0 or more", least=0)
@@ -225,7 +225,7 @@ def mean_per_unit(values: Iterable[float | Decimal], *, confidence: float = 0.95
     Raises:
         QueryError: A value is no finite number, or `confidence` is outside its bounds.
     """
-    from tidegauge.query.bounds import check_confidence, check_number
+    from tidegauge.statistics.bounds import check_confidence, check_number
     from tidegauge.statistics.ratios import Sums, ratio
 
     check_confidence(confidence)
@@ -262,8 +262,8 @@ def ratio_by_user(
     Raises:
         QueryError: A column is missing or holds no numbers, or `confidence` is outside its bounds.
     """
-    from tidegauge.query.bounds import check_confidence
     from tidegauge.query.user_sums import user_sums
+    from tidegauge.statistics.bounds import check_confidence
     from tidegauge.statistics.ratios import ratio, share
 
     check_confidence(confidence)

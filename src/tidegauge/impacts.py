@@ -115,9 +115,9 @@ def measure_impact(
         >>> impact.claim, round(impact.relative.value, 2)
         ('differs', -0.18)
     """
-    from tidegauge.statistics.impact import given
+    from tidegauge.statistics.bounds import check_confidence
 
-    given.check_confidence(confidence)
+    check_confidence(confidence)
     asked = {
         "at": at,
         "days": days,

@@ -15,7 +15,6 @@ from tidegauge.model.errors import QueryError
 from tidegauge.model.spec import Direction
 from tidegauge.model.times import TimeRange, isoformat, time_range
 from tidegauge.query import sql
-from tidegauge.query.bounds import check_confidence, check_number
 from tidegauge.query.engine import Engine
 from tidegauge.query.errors import did_you_mean
 from tidegauge.query.llm_calls import view_calls
@@ -24,6 +23,7 @@ from tidegauge.query.selection import Vocabulary, label_text
 from tidegauge.query.version_facts import TABLES_OF_VERSIONS, measures_of
 from tidegauge.query.version_results import Verdict, VersionComparison, VersionMeasure
 from tidegauge.query.version_sides import Sides, sides_of
+from tidegauge.statistics.bounds import check_confidence, check_number
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate, unknown
 from tidegauge.statistics.verdicts import FEWEST_WORTH, Contrast, contrasts
 

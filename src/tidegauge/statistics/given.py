@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What callers give: columns as arrays in which what is missing is still missing, and numbers."""
+"""What callers give: columns as arrays in which what is missing is still missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 from tidegauge.model.errors import QueryError
 
 __all__ = [
-    "check_confidence",
     "column_array",
     "is_missing",
     "is_share",
@@ -94,20 +93,6 @@ def is_share(value: Any) -> bool:
     """Whether a value is a number from 0 to 1."""
     number: Any = value if isinstance(value, Real) else -1
     return bool(0 <= number <= 1)
-
-
-def check_confidence(confidence: object) -> None:
-    """Accept a probability above 0 and below 1.
-
-    Raises:
-        QueryError: It is none.
-    """
-    if not is_share(confidence) or confidence in (0, 1):
-        raise QueryError(
-            "confidence is a probability",
-            got=repr(confidence) if confidence is None else confidence,
-            allowed="a number above 0 and below 1, such as 0.95",
-        )
 
 
 def _no_numbers(name: str, values: object) -> QueryError:

@@ -376,7 +376,7 @@ def test_what_makes_no_sense_is_refused(served: Served) -> None:
     for asked, what in (
         ({"margin": -0.1}, "a margin cannot be this"),
         ({"margin": "x"}, "a margin cannot be this"),
-        ({"confidence": 1.0}, "intervals cannot have this confidence"),
+        ({"confidence": 1.0}, "confidence is a probability"),
         ({"model_version": "3"}, "facts cannot be chosen by what is compared"),
     ):
         with pytest.raises(QueryError, match=what):

@@ -75,7 +75,9 @@ def test_judgements_and_runs_come_as_frames(make: type) -> None:
     assert "model:recall.at_2" in {fact.metric for fact in captured.facts}
 
 
-@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table], ids=str)
+@pytest.mark.parametrize(
+    "make", [pd.DataFrame, pl.DataFrame, pa.table], ids=["pandas", "polars", "arrow"]
+)
 def test_runs_in_frames_are_compared(make: type) -> None:
     """As they are evaluated; the second run has its item on top."""
     better = {"query": ["q1", "q1"], "item": ["a", "b"], "score": [0.9, 0.4]}

@@ -430,7 +430,7 @@ def test_a_large_level_leaves_the_digits_of_the_noise() -> None:
         ({"at": 30, "times": [0.0]}, "times must have one for each value; got 1"),
         ({"at": 30, "times": [0.0] * 60}, "there are two values for the same step"),
         ({"at": 30, "units": ([1], [2])}, "this does not go with a series; got 'units'"),
-        ({"at": 30, "confidence": 1.0}, "confidence cannot be used; got 1.0"),
+        ({"at": 30, "confidence": 1.0}, "confidence is a probability; got 1.0"),
         ({"at": 30, "direction": "up"}, "this is no direction; got 'up'"),
     ],
 )

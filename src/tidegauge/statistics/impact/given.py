@@ -20,7 +20,6 @@ from tidegauge.statistics.impact.samples import Samples
 from tidegauge.statistics.timeseries.adjustment import DAY_S, HOUR_S
 
 __all__ = [
-    "check_confidence",
     "check_days",
     "given_change",
     "given_samples",
@@ -196,16 +195,6 @@ def on_grid(
 def shown_time(time_ns: int) -> str:
     """A time to the second, and a midnight as the date; UTC."""
     return isoformat(time_ns)[:19].removesuffix("T00:00:00")
-
-
-def check_confidence(confidence: object) -> None:
-    """Refuse what is no probability.
-
-    Raises:
-        QueryError: It is not between 0 and 1.
-    """
-    if not isinstance(confidence, float) or not 0 < confidence < 1:
-        raise QueryError("confidence cannot be used", got=confidence, allowed="0 to 1, exclusive")
 
 
 def _pers(per: Any, *, has_control: bool) -> tuple[Any, Any]:

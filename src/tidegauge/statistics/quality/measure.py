@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from tidegauge.model.errors import QueryError
+from tidegauge.statistics.bounds import check_confidence
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate
-from tidegauge.statistics.given import check_confidence
 from tidegauge.statistics.quality.arrays import Label, array_of, code_labels, code_names
 from tidegauge.statistics.quality.class_intervals import class_differences, class_intervals
 from tidegauge.statistics.quality.classification import (

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from tidegauge.model.errors import QueryError
+from tidegauge.statistics.bounds import check_confidence
 from tidegauge.statistics.estimate import CONFIDENCE
-from tidegauge.statistics.given import check_confidence
 from tidegauge.statistics.quality.arrays import Label, array_of, code_labels, probabilities
 from tidegauge.statistics.quality.calibration import (
     CalibrationBin,

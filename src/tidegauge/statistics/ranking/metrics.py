@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tidegauge.statistics.bounds import check_confidence
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate
-from tidegauge.statistics.given import check_confidence
 from tidegauge.statistics.measured import Measured
 from tidegauge.statistics.ranking.intervals import clustered_estimate
 from tidegauge.statistics.ranking.lists import Lists, cluster_codes, lists_of

@@ -11,8 +11,8 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 from tidegauge.model.errors import QueryError
+from tidegauge.statistics.bounds import check_confidence
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate, unknown
-from tidegauge.statistics.given import check_confidence
 from tidegauge.statistics.ranking.intervals import clustered_estimate, values_estimate
 from tidegauge.statistics.ranking.lists import Lists, cluster_codes, lists_of
 from tidegauge.statistics.ranking.measures import measure

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tidegauge.model.errors import QueryError
+from tidegauge.statistics.bounds import check_confidence
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate
-from tidegauge.statistics.given import check_confidence
 from tidegauge.statistics.measured import Measured
 from tidegauge.statistics.ranking.intervals import mean_estimate, share_estimate
 from tidegauge.statistics.ranking.measures import Values

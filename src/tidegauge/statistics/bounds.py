@@ -53,8 +53,8 @@ def check_confidence(confidence: object) -> None:
     Raises:
         QueryError: It is not between 0 and 1.
     """
-    what = "intervals cannot have this confidence"
-    check_number(what, confidence, "above 0, below 1", above=0, below=1)
+    allowed = "a number above 0 and below 1, such as 0.95"
+    check_number("confidence is a probability", confidence, allowed, above=0, below=1)
 
 
 def check_worth(margin: object, discount: object) -> None:
