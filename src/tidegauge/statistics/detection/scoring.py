@@ -130,7 +130,8 @@ def fit_scoring(
     if np.isfinite(unexplained[_REACHES[0]]).sum() < LEAST_HISTORY // 2:
         return "too many gaps in the history"
     reach = min(_REACHES, key=lambda each: np.nanmean(np.abs(unexplained[each])))
-    return Scoring(fitted.baseline, memory, reach, fit_tails(unexplained[reach]), count)
+    tails = fit_tails(unexplained[reach], _unexplained_share(ordinary, memory))
+    return Scoring(fitted.baseline, memory, reach, tails, count)
 
 
 def uncertainty_of(memory: Autoregression, n: int) -> Uncertainty:
@@ -148,6 +149,12 @@ def uncertainty_of(memory: Autoregression, n: int) -> Uncertainty:
         growth=(memory.order + (1 + 3 * total) / (1 - total)) / worth,
         spread=((0.5 + (1 + total) / (1 - total)) / worth) ** 0.5,
     )
+
+
+def _unexplained_share(z: np.ndarray, memory: Autoregression) -> float:
+    """Of a deviation of values, what is left of it when the past is known."""
+    variance = float(np.nanvar(z))
+    return float(np.sqrt(memory.variance / variance)) if variance else 1.0
 
 
 def _unexplained(z: np.ndarray, memory: Autoregression, reach: float) -> np.ndarray:

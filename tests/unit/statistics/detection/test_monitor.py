@@ -120,6 +120,7 @@ def test_steps_are_seen_once() -> None:
     ("values", "reason"),
     [
         (np.full(60, 0.0), "the history does not vary"),
+        (np.where(np.arange(60) % 9, 1.0, 1 - 1e-14), "the history does not vary"),
         (np.arange(20.0), "20 values of history; 28 are needed"),
         (np.full(60, np.nan), "0 values of history; 28 are needed"),
     ],
@@ -134,6 +135,51 @@ def test_what_cannot_be_watched_has_a_reason(values: np.ndarray, reason: str) ->
     assert found.reason == reason
     assert found.alarms == ()
     assert found.summary == f": not watched: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("usual", "now"),
+    [
+        (np.ones(56), 1 - 1e-7),
+        (np.where(np.arange(56) == 20, 0.9, 1.0), 1 - 1e-7),
+        (np.where(np.isin(np.arange(56), (3, 11, 24, 40, 41)), 1.01, 1.0), 1 - 1e-9),
+    ],
+)
+def test_what_was_rounded_otherwise_is_no_alarm(usual: np.ndarray, now: float) -> None:
+    """Also where most values are the same, or none is on one side of the median."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = detect_changes(
+            times(84), np.append(usual, np.full(28, now)), DAY_S, 28, run_length=30
+        )
+    assert found.alarms == ()
+
+
+def test_a_fall_of_what_was_nearly_always_the_same_is_an_alarm() -> None:
+    """Two days of eight weeks were different before."""
+    values = np.where(np.isin(np.arange(84), (10, 30)), 0.98, 1.0)
+    values[70:] = 0.9
+    (alarm,) = detect_changes(times(84), values, DAY_S, 28, run_length=300).alarms
+    assert (alarm.direction, alarm.change_us) == ("down", times(84)[70])
+
+
+@pytest.mark.parametrize(("floor", "alarms"), [(None, 1), (1.0, 1), (50.0, 0), (1e6, 0)])
+def test_no_shift_below_the_least_scale_is_an_alarm(floor: float | None, alarms: int) -> None:
+    """Three usual differences, where fifty are of interest."""
+    values = np.random.default_rng(2).normal(100, 1, size=84)
+    values[70:] += 3
+    found = detect_changes(times(84), values, DAY_S, 28, run_length=300, scale_floor=floor)
+    assert len(found.alarms) == alarms
+
+
+def test_numbers_that_have_no_square_are_borne() -> None:
+    """The largest floats are alarms, what is infinite is a gap."""
+    values = np.random.default_rng(3).normal(size=84)
+    values[80:82] = 1e308, np.inf
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = detect_changes(times(84), values, DAY_S, 28, run_length=300)
+    assert [(alarm.time_us, alarm.z) for alarm in found.alarms] == [(times(84)[80], 1e12)]
 
 
 def test_a_small_budget_needs_a_long_history() -> None:
