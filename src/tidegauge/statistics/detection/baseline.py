@@ -90,7 +90,8 @@ class Baseline:
         known = np.where(np.isfinite(values), values, np.nan)
         with np.errstate(over="ignore"):
             z: np.ndarray = (known - self.centres[phases]) / self.scales[phases]
-        return np.clip(z, -_FARTHEST, _FARTHEST)
+        np.clip(z, -_FARTHEST, _FARTHEST, out=z)
+        return z
 
     def as_dict(self) -> dict[str, Any]:
         """As a dictionary ready to be written as JSON."""

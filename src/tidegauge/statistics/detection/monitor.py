@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -168,6 +169,7 @@ def fit_monitor(
     falls: bool = True,
     season: Season | None = None,
     scale_floor: float | None = None,
+    learned: Scoring | str | None = None,
 ) -> Monitor | str:
     """Learn from a history, and be ready for what comes after.
 
@@ -181,18 +183,23 @@ def fit_monitor(
         falls: Whether falls are.
         season: As for `fit_baseline`.
         scale_floor: As for `fit_baseline`.
+        learned: What `fit_scoring` says of the history, if it has been asked.
 
     Returns:
         Or why the series cannot be watched.
 
     Raises:
-        QueryError: The run length or the method cannot be used.
+        QueryError: An argument cannot be used.
     """
-    if not run_length > 1:
+    if not 1 < run_length < math.inf:
         raise QueryError("this is no run length", got=run_length, allowed="more than 1")
+    if not (rises or falls):
+        raise QueryError("nothing is watched", allowed="rises, falls, or both")
     if method not in METHODS:
         raise QueryError("there is no such method", got=method, allowed=", ".join(METHODS))
-    scoring = fit_scoring(times_us, values, step_s, season=season, scale_floor=scale_floor)
+    scoring = learned
+    if scoring is None:
+        scoring = fit_scoring(times_us, values, step_s, season=season, scale_floor=scale_floor)
     if isinstance(scoring, str):
         return scoring
     finder = cusum_threshold if method == "cusum" else ewma_threshold
@@ -221,13 +228,17 @@ def run_length_of(false_alarms: float, step_s: int, *, n_series: int = 1) -> flo
         QueryError: Nobody can keep to it, or everything would be an alarm.
     """
     steps = n_series * _MONTH_S / step_s
-    if not 0 < false_alarms < steps:
+    if not _is_number(false_alarms) or not 0 < false_alarms < steps:
         raise QueryError(
             "this is no budget of false alarms",
             got=false_alarms,
             allowed=f"more than 0 and less than {steps:g} a month, the number of values",
         )
     return steps / false_alarms
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool)
 
 
 def _known(value: float) -> float | None:

@@ -221,3 +221,17 @@ def test_bad_questions_are_refused() -> None:
         drift_of(counts, threshold=-1)
     with pytest.raises(QueryError, match="this is no confidence; got 95"):
         drift_of(counts, confidence=95)
+    with pytest.raises(QueryError, match=r"drift is not measured by this; got .'psi'."):
+        drift_of(counts, measure=["psi"])  # type: ignore[arg-type]
+    with pytest.raises(QueryError, match="this is no threshold; got 'x'"):
+        drift_of(counts, threshold="x")  # type: ignore[arg-type]
+    with pytest.raises(QueryError, match="this is no confidence; got 'x'"):
+        drift_of(counts, confidence="x")  # type: ignore[arg-type]
+
+
+def test_numbers_that_have_no_square_drift_too() -> None:
+    """The largest floats have a deviation."""
+    values = normal(200, 5)
+    large = drift_of(counted_values(values * 1e300, values * 1e300 + 1e300))
+    assert large.wasserstein.value == pytest.approx(1, abs=0.15)
+    assert large.direction == "up"
