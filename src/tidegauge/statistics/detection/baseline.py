@@ -15,7 +15,16 @@ import numpy as np
 from tidegauge.model.errors import QueryError
 from tidegauge.statistics.timeseries.adjustment import DAY_S, HOUR_S, phases_of
 
-__all__ = ["CYCLES", "SEASONS", "Baseline", "Fitted", "Season", "fit_baseline"]
+__all__ = [
+    "CYCLES",
+    "SEASONS",
+    "Baseline",
+    "Fitted",
+    "Season",
+    "fit_baseline",
+    "never_seen",
+    "week_phases",
+]
 
 Season = Literal["hour_of_week", "day_of_week", "hour_of_day", "none"]
 
@@ -169,6 +178,29 @@ def fit_baseline(
     scales = _scales(chosen, times_us, left, floor)
     baseline = Baseline(chosen, step_s, centres, scales, count, note)
     return Fitted(baseline, left / scales[_phases(times_us, chosen)])
+
+
+def never_seen(times_us: np.ndarray, values: np.ndarray, step_s: int) -> frozenset[int]:
+    """Hours or days of the week, counted from Monday's first, at which there is never a value.
+
+    Args:
+        times_us: Beginnings of the steps, microseconds since 1970, UTC; shape (n,).
+        values: Shape (n,), NaN where there is none.
+        step_s: Seconds between them; none if a week is not made of whole hours of it.
+
+    Returns:
+        None of less than `CYCLES` weeks.
+    """
+    span_s = (int(times_us[-1]) - int(times_us[0])) / 1e6 + step_s
+    if span_s < CYCLES * 7 * DAY_S or not (step_s <= HOUR_S or step_s == DAY_S):
+        return frozenset()
+    phases = week_phases(times_us, step_s)
+    return frozenset(phases.tolist()) - frozenset(phases[np.isfinite(values)].tolist())
+
+
+def week_phases(times_us: np.ndarray, step_s: int) -> np.ndarray:
+    """The day of the week of daily steps, and else the hour of the week; shape (n,)."""
+    return _phases(times_us, "day_of_week" if step_s == DAY_S else "hour_of_week")
 
 
 def _best(

@@ -90,8 +90,7 @@ class Monitor:
                 got=int(times_us[0]),
                 allowed=f"{self.next_us} or later, microseconds since 1970",
             )
-        if times_us[0] > self.next_us:
-            self.past = np.full(len(self.past), np.nan)
+        self._skip_to(int(times_us[0]))
         scores, z, self.past = self.scoring.scores(times_us, values, self.past)
         self.next_us = int(times_us[-1]) + self.step_us
         expected = self.scoring.baseline.expected(times_us)
@@ -137,6 +136,14 @@ class Monitor:
             np.array(document["past"], dtype=float),
             document["next_us"],
         )
+
+    def _skip_to(self, begin_us: int) -> None:
+        """Note that there is nothing before a step but gaps."""
+        skipped = np.arange(self.next_us, begin_us, self.step_us)
+        if not self.scoring.is_closed(skipped).all():
+            self.past = np.full(len(self.past), np.nan)
+        # A change that may have begun began so much earlier.
+        self.chart.ages[self.chart.ages > 0] += len(skipped)
 
     def _notice(
         self,
@@ -211,8 +218,7 @@ def fit_monitor(
         )
     begin = Cusum.begin if method == "cusum" else Ewma.begin
     chart = begin(threshold, rises=rises, falls=falls)
-    z = scoring.baseline.z(times_us, values)
-    past = z[len(z) - scoring.memory.order :]
+    _, _, past = scoring.scores(times_us, values, np.full(scoring.memory.order, np.nan))
     return Monitor(scoring, chart, run_length, past, int(times_us[-1]) + step_s * 1_000_000)
 
 

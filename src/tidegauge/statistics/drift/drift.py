@@ -16,6 +16,7 @@ from tidegauge.statistics.drift.effects import (
     stability_by_chance,
     wasserstein,
 )
+from tidegauge.statistics.drift.memory import levels_of
 from tidegauge.statistics.drift.resampling import LEAST_DAYS, Effect, Noise, interval, noise_of
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate, unknown
 
@@ -180,7 +181,14 @@ def drift_of(
 def _estimates(
     counts: Counts, rng: np.random.Generator, n_before: int, n_now: int, confidence: float
 ) -> dict[str, Estimate]:
-    cells = noise_of(counts.reference, counts.current, rng, by_day=counts.by_day, draws=_DRAWS)
+    cells = noise_of(
+        counts.reference,
+        counts.current,
+        rng,
+        by_day=counts.by_day,
+        levels=_levels(counts),
+        draws=_DRAWS,
+    )
     binned = Noise(
         *(counts.binned(each) for each in (cells.before, cells.now)),
         *(counts.binned(each) for each in (cells.around_before, cells.around_now)),
@@ -226,6 +234,16 @@ def _estimates(
     low, high = np.quantile(chances, [rare, 1 - rare])
     found["shift"] = Estimate(shift, shift - float(high), shift - float(low), confidence, method, n)
     return found
+
+
+def _levels(counts: Counts) -> tuple[np.ndarray, np.ndarray] | None:
+    """One number for each day, if there are days."""
+    if not counts.by_day or counts.block != "day":
+        return None
+    sides = (counts.reference, counts.current)
+    if counts.positions is None:
+        sides = (counts.binned(sides[0]), counts.binned(sides[1]))
+    return levels_of(sides[0], counts.positions), levels_of(sides[1], counts.positions)
 
 
 def _filled(shares: np.ndarray, least: float) -> np.ndarray:
