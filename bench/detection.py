@@ -34,6 +34,8 @@ from tidegauge.statistics.detection.segments import segmented
 FLOOR = "numpy: a running sum"
 POINTS = 1_000_000
 RIVER_POINTS = 20_000
+# Three months, of which segments are a matter of the square.
+HOURS = 2_000
 MARGIN = 5
 
 
@@ -77,6 +79,7 @@ def speed(rounds: int, report: Report) -> None:
                 POINTS,
             ),
         ]
+    cases.append(Case("segments", lambda: segmented(one[0, :HOURS]), HOURS))
     few = one[0, :RIVER_POINTS].tolist()
     cases += [
         Case("river: ADWIN", lambda: each(river.drift.ADWIN(), few), RIVER_POINTS),
@@ -86,7 +89,9 @@ def speed(rounds: int, report: Report) -> None:
     report.timings += timings
     for timing in timings:
         per_second = 1e9 / timing.ns
-        if timing.name == FLOOR or timing.name.startswith("river"):
+        if timing.name == "segments":
+            report.limits.append(Limit(timing.name, per_second, "values/s", at_least=2_000))
+        elif timing.name == FLOOR or timing.name.startswith("river"):
             report.values[f"{timing.name}, values/s"] = per_second
         else:
             report.limits.append(Limit(timing.name, per_second, "values/s", at_least=1e6))

@@ -157,6 +157,39 @@ def drift_of_days() -> Table:
     return table
 
 
+def drift_of_days_that_resemble_each_other() -> Table:
+    repeats = 100
+    table = Table(
+        f"Share of {repeats} pairs of 28 days and the days after them, of 30 values each, that are "
+        "said to have shifted, without a shift. A fifth of the variance is that of the levels of "
+        "days; phi is how strongly the level of a day follows that of the day before.",
+        ("7 days, phi 0", "7 days, phi 0.5", "7 days, phi 0.8", "1 day, phi 0.5"),
+        digits=2,
+    )
+    cases = ((7, 0.0), (7, 0.5), (7, 0.8), (1, 0.5))
+    for name, block in (("bootstrap of days", "day"), ("of independent blocks", "block")):
+        figures = []
+        for count, phi in cases:
+            levels = autoregressive(np.random.default_rng(25), phi, 28 + count, count=repeats)
+            levels *= np.sqrt(1 - phi**2)
+            rng, found = np.random.default_rng(26), 0
+            days = np.repeat(np.arange(28 + count), 30)
+            for level in levels:
+                values = np.sqrt(0.2) * level[days] + rng.normal(0, np.sqrt(0.8), size=len(days))
+                before, now = slice(0, 28 * 30), slice(28 * 30, None)
+                counts = counted_values(
+                    values[before],
+                    values[now],
+                    reference_days=days[before],
+                    current_days=days[now],
+                    block=block,
+                )
+                found += drift_of(counts).direction is not None
+            figures.append(found / repeats)
+        table.add(name, figures, most=0.12 if block == "day" else None)
+    return table
+
+
 def _false_alarms(
     case: tuple[int, int, Noise], target: int, series: int, method: Method | None
 ) -> float:
@@ -231,4 +264,5 @@ STUDIES: tuple[Study, ...] = (
     e_detector_delays,
     drift_without_drift,
     drift_of_days,
+    drift_of_days_that_resemble_each_other,
 )

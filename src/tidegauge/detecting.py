@@ -3,27 +3,36 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tidegauge.config import parts
 from tidegauge.model.errors import QueryError
-from tidegauge.model.times import TimeLike, TimeRange, parse_time_ns
+from tidegauge.model.times import TimeLike, TimeRange, isoformat, parse_time_ns
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tidegauge.query.query import Query
     from tidegauge.query.series import Series, Step
     from tidegauge.statistics.detection.detect import Detection
     from tidegauge.statistics.detection.monitor import Method
+    from tidegauge.statistics.detection.scoring import Scoring
     from tidegauge.statistics.detection.segments import SegmentedSeries
     from tidegauge.statistics.drift.counts import Counts
     from tidegauge.statistics.drift.drift import Drift, Measure
 
 __all__ = ["detect", "detect_in", "drift", "drift_in", "segments"]
 
-#: Steps that are learned from, by the length of a step: eight weeks.
+#: What is learned from, if nothing else is said: eight weeks.
 _HISTORY_DAYS = 56.0
 _WATCHED_DAYS = {"day": 28.0, "hour": 7.0}
+#: Steps of a day.
+_WATCHED_STEPS = {"day": 1, "hour": 24}
+#: Nothing is older.
+_MOST_DAYS = 10_000
+_REFERENCE_DAYS = 28
 _DAY_S = 86_400
 _DAY_NS = _DAY_S * 10**9
 
@@ -67,7 +76,9 @@ def detect(
         more_labels: Dimensions and labels to choose by.
 
     Returns:
-        One for each series that has facts. One that cannot be watched has a `reason`.
+        One for each series that has facts, each once. One that cannot be watched has a `reason`,
+        and no share of the budget. One without facts in the last of the steps was watched for less
+        long, and that it is silent is no alarm.
 
     Raises:
         QueryError: The question makes no sense.
@@ -140,7 +151,7 @@ def drift(
     what: Any,
     current: Any = None,
     *,
-    reference: Period = 28,
+    reference: Period | None = None,
     measure: Measure = "psi",
     threshold: float | None = None,
     confidence: float = 0.95,
@@ -159,12 +170,14 @@ def drift(
             the values of the reference: numbers, or texts.
         current: What is compared: of what was recorded, the last so many whole days (7 if None) or
             a beginning and an end; else the values.
-        reference: As many days before that, or a beginning and an end; 28 days if not given.
+        reference: Of what was recorded, as many days before that, or a beginning and an end; 28
+            days if None.
         measure: What it is decided by: `psi`, `wasserstein` or `jensen_shannon`.
         threshold: What is still of no interest; 0.1 of each if None.
         confidence: Of the intervals.
         reference_blocks: Of values, the day or other block that each is of, if values of one
-            resemble each other; else all are taken to be independent.
+            resemble each other; else all are taken to be independent. Dates and times are days
+            that may resemble the day before; other blocks are independent of each other.
         current_blocks: The same of `current`.
         labels: Labels that have the name of a parameter.
         more_labels: Dimensions and labels to choose by.
@@ -190,7 +203,10 @@ def drift(
             raise QueryError("what was recorded has days for blocks", got=what)
         days = 7 if current is None else current
         chosen = {**(labels or {}), **more_labels}
-        return drift_in(parts().query, what, days, reference, labels=chosen, **decided)
+        before = _REFERENCE_DAYS if reference is None else reference
+        return drift_in(parts().query, what, days, before, labels=chosen, **decided)
+    if reference is not None:
+        raise QueryError("values are their own reference", got=reference, fix="Leave it out.")
     if labels or more_labels:
         raise QueryError("values have no labels", got=", ".join({**(labels or {}), **more_labels}))
     return drift_of(_given(what, current, reference_blocks, current_blocks), **decided)
@@ -201,6 +217,7 @@ def detect_in(
     name: str | Sequence[str],
     *,
     days: float | None = None,
+    end: TimeLike | None = None,
     by: Step = "day",
     history_days: float = _HISTORY_DAYS,
     budget: float = 1.0,
@@ -215,32 +232,36 @@ def detect_in(
     if by not in _WATCHED_DAYS:
         raise QueryError("a series has no such step", got=by, allowed=", ".join(_WATCHED_DAYS))
     watched = _WATCHED_DAYS[by] if days is None else _positive("days", days)
+    steps = round(watched * _WATCHED_STEPS[by])
+    if not steps:
+        raise QueryError(f"this is not one {by}", got=days, allowed=f"one {by} or more")
     reach = watched + _positive("history_days", history_days)
-    found = _series(query, name, by=by, days=reach, **asked)
-    if not found:
-        return []
-    run_length = run_length_of(budget, found[0].step_s, n_series=len(found))
-    last_us = max(int(series.times_us[-1]) for series in found)
-    detections = []
-    for series in found:
-        # What ended early was watched for less long.
-        silent = (last_us - int(series.times_us[-1])) // (series.step_s * 1_000_000)
-        steps = max(round(watched * _DAY_S / series.step_s) - silent, 0)
-        detections.append(
-            detect_changes(
-                series.times_us,
-                series.values,
-                series.step_s,
-                steps,
-                run_length=run_length,
-                name=series.name,
-                unit=series.unit,
-                better=series.direction,
-                only_worse=only_worse,
-                method=method,
-            )
+    found = _series(query, name, by=by, days=reach, end=end, **asked)
+    step_us = _DAY_S // _WATCHED_STEPS[by] * 1_000_000
+    now_ns = query.distributions.now_ns()
+    end_ns = now_ns if end is None else min(parse_time_ns(end), now_ns)
+    end_us = end_ns // 1000 // step_us * step_us
+    counts = [_steps_left(series, end_us, steps) for series in found]
+    learned = [_learned(series, count) for series, count in zip(found, counts, strict=True)]
+    # What cannot be watched has no false alarms.
+    n_series = max(sum(not isinstance(each, str) for each in learned), 1)
+    run_length = run_length_of(budget, step_us // 1_000_000, n_series=n_series)
+    return [
+        detect_changes(
+            series.times_us,
+            series.values,
+            series.step_s,
+            count,
+            run_length=run_length,
+            name=series.name,
+            unit=series.unit,
+            better=series.direction,
+            only_worse=only_worse,
+            method=method,
+            learned=known,
         )
-    return detections
+        for series, count, known in zip(found, counts, learned, strict=True)
+    ]
 
 
 def drift_in(
@@ -256,36 +277,70 @@ def drift_in(
     from tidegauge.statistics.drift.counts import counted_histograms, counted_labels
     from tidegauge.statistics.drift.drift import drift_of
 
-    now = _range(current, query.distributions.today_ns())
-    before = _range(reference, now.start_ns or 0)
+    now = _range("current", current, query.distributions.today_ns())
+    before = _range("reference", reference, now.start_ns or 0)
+    if (before.start_ns or 0) < (now.end_ns or 0) and (now.start_ns or 0) < (before.end_ns or 0):
+        raise QueryError(
+            "what is compared is a part of the reference",
+            got=(reference, current),
+            allowed="periods without a common day",
+        )
     sides = [query.distributions.by_day(name, labels, each) for each in (before, now)]
     if any(side.labels for side in sides):
-        texts = [list(side.labels.values()) for side in sides]
+        texts = [[side.labels[day] for day in sorted(side.labels)] for side in sides]
         counts = counted_labels(texts[0], texts[1], by_day=True)
     else:
-        numbers = [list(side.histograms.values()) for side in sides]
+        numbers = [[side.histograms[day] for day in sorted(side.histograms)] for side in sides]
         counts = counted_histograms(numbers[0], numbers[1])
     return drift_of(counts, name=sides[0].name, **decided)
 
 
 def _series(query: Query, name: str | Sequence[str], **asked: Any) -> list[Series]:
-    """The series of one name or of several."""
+    """The series of one name or of several, each once."""
     names = [name] if isinstance(name, str) else name
-    return [series for each in names for series in query.series(each, **asked)]
+    if not _is_list_of_names(names):
+        raise QueryError("this names no series", got=name, allowed="a name, or a list of names")
+    found: dict[str, Series] = {}
+    for each in names:
+        for series in query.series(each, **asked):
+            found.setdefault(series.name, series)
+    return list(found.values())
 
 
-def _range(period: Period, end_ns: int) -> TimeRange:
+def _steps_left(series: Series, end_us: int, steps: int) -> int:
+    """How many of the last steps of a series are watched: fewer of what ended early."""
+    silent = (end_us - int(series.times_us[-1])) // (series.step_s * 1_000_000) - 1
+    return max(steps - silent, 0)
+
+
+def _learned(series: Series, watched: int) -> Scoring | str:
+    """What is known of a series from before it is watched, or why it is not."""
+    from tidegauge.statistics.detection.scoring import fit_scoring
+
+    if not watched:
+        ended_ns = (int(series.times_us[-1]) + series.step_s * 1_000_000) * 1000
+        return f"no facts since {isoformat(ended_ns)[:16].replace('T', ' ')}"
+    history = slice(0, max(len(series.values) - watched, 0))
+    return fit_scoring(series.times_us[history], series.values[history], series.step_s)
+
+
+def _range(name: str, period: Period, end_ns: int) -> TimeRange:
     if isinstance(period, tuple):
+        if len(period) != 2:
+            raise _no_period(name, period)
         start, end = period
         found = TimeRange(parse_time_ns(start), parse_time_ns(end))
         if (found.start_ns or 0) >= (found.end_ns or 0):
             raise QueryError("time range is empty", got=period, allowed="start before end")
         return found
-    span_ns = round(_positive("days", period)) * _DAY_NS
-    return TimeRange(max(end_ns - span_ns, 0), end_ns)
+    if not _is_number(period) or not 1 <= period <= _MOST_DAYS or period != round(period):
+        raise _no_period(name, period)
+    return TimeRange(max(end_ns - round(period) * _DAY_NS, 0), end_ns)
 
 
 def _given(reference: Any, current: Any, before: Any, now: Any) -> Counts:
+    import numpy as np
+
     from tidegauge.query.frames import value_array
     from tidegauge.statistics.drift.counts import counted_texts, counted_values
 
@@ -293,14 +348,68 @@ def _given(reference: Any, current: Any, before: Any, now: Any) -> Counts:
         raise QueryError("there is nothing to compare the values with", fix="Give both.")
     if (before is None) != (now is None):
         raise QueryError("blocks are given of one side only", fix="Give both, or none.")
-    one, other = value_array(reference), value_array(current)
-    blocks = [None if each is None else value_array(each) for each in (before, now)]
-    if one.dtype.kind in "UO" or other.dtype.kind in "UO":
-        return counted_texts(one, other, reference_days=blocks[0], current_days=blocks[1])
-    return counted_values(one, other, reference_days=blocks[0], current_days=blocks[1])
+    sides = [value_array(reference), value_array(current)]
+    blocks: dict[str, Any] = {}
+    if before is not None:
+        (ours, is_day), (others, _) = _blocks(before, len(sides[0])), _blocks(now, len(sides[1]))
+        block = "day" if is_day else "block"
+        blocks = {"reference_days": ours, "current_days": others, "block": block}
+    is_text = [each.dtype.kind == "O" for each in sides]
+    if not any(is_text):
+        return counted_values(*sides, **blocks)
+    if not all(is_text):
+        # Of numbers of which none is there nobody knows that they are none.
+        numbers = is_text.index(False)
+        if not np.isnan(sides[numbers]).all():
+            raise QueryError("texts cannot be compared with numbers", fix="Give both as texts.")
+        sides[numbers] = sides[numbers].astype(object)
+        sides[numbers][:] = None
+    return counted_texts(*sides, **blocks)
+
+
+def _blocks(given: Any, count: int) -> tuple[np.ndarray, bool]:
+    """The number of the block that each value is of, and whether blocks are times."""
+    import numpy as np
+    import pyarrow as pa
+
+    from tidegauge.query.frames import table_of
+
+    column = table_of({"blocks": given})["blocks"]
+    labels = column.to_pylist()
+    if len(labels) != count:
+        raise QueryError(
+            "each value has one block", got=f"{len(labels)} blocks", allowed=f"{count}, as values"
+        )
+    if any(each is None or (isinstance(each, float) and math.isnan(each)) for each in labels):
+        raise QueryError("a block is missing", fix="Leave out the values that have none.")
+    try:
+        number_of = {label: number for number, label in enumerate(sorted(set(labels)))}
+    except TypeError as error:
+        allowed = "numbers, texts, dates or times"
+        raise QueryError("blocks have no such names", got=column.type, allowed=allowed) from error
+    is_time = bool(pa.types.is_date(column.type) or pa.types.is_timestamp(column.type))
+    return np.array([number_of[each] for each in labels], dtype=np.int64), is_time
 
 
 def _positive(name: str, number: object) -> float:
-    if isinstance(number, bool) or not isinstance(number, int | float) or not number > 0:
-        raise QueryError(f"{name} cannot be used", got=number, allowed="a number greater than 0")
-    return float(number)
+    if not _is_number(number) or not 0 < number <= _MOST_DAYS:  # type: ignore[operator]
+        raise QueryError(
+            f"{name} cannot be used", got=number, allowed=f"above 0, at most {_MOST_DAYS:,}"
+        )
+    return float(number)  # type: ignore[arg-type]
+
+
+def _is_list_of_names(given: object) -> bool:
+    return isinstance(given, Sequence) and all(isinstance(each, str) for each in given)
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool)
+
+
+def _no_period(name: str, period: object) -> QueryError:
+    return QueryError(
+        f"{name} cannot be used",
+        got=period,
+        allowed=f"1 to {_MOST_DAYS:,} whole days, or a beginning and an end",
+    )

@@ -125,7 +125,7 @@ def drift(
     """Show how far values are from how they were distributed before, and if that is chance.
 
     The intervals hold with 95 %; days are drawn again and again, for values of a day resemble each
-    other. Exit code 1 if there is drift.
+    other, and may resemble those of the day before. Exit code 1 if there is drift.
     """
     from tidegauge.detecting import drift_in
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ __all__ = ["control_chart", "drift_chart", "level_chart"]
 
 # Usual differences between which values are drawn as usual: 95 % of normal ones.
 _BAND = 1.96
+# Of numbers that name bins. With the last no two floats are written alike.
+_FEWEST_DIGITS, _MOST_DIGITS = 3, 17
 
 
 def control_chart(detection: Detection) -> Any:
@@ -104,7 +107,7 @@ def drift_chart(drift: Drift) -> Any:
         MissingExtraError: The extra `plots` is not installed.
     """
     alt = drawing()
-    names = [_bin_name(each) for each in drift.bins]
+    names = _bin_names(drift.bins)
     rows = rows_of(
         bin=names * 2,
         share=[each.reference for each in drift.bins] + [each.current for each in drift.bins],
@@ -158,7 +161,17 @@ def _subtitle(detection: Detection) -> str:
     )
 
 
-def _bin_name(each: Bin) -> str:
+def _bin_names(bins: Sequence[Bin]) -> list[str]:
+    """With as many digits as it takes for them to differ."""
+    for digits in range(_FEWEST_DIGITS, _MOST_DIGITS):
+        names = [_bin_name(each, digits) for each in bins]
+        if len(set(names)) == len(names):
+            return names
+    return [_bin_name(each, _MOST_DIGITS) for each in bins]
+
+
+def _bin_name(each: Bin, digits: int) -> str:
     if each.low is None or each.high is None:
         return each.name
-    return f"{each.low:.3g} to {each.high:.3g}" if each.low != each.high else f"{each.low:.3g}"
+    low, high = (f"{end:.{digits}g}" for end in (each.low, each.high))
+    return low if each.low == each.high else f"{low} to {high}"

@@ -72,9 +72,13 @@ class Distributions:
         self._vocabulary = vocabulary
         self._rolled = rolled
 
+    def now_ns(self) -> int:
+        """The present time; nanoseconds since 1970, UTC."""
+        return self._clock.wall_ns()
+
     def today_ns(self) -> int:
         """Beginning of the present day, which is not whole; nanoseconds since 1970, UTC."""
-        return self._clock.wall_ns() // _DAY_NS * _DAY_NS
+        return self.now_ns() // _DAY_NS * _DAY_NS
 
     def by_day(self, name: str, labels: Mapping[str, object], time_range: TimeRange) -> DailyValues:
         """The values of each day.
@@ -148,7 +152,12 @@ def _column_of(name: str) -> tuple[Table, str] | None:
     table = TABLES[table_name]
     if _is_text(table, column):
         return table, column
-    measure = measure_of(name)
+    try:
+        measure = measure_of(name)
+    except QueryError as error:
+        texts = [each.name for each in table.columns if _is_text(table, each.name)]
+        allowed = f"{error.allowed}; of texts: {', '.join(texts)}"
+        raise QueryError(error.what, got=error.got, allowed=allowed, fix=error.fix) from error
     return None if measure is None else (measure.table, measure.column)
 
 

@@ -134,18 +134,20 @@ def value_array(column: Any) -> np.ndarray:
     """One column of a data frame, a list or an array, as numbers or as texts; shape (n,).
 
     Args:
-        column: Whatever Arrow makes an array of. What is missing is NaN among numbers, and left out
-            of texts.
+        column: Whatever Arrow makes an array of. What is missing is NaN among numbers, and None
+            among texts.
 
     Raises:
         QueryError: It holds neither numbers nor texts.
     """
     try:
         made = pa.chunked_array([column]) if isinstance(column, pa.Array) else _chunked(column)
-        if pa.types.is_dictionary(made.type):
-            made = made.cast(made.type.value_type)
-        if pa.types.is_string(made.type) or pa.types.is_large_string(made.type):
-            return np.array(made.drop_null().to_pylist(), dtype=object)
+        is_encoded = pa.types.is_dictionary(made.type)
+        kind = made.type.value_type if is_encoded else made.type
+        if kind in (pa.string(), pa.large_string(), pa.string_view()):
+            return np.array(made.to_pylist(), dtype=object)
+        if is_encoded:
+            made = made.cast(kind)
         numbers: np.ndarray = made.cast(pa.float64()).to_numpy()
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise QueryError(

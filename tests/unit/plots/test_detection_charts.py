@@ -83,3 +83,15 @@ def test_a_chart_of_drift_shows_both_distributions_and_the_effect(tmp_path: Path
     text = save(drift_chart(labels), tmp_path / "labels.svg").read_text()
     for words in ("cannot be told", "9 values in the reference; 30 are needed", "cat", "dog"):
         assert words in text
+
+
+def test_bins_that_lie_close_have_names_of_their_own() -> None:
+    """Numbers have as many digits as that takes."""
+    rng = np.random.default_rng(4)
+    values = 1000 + 1e-4 * rng.normal(size=600)
+    chart = drift_chart(drift_of(counted_values(values[:300], values[300:])))
+    document = chart.to_dict()
+    (rows,) = document["datasets"].values()
+    assert len(rows) == 20
+    assert len({row["bin"] for row in rows}) == 10
+    assert max(len(row["bin"]) for row in rows) < 30

@@ -12,9 +12,19 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tidegauge.model.errors import QueryError
 from tidegauge.statistics.timeseries.adjustment import DAY_S, HOUR_S, phases_of
 
-__all__ = ["CYCLES", "SEASONS", "Baseline", "Fitted", "Season", "fit_baseline"]
+__all__ = [
+    "CYCLES",
+    "SEASONS",
+    "Baseline",
+    "Fitted",
+    "Season",
+    "fit_baseline",
+    "never_seen",
+    "week_phases",
+]
 
 Season = Literal["hour_of_week", "day_of_week", "hour_of_day", "none"]
 
@@ -33,8 +43,12 @@ _OWN_SPREAD = 100
 # Fewer values of a phase do not say what is usual then.
 _LEAST = 3
 _LEAST_SHARE = 0.9
-# Of the usual size of values: what differs less does not differ.
-_FLOOR = 1e-3
+# Of the usual size of values: what differs less does not differ, it was rounded.
+_FLOOR = 1e-6
+# Squares of larger numbers are none.
+_LARGEST = 1e150
+# So many usual differences are told of what is farther.
+_FARTHEST = 1e12
 # Errors that differ by less than this factor are the same.
 _AS_GOOD = 1.01
 
@@ -77,9 +91,15 @@ class Baseline:
         Args:
             times_us: Beginnings of the steps, microseconds since 1970, UTC; shape (n,).
             values: Shape (n,), NaN where there is none.
+
+        Returns:
+            -1e12 to 1e12; NaN where there is no value, or nothing is known.
         """
         phases = _phases(times_us, self.season)
-        z: np.ndarray = (values - self.centres[phases]) / self.scales[phases]
+        known = np.where(np.isfinite(values), values, np.nan)
+        with np.errstate(over="ignore"):
+            z: np.ndarray = (known - self.centres[phases]) / self.scales[phases]
+        np.clip(z, -_FARTHEST, _FARTHEST, out=z)
         return z
 
     def as_dict(self) -> dict[str, Any]:
@@ -134,20 +154,53 @@ def fit_baseline(
         step_s: Seconds between them.
         season: Take this one; if None, the one in which values differ least from what the others
             let expect, among those that were seen `CYCLES` times.
-        scale_floor: Least scale, in the unit of the values; a thousandth of the usual size if None.
+        scale_floor: Least scale, in the unit of the values, also of what does not vary. If None,
+            a millionth of the usual size, and what never differs by more is not judged.
+
+    Raises:
+        QueryError: There is no such season, or the floor is not above 0.
     """
+    _check(season, step_s, scale_floor)
     present = np.isfinite(values)
     count = int(present.sum())
-    size = float(np.median(np.abs(values[present]))) if count else math.nan
-    floor = _FLOOR * size if scale_floor is None else scale_floor
     if count < 2 * CYCLES:
         return _unusable(step_s, values, f"{count} values of history; {2 * CYCLES} are needed")
+    sizes = np.abs(values[present])
+    if sizes.max() > _LARGEST:
+        return _unusable(step_s, values, f"values beyond {_LARGEST:g} cannot be compared")
+    floor = _FLOOR * float(np.median(sizes)) if scale_floor is None else scale_floor
     chosen, centres, left, note = _best(times_us, values, step_s, season)
+    if not np.isfinite(left).any():
+        return _unusable(step_s, values, f"too few values for the {_words(chosen)}")
+    if scale_floor is None and np.nanmax(np.abs(left)) <= floor:
+        within = "" if chosen == "none" else f", apart from the {_words(chosen)}"
+        return _unusable(step_s, values, f"the history does not vary{within}")
     scales = _scales(chosen, times_us, left, floor)
-    if not (scales > 0).all():
-        return _unusable(step_s, values, "the history does not vary")
     baseline = Baseline(chosen, step_s, centres, scales, count, note)
     return Fitted(baseline, left / scales[_phases(times_us, chosen)])
+
+
+def never_seen(times_us: np.ndarray, values: np.ndarray, step_s: int) -> frozenset[int]:
+    """Hours or days of the week, counted from Monday's first, at which there is never a value.
+
+    Args:
+        times_us: Beginnings of the steps, microseconds since 1970, UTC; shape (n,).
+        values: Shape (n,), NaN where there is none.
+        step_s: Seconds between them; none if a week is not made of whole hours of it.
+
+    Returns:
+        None of less than `CYCLES` weeks.
+    """
+    span_s = (int(times_us[-1]) - int(times_us[0])) / 1e6 + step_s
+    if span_s < CYCLES * 7 * DAY_S or not (step_s <= HOUR_S or step_s == DAY_S):
+        return frozenset()
+    phases = week_phases(times_us, step_s)
+    return frozenset(phases.tolist()) - frozenset(phases[np.isfinite(values)].tolist())
+
+
+def week_phases(times_us: np.ndarray, step_s: int) -> np.ndarray:
+    """The day of the week of daily steps, and else the hour of the week; shape (n,)."""
+    return _phases(times_us, "day_of_week" if step_s == DAY_S else "hour_of_week")
 
 
 def _best(
@@ -267,6 +320,14 @@ def _scales(season: Season, times_us: np.ndarray, left: np.ndarray, floor: float
     scales: np.ndarray = np.sqrt(weights * medians**2 + (1 - weights) * pooled**2)
     np.maximum(scales, floor, out=scales)
     return scales
+
+
+def _check(season: str | None, step_s: int, scale_floor: float | None) -> None:
+    suiting = [each for each in SEASONS if _suits(each, step_s)]
+    if season is not None and season not in suiting:
+        raise QueryError("there is no such season", got=season, allowed=", ".join(suiting))
+    if scale_floor is not None and not 0 < scale_floor < math.inf:
+        raise QueryError("this is no least scale", got=scale_floor, allowed="above 0")
 
 
 def _unusable(step_s: int, values: np.ndarray, reason: str) -> Fitted:

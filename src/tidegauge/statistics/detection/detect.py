@@ -11,6 +11,7 @@ import numpy as np
 from tidegauge.model.spec import Direction
 from tidegauge.statistics.detection.baseline import Season
 from tidegauge.statistics.detection.monitor import Method, Monitor, Notice, fit_monitor
+from tidegauge.statistics.detection.scoring import Scoring
 
 __all__ = ["Alarm", "Detection", "detect_changes"]
 
@@ -133,6 +134,7 @@ def detect_changes(
     method: Method = "cusum",
     season: Season | None = None,
     scale_floor: float | None = None,
+    learned: Scoring | str | None = None,
 ) -> Detection:
     """Watch the last steps of a series, having learned from those before.
 
@@ -149,6 +151,8 @@ def detect_changes(
         method: `cusum` or `ewma`.
         season: As for `fit_baseline`.
         scale_floor: As for `fit_baseline`.
+        learned: What `fit_scoring` says of what comes before the steps that are watched, or why
+            the series cannot be watched; it is asked if None.
 
     Raises:
         QueryError: An argument cannot be used.
@@ -165,6 +169,7 @@ def detect_changes(
         falls=not (only_worse and better is Direction.LOWER),
         season=season,
         scale_floor=scale_floor,
+        learned=learned,
     )
     n_history = int(np.isfinite(values[history]).sum())
     if isinstance(monitor, str):

@@ -31,7 +31,8 @@ _LARGEST_EXPONENT = 300.0
 class EDetector:
     """Wealth that bets on a change would have, of several series at once.
 
-    After an alarm it begins anew, so that a change that lasts is told again and again.
+    After an alarm it begins anew, so that a change that lasts is told again and again; unless it
+    is to gather evidence for `alarmed_of_many`.
 
     Not thread-safe.
 
@@ -41,6 +42,7 @@ class EDetector:
         worse: Whether `higher` or `lower` means are worse.
         form: `sr` after Shiryaev and Roberts, `cusum` after Page; the former is never slower.
         wealth: Of each bet; shape (n_bets, n_series).
+        restarts: Whether it begins anew after an alarm.
     """
 
     tolerated: float
@@ -48,6 +50,7 @@ class EDetector:
     worse: Literal["higher", "lower"]
     form: Form
     wealth: np.ndarray
+    restarts: bool = True
 
     @classmethod
     def begin(
@@ -58,6 +61,7 @@ class EDetector:
         worse: Literal["higher", "lower"] = "higher",
         form: Form = "sr",
         n_series: int = 1,
+        restarts: bool = True,
     ) -> EDetector:
         """Begin with nothing.
 
@@ -67,6 +71,7 @@ class EDetector:
             worse: Which way is worse.
             form: `sr` or `cusum`.
             n_series: How many series.
+            restarts: Whether to begin anew after an alarm; False for `alarmed_of_many`.
 
         Raises:
             QueryError: One of these cannot be used.
@@ -83,7 +88,8 @@ class EDetector:
                 got=(worse, form),
                 allowed="higher or lower; sr or cusum",
             )
-        return cls(tolerated, run_length, worse, form, np.zeros((len(_ODDS), n_series)))
+        nothing = np.zeros((len(_ODDS), n_series))
+        return cls(tolerated, run_length, worse, form, nothing, restarts)
 
     def update(self, values: np.ndarray, trials: np.ndarray | None = None) -> list[tuple[int, int]]:
         """Look at new values.
@@ -92,10 +98,11 @@ class EDetector:
             values: Numbers of 0 to 1; with `trials`, sums of so many such numbers each, as the
                 number of failures is. Shape (n_series, n) or, of one series, (n,). NaN where there
                 is none.
-            trials: Shape as of `values`.
+            trials: Shape as of `values`. A step without any is none, as one without a value.
 
         Returns:
-            Number of the series and of the step of each alarm, in order.
+            Number of the series and of the step of each alarm, in order. If it does not begin anew,
+            of each series the first step here at which there is enough evidence.
 
         Raises:
             QueryError: A value is not 0 to 1, or a sum not 0 to the number of trials.
@@ -103,16 +110,25 @@ class EDetector:
         rows = np.atleast_2d(np.asarray(values, dtype=float))
         counts = None if trials is None else np.atleast_2d(np.asarray(trials, dtype=float))
         gains = self._gains(rows, counts)
-        wealth, self.wealth = _grown(gains, self.wealth, self.form)
+        counted = ~np.isnan(rows) if counts is None else ~np.isnan(rows) & (counts > 0)
+        wealth, self.wealth = _grown(gains, counted, self.wealth, self.form)
         alarms = []
         for series in np.flatnonzero((wealth >= self.run_length).any(axis=1)).tolist():
-            at, last = _restarted(gains[:, series], wealth[series], self.run_length, self.form)
+            if not self.restarts:
+                alarms.append((series, int((wealth[series] >= self.run_length).argmax())))
+                continue
+            at, last = _restarted(
+                gains[:, series], counted[series], wealth[series], self.run_length, self.form
+            )
             alarms += [(series, each) for each in at]
             self.wealth[:, series] = last
         return alarms
 
     def evidence(self) -> np.ndarray:
-        """The wealth of all bets together, for `alarmed_of_many`; shape (n_series,)."""
+        """The wealth of all bets together; shape (n_series,).
+
+        For `alarmed_of_many` of a detector that does not begin anew: what it told of is gone else.
+        """
         evidence: np.ndarray = self.wealth.mean(axis=0)
         return evidence
 
@@ -124,6 +140,7 @@ class EDetector:
             "worse": self.worse,
             "form": self.form,
             "wealth": self.wealth.tolist(),
+            "restarts": self.restarts,
         }
 
     @classmethod
@@ -175,7 +192,16 @@ def tolerated_rate(
     Returns:
         The end of Wilson's interval on the worse side, and the margin; None without a history, or
         if nothing could be worse.
+
+    Raises:
+        QueryError: There are more failures than trials, or an argument cannot be used.
     """
+    if worse not in ("higher", "lower"):
+        raise QueryError("this is no way to become worse", got=worse, allowed="higher or lower")
+    if not 0 <= failures <= max(trials, 0):
+        raise QueryError("so many cannot fail", got=failures, allowed=f"0 to {trials}, of {trials}")
+    if not 0 <= margin < math.inf:
+        raise QueryError("this is no margin", got=margin, allowed="0 or more")
     if trials <= 0:
         return None
     low, high = wilson_interval(failures, trials)
@@ -191,7 +217,7 @@ def alarmed_of_many(evidence: np.ndarray, run_length: float) -> np.ndarray:
     all have at least K / k times the run length.
 
     Args:
-        evidence: From `EDetector.evidence`; shape (K,).
+        evidence: From `EDetector.evidence`, begun with `restarts=False`; shape (K,).
         run_length: What was asked of each.
 
     Returns:
@@ -204,8 +230,17 @@ def alarmed_of_many(evidence: np.ndarray, run_length: float) -> np.ndarray:
     return chosen
 
 
-def _grown(gains: np.ndarray, wealth: np.ndarray, form: Form) -> tuple[np.ndarray, np.ndarray]:
-    """The mean wealth of all bets after each step, (n_series, n), and of each at the end."""
+def _grown(
+    gains: np.ndarray, counted: np.ndarray, wealth: np.ndarray, form: Form
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean wealth of all bets after each step, (n_series, n), and of each at the end.
+
+    Args:
+        gains: Shape (n_bets, n_series, n).
+        counted: Which steps have a value; shape (n_series, n).
+        wealth: Before; shape (n_bets, n_series).
+        form: Of the e-detector.
+    """
     steps = gains.shape[-1]
     # Running sums stay where floats can hold their exponentials.
     largest = float(np.abs(gains).max(initial=0))
@@ -213,18 +248,24 @@ def _grown(gains: np.ndarray, wealth: np.ndarray, form: Form) -> tuple[np.ndarra
     total = np.empty((gains.shape[1], steps))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for begin in range(0, steps, size):
-            sums = np.cumsum(gains[:, :, begin : begin + size], axis=-1)
-            paths = _grown_sr(sums, wealth) if form == "sr" else _grown_cusum(sums, wealth)
-            total[:, begin : begin + size] = paths.mean(axis=0)
+            part = slice(begin, begin + size)
+            sums = np.cumsum(gains[:, :, part], axis=-1)
+            if form == "sr":
+                paths = _grown_sr(sums, counted[:, part], wealth)
+            else:
+                paths = _grown_cusum(sums, wealth)
+            total[:, part] = paths.mean(axis=0)
             wealth = paths[:, :, -1]
     return total, wealth
 
 
-def _grown_sr(sums: np.ndarray, wealth: np.ndarray) -> np.ndarray:
-    """Wealth to which 1 is added before each step."""
+def _grown_sr(sums: np.ndarray, counted: np.ndarray, wealth: np.ndarray) -> np.ndarray:
+    """Wealth to which 1 is added before each step that has a value."""
     stakes = np.exp(-sums)
     stakes[:, :, 1:] = stakes[:, :, :-1]
-    stakes[:, :, 0] = wealth + 1
+    stakes[:, :, 0] = 1
+    stakes *= counted
+    stakes[:, :, 0] += wealth
     np.cumsum(stakes, axis=-1, out=stakes)
     paths: np.ndarray = stakes * np.exp(sums)
     # What was without bounds stays so.
@@ -239,12 +280,13 @@ def _grown_cusum(sums: np.ndarray, wealth: np.ndarray) -> np.ndarray:
 
 
 def _restarted(
-    gains: np.ndarray, wealth: np.ndarray, goal: float, form: Form
+    gains: np.ndarray, counted: np.ndarray, wealth: np.ndarray, goal: float, form: Form
 ) -> tuple[list[int], np.ndarray]:
     """Alarms of one series that begins anew after each, and the wealth of each bet at the end.
 
     Args:
         gains: Shape (n_bets, n).
+        counted: Which steps have a value; shape (n,).
         wealth: Until the first alarm; shape (n,).
         goal: The wealth of an alarm.
         form: Of the e-detector.
@@ -253,7 +295,8 @@ def _restarted(
     nothing = np.zeros((len(gains), 1))
     last, begin, size = nothing, alarms[0] + 1, _FIRST_CHUNK
     while begin < gains.shape[1]:
-        grown, after = _grown(gains[:, None, begin : begin + size], last, form)
+        part = slice(begin, begin + size)
+        grown, after = _grown(gains[:, None, part], counted[None, part], last, form)
         reached = grown[0] >= goal
         if reached.any():
             alarms.append(begin + int(reached.argmax()))

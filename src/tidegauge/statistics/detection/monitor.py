@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -89,8 +90,7 @@ class Monitor:
                 got=int(times_us[0]),
                 allowed=f"{self.next_us} or later, microseconds since 1970",
             )
-        if times_us[0] > self.next_us:
-            self.past = np.full(len(self.past), np.nan)
+        self._skip_to(int(times_us[0]))
         scores, z, self.past = self.scoring.scores(times_us, values, self.past)
         self.next_us = int(times_us[-1]) + self.step_us
         expected = self.scoring.baseline.expected(times_us)
@@ -137,6 +137,14 @@ class Monitor:
             document["next_us"],
         )
 
+    def _skip_to(self, begin_us: int) -> None:
+        """Note that there is nothing before a step but gaps."""
+        skipped = np.arange(self.next_us, begin_us, self.step_us)
+        if not self.scoring.is_closed(skipped).all():
+            self.past = np.full(len(self.past), np.nan)
+        # A change that may have begun began so much earlier.
+        self.chart.ages[self.chart.ages > 0] += len(skipped)
+
     def _notice(
         self,
         signal: Signal,
@@ -168,6 +176,7 @@ def fit_monitor(
     falls: bool = True,
     season: Season | None = None,
     scale_floor: float | None = None,
+    learned: Scoring | str | None = None,
 ) -> Monitor | str:
     """Learn from a history, and be ready for what comes after.
 
@@ -181,18 +190,23 @@ def fit_monitor(
         falls: Whether falls are.
         season: As for `fit_baseline`.
         scale_floor: As for `fit_baseline`.
+        learned: What `fit_scoring` says of the history, if it has been asked.
 
     Returns:
         Or why the series cannot be watched.
 
     Raises:
-        QueryError: The run length or the method cannot be used.
+        QueryError: An argument cannot be used.
     """
-    if not run_length > 1:
+    if not 1 < run_length < math.inf:
         raise QueryError("this is no run length", got=run_length, allowed="more than 1")
+    if not (rises or falls):
+        raise QueryError("nothing is watched", allowed="rises, falls, or both")
     if method not in METHODS:
         raise QueryError("there is no such method", got=method, allowed=", ".join(METHODS))
-    scoring = fit_scoring(times_us, values, step_s, season=season, scale_floor=scale_floor)
+    scoring = learned
+    if scoring is None:
+        scoring = fit_scoring(times_us, values, step_s, season=season, scale_floor=scale_floor)
     if isinstance(scoring, str):
         return scoring
     finder = cusum_threshold if method == "cusum" else ewma_threshold
@@ -204,8 +218,7 @@ def fit_monitor(
         )
     begin = Cusum.begin if method == "cusum" else Ewma.begin
     chart = begin(threshold, rises=rises, falls=falls)
-    z = scoring.baseline.z(times_us, values)
-    past = z[len(z) - scoring.memory.order :]
+    _, _, past = scoring.scores(times_us, values, np.full(scoring.memory.order, np.nan))
     return Monitor(scoring, chart, run_length, past, int(times_us[-1]) + step_s * 1_000_000)
 
 
@@ -221,13 +234,17 @@ def run_length_of(false_alarms: float, step_s: int, *, n_series: int = 1) -> flo
         QueryError: Nobody can keep to it, or everything would be an alarm.
     """
     steps = n_series * _MONTH_S / step_s
-    if not 0 < false_alarms < steps:
+    if not _is_number(false_alarms) or not 0 < false_alarms < steps:
         raise QueryError(
             "this is no budget of false alarms",
             got=false_alarms,
             allowed=f"more than 0 and less than {steps:g} a month, the number of values",
         )
     return steps / false_alarms
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool)
 
 
 def _known(value: float) -> float | None:

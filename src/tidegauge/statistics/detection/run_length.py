@@ -215,7 +215,7 @@ def _root(excess: Callable[[float], float], least: float) -> float | None:
         return least
     most = 4.0
     while excess(most) > 0:
-        most *= 2
-        if most > _LARGEST:
+        if most == _LARGEST:
             return None
+        least, most = most, min(2 * most, _LARGEST)
     return float(optimize.brentq(excess, least, most, xtol=1e-4))

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from tidegauge.statistics.detection.baseline import Baseline, Season, fit_baseline
+from tidegauge.statistics.detection.baseline import (
+    Baseline,
+    Season,
+    fit_baseline,
+    never_seen,
+    week_phases,
+)
 from tidegauge.statistics.detection.run_length import Uncertainty
 from tidegauge.statistics.detection.tails import Tails, fit_tails
 from tidegauge.statistics.timeseries.autoregression import Autoregression, fit_autoregression
@@ -22,6 +28,8 @@ LEAST_HISTORY = 28
 # step no more is to be expected; of one that fades away, all.
 _REACHES = (4.0, 1e9)
 _MAX_ORDER = 5
+# Of the values of history; if fewer have a past that is long enough, less of the past is looked at.
+_ENOUGH = 0.8
 # Values that are used up by what is estimated; with this, theory and simulations agree.
 _SPENT = 20
 
@@ -36,6 +44,8 @@ class Scoring:
         reach: Differences of the past that are larger count as this.
         tails: How unlikely what is left is.
         n: From how many values of history this was found.
+        closed: Days or hours of the week at which there never is a value; the one before Monday is
+            Friday then. As of `never_seen`.
     """
 
     baseline: Baseline
@@ -43,6 +53,7 @@ class Scoring:
     reach: float
     tails: Tails
     n: int
+    closed: frozenset[int] = frozenset()
 
     @property
     def uncertainty(self) -> Uncertainty:
@@ -64,10 +75,16 @@ class Scoring:
             baseline, in its scale, shape (n,); and what will be `past` next time.
         """
         z = self.baseline.z(times_us, values)
-        together = np.concatenate([past, z])
+        counts = ~(np.isnan(z) & self.is_closed(times_us))
+        together = np.concatenate([past, z[counts]])
         order = self.memory.order
-        left = _unexplained(together, self.memory, self.reach)[len(past) :]
+        left = np.full(len(z), np.nan)
+        left[counts] = _unexplained(together, self.memory, self.reach)[len(past) :]
         return self.tails.scores(left), z, together[len(together) - order :]
+
+    def is_closed(self, times_us: np.ndarray) -> np.ndarray:
+        """Whether there never is a value at these times; shape (n,)."""
+        return _is_closed(times_us, self.baseline.step_s, self.closed)
 
     def as_dict(self) -> dict[str, Any]:
         """As a dictionary ready to be written as JSON."""
@@ -81,6 +98,7 @@ class Scoring:
             "reach": self.reach,
             "tails": self.tails.as_dict(),
             "n": self.n,
+            "closed": sorted(self.closed),
         }
 
     @classmethod
@@ -95,6 +113,7 @@ class Scoring:
             document["reach"],
             Tails(**document["tails"]),
             document["n"],
+            frozenset(document.get("closed", ())),
         )
 
 
@@ -124,13 +143,20 @@ def fit_scoring(
     fitted = fit_baseline(times_us, values, step_s, season=season, scale_floor=scale_floor)
     if fitted.baseline.reason is not None:
         return fitted.baseline.reason
-    ordinary = np.clip(fitted.z, -_REACHES[0], _REACHES[0])
-    memory = fit_autoregression(ordinary, min(_MAX_ORDER, count // 10))
-    unexplained = {reach: _unexplained(fitted.z, memory, reach) for reach in _REACHES}
-    if np.isfinite(unexplained[_REACHES[0]]).sum() < LEAST_HISTORY // 2:
+    closed = never_seen(times_us, values, step_s)
+    z = fitted.z[~(np.isnan(fitted.z) & _is_closed(times_us, step_s, closed))]
+    ordinary = np.clip(z, -_REACHES[0], _REACHES[0])
+    memory, scored = _fitting_memory(ordinary, min(_MAX_ORDER, count // 10))
+    if scored < LEAST_HISTORY // 2:
         return "too many gaps in the history"
+    baseline = fitted.baseline
+    if scored < _ENOUGH * count:
+        lost = f"{count - scored} of {count} values of history follow a gap and tell nothing"
+        baseline = replace(baseline, note="; ".join(filter(None, [baseline.note, lost])))
+    unexplained = {reach: _unexplained(z, memory, reach) for reach in _REACHES}
     reach = min(_REACHES, key=lambda each: np.nanmean(np.abs(unexplained[each])))
-    return Scoring(fitted.baseline, memory, reach, fit_tails(unexplained[reach]), count)
+    tails = fit_tails(unexplained[reach], _unexplained_share(ordinary, memory))
+    return Scoring(baseline, memory, reach, tails, count, closed)
 
 
 def uncertainty_of(memory: Autoregression, n: int) -> Uncertainty:
@@ -148,6 +174,30 @@ def uncertainty_of(memory: Autoregression, n: int) -> Uncertainty:
         growth=(memory.order + (1 + 3 * total) / (1 - total)) / worth,
         spread=((0.5 + (1 + total) / (1 - total)) / worth) ** 0.5,
     )
+
+
+def _fitting_memory(z: np.ndarray, most: int) -> tuple[Autoregression, int]:
+    """What follows its own past, so far back that gaps leave most values one; and how many."""
+    count = int(np.isfinite(z).sum())
+    for longest in range(most, -1, -1):
+        memory = fit_autoregression(z, longest)
+        scored = int(np.isfinite(_unexplained(z, memory, _REACHES[0])).sum())
+        # Of one step there is no less but none, which would be wrong of what has memory.
+        if scored >= _ENOUGH * count or longest <= 1:
+            break
+    return memory, scored
+
+
+def _is_closed(times_us: np.ndarray, step_s: int, closed: frozenset[int]) -> np.ndarray:
+    if not closed:
+        return np.zeros(len(times_us), dtype=bool)
+    return np.isin(week_phases(times_us, step_s), sorted(closed))
+
+
+def _unexplained_share(z: np.ndarray, memory: Autoregression) -> float:
+    """Of a deviation of values, what is left of it when the past is known."""
+    variance = float(np.nanvar(z))
+    return float(np.sqrt(memory.variance / variance)) if variance else 1.0
 
 
 def _unexplained(z: np.ndarray, memory: Autoregression, reach: float) -> np.ndarray:

@@ -171,9 +171,10 @@ def _ends(known: np.ndarray, least_length: int, price: float) -> list[int]:
     noise = _lasting_noise(known)
     if n < 2 * least_length or noise == 0:
         return [n]
-    search = _ruptures().Pelt(model="l2", min_size=least_length, jump=1)
-    found: list[int] = search.fit((known / noise)[:, None]).predict(pen=price * math.log(n))
-    return found
+    # The linear kernel's cost is the sum of squares. Its PELT is in C, a thousand times as fast.
+    search = _ruptures().KernelCPD(kernel="linear", min_size=least_length)
+    scaled = ((known - known.mean()) / noise)[:, None]
+    return [int(end) for end in search.fit(scaled).predict(pen=price * math.log(n))]
 
 
 def _lasting_noise(known: np.ndarray) -> float:

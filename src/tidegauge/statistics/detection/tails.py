@@ -20,6 +20,10 @@ _FREEDOMS = (2.5, 3.0, 4.0, 6.0, 10.0, 20.0, 1e6)
 _ROUNDS = 30
 # Scores beyond are told as this: floats have no smaller probability.
 _LARGEST_SCORE = 37.0
+# Neither side is narrower than so much of what is usual, nor scores than so much of normal ones:
+# else the least difference would be unlikely where hardly anything differs.
+_NARROWEST = 0.25
+_LEAST_DEVIATION = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +64,18 @@ class Tails:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def fit_tails(values: np.ndarray) -> Tails:
+def fit_tails(values: np.ndarray, usual: float = 1.0) -> Tails:
     """The tails of a history, by greatest likelihood.
 
     Args:
-        values: Shape (n,), NaN where there is none; some are below and some above the median.
+        values: Shape (n,), NaN where there is none.
+        usual: By how much values usually differ. What differs far less is no news, and so far as
+            no value was on one side of the median it is what is expected of that side.
     """
     values = values[np.isfinite(values)]
     median = float(np.median(values))
-    low_scale, low_freedom = _half(median - values[values < median])
-    high_scale, high_freedom = _half(values[values > median] - median)
+    low_scale, low_freedom = _half(median - values[values < median], usual)
+    high_scale, high_freedom = _half(values[values > median] - median, usual)
     plain = Tails(median, low_scale, low_freedom, high_scale, high_freedom)
     scores = plain.scores(values)
     return Tails(
@@ -79,12 +85,21 @@ def fit_tails(values: np.ndarray) -> Tails:
         high_scale,
         high_freedom,
         float(scores.mean()),
-        float(scores.std(ddof=1)),
+        max(float(scores.std(ddof=1)), _LEAST_DEVIATION),
     )
 
 
-def _half(distances: np.ndarray) -> tuple[float, float]:
+def _half(distances: np.ndarray, usual: float) -> tuple[float, float]:
     """Scale and degrees of freedom of one side."""
+    if not len(distances):
+        return usual, _FREEDOMS[-1]
+    # In units of the farthest: squares of tiny numbers are 0.
+    unit = float(distances.max())
+    scale, freedom = _likeliest(distances / unit)
+    return max(scale * unit, _NARROWEST * usual), freedom
+
+
+def _likeliest(distances: np.ndarray) -> tuple[float, float]:
     best, found = -np.inf, (1.0, _FREEDOMS[-1])
     squares = distances**2
     for freedom in reversed(_FREEDOMS):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -17,12 +18,15 @@ from tidegauge.statistics.histogram import ExponentialHistogram
 
 __all__ = [
     "OTHER",
+    "Block",
     "Counts",
     "counted_histograms",
     "counted_labels",
     "counted_texts",
     "counted_values",
 ]
+
+Block = Literal["day", "block"]
 
 #: The label of all that are rare.
 OTHER = "(other)"
@@ -42,7 +46,10 @@ class Counts:
         positions: What number each cell stands for, ascending; shape (n_cells,). None of labels.
         bin_of: Number of each cell's bin; shape (n_cells,).
         names: Of the bins: a label, or the least and the largest number.
-        by_day: Whether a row is a day. If not there is one row, of independent values.
+        by_day: Whether a row is a day, or other block. If not there is one row, of independent
+            values.
+        block: What a row is then: a `day`, which may resemble the day before; or a `block`, which
+            is independent of the others.
     """
 
     reference: np.ndarray
@@ -51,6 +58,7 @@ class Counts:
     bin_of: np.ndarray
     names: tuple[str | tuple[float, float], ...]
     by_day: bool
+    block: Block = "day"
 
     def binned(self, counts: np.ndarray) -> np.ndarray:
         """Counts or shares of bins from those of cells; shape (..., n_bins)."""
@@ -65,15 +73,17 @@ def counted_values(
     *,
     reference_days: np.ndarray | None = None,
     current_days: np.ndarray | None = None,
+    block: Block = "day",
 ) -> Counts:
     """Count single numbers.
 
     Args:
         reference: Shape (n,); what is not finite does not count.
         current: Shape (m,).
-        reference_days: The day, or other block, that each is of; shape (n,). Values of different
-            blocks are independent of each other. If None, all values are.
+        reference_days: The number of the day, or other block, that each is of; shape (n,). If None,
+            all values are independent of each other.
         current_days: Shape (m,); there if the other is.
+        block: What it is that has the numbers; days are in their order.
     """
     pooled = np.concatenate([reference, current])
     cells = np.unique(pooled[np.isfinite(pooled)])
@@ -84,7 +94,7 @@ def counted_values(
     by_day = reference_days is not None and current_days is not None
     before = _rows(reference, reference_days, cells)
     now = _rows(current, current_days, cells)
-    return _numbers(before, now, cells, cells, cells, by_day=by_day)
+    return _numbers(before, now, cells, cells, cells, by_day=by_day, block=block)
 
 
 def counted_histograms(
@@ -120,13 +130,15 @@ def counted_labels(
     current: Sequence[Mapping[str, int]],
     *,
     by_day: bool,
+    block: Block = "day",
 ) -> Counts:
     """Count labels.
 
     Args:
         reference: How often each was seen, of each day; or one of all rows.
         current: The same of what is compared.
-        by_day: Whether there is one for each day.
+        by_day: Whether there is one for each day, or other block.
+        block: As of `counted_values`.
     """
     totals: dict[str, int] = {}
     for counts in (*reference, *current):
@@ -142,7 +154,7 @@ def counted_labels(
             for label, count in counts.items():
                 row[number_of.get(label, len(names) - 1)] += count
         days.append(rows)
-    return Counts(days[0], days[1], None, np.arange(len(names)), tuple(names), by_day)
+    return Counts(days[0], days[1], None, np.arange(len(names)), tuple(names), by_day, block)
 
 
 def counted_texts(
@@ -151,17 +163,20 @@ def counted_texts(
     *,
     reference_days: np.ndarray | None = None,
     current_days: np.ndarray | None = None,
+    block: Block = "day",
 ) -> Counts:
-    """Count single texts; arguments as of `counted_values`."""
+    """Count single texts, of which those that are None do not count; else as `counted_values`."""
     by_day = reference_days is not None and current_days is not None
     sides = [
         _tallies(reference, reference_days if by_day else None),
         _tallies(current, current_days if by_day else None),
     ]
-    return counted_labels(sides[0], sides[1], by_day=by_day)
+    return counted_labels(sides[0], sides[1], by_day=by_day, block=block)
 
 
 def _tallies(texts: np.ndarray, days: np.ndarray | None) -> list[Counter[str]]:
+    known = np.array([text is not None for text in texts], dtype=bool)
+    texts, days = texts[known], None if days is None else days[known]
     if days is None:
         return [Counter(texts.tolist())]
     return [Counter(texts[days == day].tolist()) for day in np.unique(days)]
@@ -186,6 +201,7 @@ def _numbers(
     highs: np.ndarray,
     *,
     by_day: bool,
+    block: Block = "day",
 ) -> Counts:
     shares = reference.sum(axis=0) / max(reference.sum(), 1)
     middles = np.cumsum(shares) - shares / 2
@@ -196,4 +212,4 @@ def _numbers(
         (float(lows[bin_of == number].min()), float(highs[bin_of == number].max()))
         for number in range(count)
     )
-    return Counts(reference, current, positions, bin_of, names, by_day)
+    return Counts(reference, current, positions, bin_of, names, by_day, block)

@@ -16,6 +16,7 @@ from tidegauge.statistics.drift.effects import (
     stability_by_chance,
     wasserstein,
 )
+from tidegauge.statistics.drift.memory import levels_of
 from tidegauge.statistics.drift.resampling import LEAST_DAYS, Effect, Noise, interval, noise_of
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate, unknown
 
@@ -30,6 +31,8 @@ MEASURES: dict[Measure, float] = {"psi": 0.1, "wasserstein": 0.1, "jensen_shanno
 LEAST_ROWS = 30
 
 _DRAWS = 1_000
+# Of the largest number: less is a deviation that rounding makes.
+_ROUNDING = 1e-14
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +181,20 @@ def drift_of(
 def _estimates(
     counts: Counts, rng: np.random.Generator, n_before: int, n_now: int, confidence: float
 ) -> dict[str, Estimate]:
-    cells = noise_of(counts.reference, counts.current, rng, by_day=counts.by_day, draws=_DRAWS)
+    cells = noise_of(
+        counts.reference,
+        counts.current,
+        rng,
+        by_day=counts.by_day,
+        levels=_levels(counts),
+        draws=_DRAWS,
+    )
     binned = Noise(
         *(counts.binned(each) for each in (cells.before, cells.now)),
         *(counts.binned(each) for each in (cells.around_before, cells.around_now)),
     )
     least = (0.5 / n_before, 0.5 / n_now)
-    method = "bootstrap of days" if counts.by_day else "bootstrap of rows"
+    method = f"bootstrap of {counts.block}s" if counts.by_day else "bootstrap of rows"
     n = min(len(counts.reference), len(counts.current)) if counts.by_day else min(n_before, n_now)
 
     def estimate(noise: Noise, effect: Effect, by_chance: float | None, power: int) -> Estimate:
@@ -226,6 +236,16 @@ def _estimates(
     return found
 
 
+def _levels(counts: Counts) -> tuple[np.ndarray, np.ndarray] | None:
+    """One number for each day, if there are days."""
+    if not counts.by_day or counts.block != "day":
+        return None
+    sides = (counts.reference, counts.current)
+    if counts.positions is None:
+        sides = (counts.binned(sides[0]), counts.binned(sides[1]))
+    return levels_of(sides[0], counts.positions), levels_of(sides[1], counts.positions)
+
+
 def _filled(shares: np.ndarray, least: float) -> np.ndarray:
     """Shares of which none is 0: half of a value is everywhere."""
     filled: np.ndarray = np.maximum(shares, least)
@@ -233,8 +253,11 @@ def _filled(shares: np.ndarray, least: float) -> np.ndarray:
 
 
 def _deviation(shares: np.ndarray, positions: np.ndarray) -> float:
-    mean = shares @ positions
-    return float(np.sqrt(shares @ (positions - mean) ** 2))
+    # In units of the farthest, for large numbers have no square.
+    unit = float(np.abs(positions).max()) or 1.0
+    places = positions / unit
+    deviation = unit * float(np.sqrt(shares @ (places - shares @ places) ** 2))
+    return 0.0 if deviation < _ROUNDING * unit else deviation
 
 
 def _bins(counts: Counts) -> tuple[Bin, ...]:
@@ -258,12 +281,12 @@ def _shortage(counts: Counts, n_before: int, n_now: int) -> str | None:
         if n < LEAST_ROWS:
             return f"{n} values in {side}; {LEAST_ROWS} are needed"
     if counts.by_day and len(counts.reference) < LEAST_DAYS:
-        return f"{len(counts.reference)} days in the reference; {LEAST_DAYS} are needed"
+        return f"{len(counts.reference)} {counts.block}s in the reference; {LEAST_DAYS} are needed"
     return None
 
 
 def _check(counts: Counts, measure: object, threshold: float | None, confidence: float) -> None:
-    if measure not in MEASURES:
+    if not isinstance(measure, str) or measure not in MEASURES:
         raise QueryError("drift is not measured by this", got=measure, allowed=", ".join(MEASURES))
     if measure == "wasserstein" and counts.positions is None:
         raise QueryError(
@@ -271,7 +294,11 @@ def _check(counts: Counts, measure: object, threshold: float | None, confidence:
             got=measure,
             allowed="psi, jensen_shannon",
         )
-    if threshold is not None and not threshold >= 0:
+    if threshold is not None and not (_is_number(threshold) and threshold >= 0):
         raise QueryError("this is no threshold", got=threshold, allowed="0 or more")
-    if not 0 < confidence < 1:
+    if not (_is_number(confidence) and 0 < confidence < 1):
         raise QueryError("this is no confidence", got=confidence, allowed="0 to 1, exclusive")
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool)

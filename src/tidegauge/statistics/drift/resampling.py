@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tidegauge.statistics.drift.memory import drawn_strengths, widened
+
 __all__ = ["LEAST_DAYS", "Noise", "interval", "noise_of"]
 
 #: Fewer days do not say how much days differ.
@@ -59,6 +61,7 @@ def noise_of(
     rng: np.random.Generator,
     *,
     by_day: bool,
+    levels: tuple[np.ndarray, np.ndarray] | None = None,
     draws: int = 1_000,
 ) -> Noise:
     """Draw days, or rows, again and again.
@@ -68,14 +71,25 @@ def noise_of(
         current: The same. Of a few days, days of the reference are drawn instead.
         rng: Where chance is from.
         by_day: Whether days are drawn.
+        levels: One number for each day of both, in order, if a day may resemble the day before.
         draws: How often.
     """
     before, now = _shares(reference), _shares(current)
     if not by_day:
         return Noise(before, now, _of_rows(reference, rng, draws), _of_rows(current, rng, draws))
-    around_before = _of_days(reference, len(reference), rng, draws)
-    days = current if len(current) >= min(_OWN_DAYS, len(reference)) else reference
-    return Noise(before, now, around_before, _of_days(days, len(current), rng, draws))
+    has_own = len(current) >= min(_OWN_DAYS, len(reference))
+    days = current if has_own else reference
+    strengths = np.zeros(draws)
+    if levels is not None:
+        strengths = drawn_strengths(levels if has_own else levels[:1], rng, draws)
+    luck = rng.random(draws)
+    factors = widened(strengths, len(reference), len(reference), luck)
+    around_before = factors[:, None] * _of_days(reference, len(reference), rng, draws)
+    # The same days have the same luck.
+    luck = rng.random(draws) if has_own else luck
+    factors = widened(strengths, len(days), len(current), luck)
+    around_now = factors[:, None] * _of_days(days, len(current), rng, draws)
+    return Noise(before, now, around_before, around_now)
 
 
 def interval(noise: Noise, effect: Effect, confidence: float) -> tuple[float, float]:
@@ -127,7 +141,5 @@ def _of_days(days: np.ndarray, count: int, rng: np.random.Generator, draws: int)
     """Deviations of the shares of `count` days that are drawn."""
     weights = rng.multinomial(count, np.full(len(days), 1 / len(days)), size=draws).astype(float)
     totals = weights @ days.sum(axis=1)
-    # Days that are drawn differ less than days do, by one of so many.
-    widened = (len(days) / (len(days) - 1)) ** 0.5
-    deviations: np.ndarray = widened * ((weights @ days) / totals[:, None] - _shares(days))
+    deviations: np.ndarray = (weights @ days) / totals[:, None] - _shares(days)
     return deviations

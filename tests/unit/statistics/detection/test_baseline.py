@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from tidegauge.model.errors import QueryError
 from tidegauge.statistics.detection.baseline import Baseline, fit_baseline
 
 HOUR_S, DAY_S = 3_600, 86_400
@@ -86,6 +87,9 @@ def test_gaps_are_no_values() -> None:
     ("values", "reason"),
     [
         (np.zeros(40), "the history does not vary"),
+        (np.full(40, 5.0), "the history does not vary"),
+        (100 + 1e-9 * np.arange(40), "the history does not vary"),
+        (np.full(40, 1e308), "values beyond 1e+150 cannot be compared"),
         (np.full(40, np.nan), "0 values of history; 8 are needed"),
         (np.arange(5.0), "5 values of history; 8 are needed"),
     ],
@@ -97,10 +101,28 @@ def test_what_cannot_be_known_has_a_reason(values: np.ndarray, reason: str) -> N
     assert np.isnan(fitted.baseline.z(times(3, DAY_S), np.ones(3))).all()
 
 
+def test_what_varies_with_the_week_alone_is_not_judged() -> None:
+    """Nothing but rounding is left of it."""
+    at = times(56, DAY_S)
+    baseline = fit_baseline(at, np.sin(2 * np.pi * np.arange(56) / 7), DAY_S).baseline
+    assert baseline.reason == "the history does not vary, apart from the day of week"
+
+
+def test_a_season_that_does_not_divide_the_steps_is_refused() -> None:
+    """With those that do; and a least scale is a number above 0."""
+    values = np.arange(40.0)
+    with pytest.raises(QueryError, match="no such season; got 'foo'; allowed: day_of_week, none"):
+        fit_baseline(times(40, DAY_S), values, DAY_S, season="foo")  # type: ignore[arg-type]
+    with pytest.raises(QueryError, match="this is no least scale; got 0"):
+        fit_baseline(times(40, DAY_S), values, DAY_S, scale_floor=0)
+    few = fit_baseline(times(300, HOUR_S), np.arange(300.0), HOUR_S, season="hour_of_week").baseline
+    assert few.reason == "too few values for the hour of week"
+
+
 def test_what_never_varied_has_the_floor_for_scale() -> None:
-    """A thousandth of the usual size, or what is given."""
+    """If one is given; else nothing is said of it."""
     values = np.full(40, 50.0)
-    assert fit_baseline(times(40, DAY_S), values, DAY_S).baseline.scales[0] == 0.05
+    assert fit_baseline(times(40, DAY_S), values, DAY_S).baseline.reason is not None
     floor = fit_baseline(times(40, DAY_S), values, DAY_S, scale_floor=2.0).baseline
     assert floor.z(times(1, DAY_S), np.array([56.0])).tolist() == [3.0]
 

@@ -114,6 +114,18 @@ def test_gaps_and_very_large_counts_are_borne() -> None:
     assert np.isfinite(detector.evidence()).all()
 
 
+@FORMS
+def test_nothing_is_no_evidence(form: Any) -> None:
+    """Steps without a value, or without trials, leave the wealth as it is."""
+    detector = EDetector.begin(0.02, 100, form=form)
+    assert detector.update(np.full(250, np.nan)) == []
+    assert detector.update(np.zeros(250), np.zeros(250)) == []
+    gaps, whole = EDetector.begin(0.1, 1e300, form=form), EDetector.begin(0.1, 1e300, form=form)
+    gaps.update(np.array([np.nan, 0.3, np.nan, np.nan, 0.2, 0.7]))
+    whole.update(np.array([0.3, 0.2, 0.7]))
+    assert gaps.evidence()[0] == pytest.approx(whole.evidence()[0])
+
+
 @pytest.mark.parametrize(("values", "trials"), [([1.5], None), ([-0.1], None), ([11.0], [10.0])])
 def test_values_beyond_the_bounds_are_refused(values: list[float], trials: Any) -> None:
     """Nothing would be promised of them."""
@@ -138,6 +150,34 @@ def test_what_is_tolerated_is_worse_than_the_history() -> None:
     assert tolerated_rate(950, 1000, worse="lower", margin=0.02) == pytest.approx(0.916, abs=2e-3)
     assert tolerated_rate(0, 0) is None
     assert tolerated_rate(99, 100) is None
+
+
+def test_rates_that_cannot_be_are_refused() -> None:
+    """Of five failures in three trials nothing is known."""
+    with pytest.raises(QueryError, match="so many cannot fail; got 5; allowed: 0 to 3"):
+        tolerated_rate(5, 3)
+    with pytest.raises(QueryError, match="no way to become worse; got 'up'"):
+        tolerated_rate(1, 3, worse="up")  # type: ignore[arg-type]
+    with pytest.raises(QueryError, match="this is no margin; got -1"):
+        tolerated_rate(1, 3, margin=-1)
+
+
+def test_of_many_streams_those_that_failed_are_told() -> None:
+    """From requests to names: evidence is kept where nothing begins anew."""
+    rng = np.random.default_rng(7)
+    rates = np.full(50, 0.02)
+    rates[[3, 17, 42]] = 0.2
+    failed = (rng.random((50, 300)) < rates[:, None]).astype(float)
+    detector = EDetector.begin(0.03, 1000, n_series=50, restarts=False)
+    found = []
+    for place in range(0, 300, 100):
+        found += detector.update(failed[:, place : place + 100])
+        detector = EDetector.from_dict(json.loads(json.dumps(detector.as_dict())))
+    assert alarmed_of_many(detector.evidence(), 1000).tolist() == [3, 17, 42]
+    assert {series for series, _ in found} == {3, 17, 42}
+    forgetful = EDetector.begin(0.03, 1000, n_series=50)
+    forgetful.update(failed)
+    assert alarmed_of_many(forgetful.evidence(), 1000).tolist() == []
 
 
 def test_of_many_series_the_strongest_are_told() -> None:

@@ -105,6 +105,56 @@ def test_a_monitor_goes_on_elsewhere() -> None:
     assert [(e.kind, e.time_us, e.change_us) for e in found] == expected
 
 
+def test_a_change_is_dated_across_steps_that_were_skipped() -> None:
+    """As if they had been told as gaps."""
+    values = np.random.default_rng(12).normal(size=130)
+    values[100:] += 1.5
+    values[103:109] = np.nan
+    at = times(130)
+    whole = fit_monitor(at[:100], values[:100], DAY_S, run_length=200)
+    assert isinstance(whole, Monitor)
+    skipping = Monitor.from_dict(whole.as_dict())
+    expected = whole.update(at[100:], values[100:])
+    found = skipping.update(at[100:103], values[100:103]) + skipping.update(at[109:], values[109:])
+    assert [(e.kind, e.time_us, e.change_us) for e in found] == [
+        (e.kind, e.time_us, e.change_us) for e in expected
+    ]
+    assert at[98] <= found[0].change_us < at[103]
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.6, 0.9])
+@pytest.mark.parametrize("weekly", [0.0, 3.0])
+def test_a_series_of_weekdays_is_watched_on_each_of_them(phi: float, weekly: float) -> None:
+    """Friday is the day before Monday, whether days of the week differ or not."""
+    at = times(140)
+    is_open = np.arange(140) % 7 < 5
+    values = np.full(140, np.nan)
+    values[is_open] = remembering(phi, 100, 13)
+    values += weekly * (np.arange(140) % 7)
+    monitor = fit_monitor(at[:84], values[:84], DAY_S, run_length=200)
+    assert isinstance(monitor, Monitor)
+    order = monitor.scoring.memory.order
+    scores, _, _ = monitor.scoring.scores(at, values, np.full(order, np.nan))
+    np.testing.assert_array_equal(np.isfinite(scores)[order:], is_open[order:])
+    assert "gap" not in monitor.scoring.baseline.note
+    again = Monitor.from_dict(json.loads(json.dumps(monitor.as_dict())))
+    week, weekdays = monitor.update(at[84:], values[84:]), []
+    for begin in range(84, 140, 7):
+        weekdays += again.update(at[begin : begin + 5], values[begin : begin + 5])
+    assert weekdays == week
+
+
+def test_many_gaps_shorten_the_memory_and_are_noted() -> None:
+    """What follows a gap has no past; the note tells how many values that are."""
+    rng = np.random.default_rng(14)
+    values = remembering(0.8, 200, 14)
+    values[rng.random(200) < 0.3] = np.nan
+    scoring = fit_scoring(times(200), values, DAY_S)
+    assert not isinstance(scoring, str)
+    assert scoring.memory.order == 1
+    assert scoring.baseline.note.endswith("values of history follow a gap and tell nothing")
+
+
 def test_steps_are_seen_once() -> None:
     """Those that were missed are a gap."""
     values = remembering(0.6, 130, 8)
@@ -120,6 +170,7 @@ def test_steps_are_seen_once() -> None:
     ("values", "reason"),
     [
         (np.full(60, 0.0), "the history does not vary"),
+        (np.where(np.arange(60) % 9, 1.0, 1 - 1e-14), "the history does not vary"),
         (np.arange(20.0), "20 values of history; 28 are needed"),
         (np.full(60, np.nan), "0 values of history; 28 are needed"),
     ],
@@ -134,6 +185,51 @@ def test_what_cannot_be_watched_has_a_reason(values: np.ndarray, reason: str) ->
     assert found.reason == reason
     assert found.alarms == ()
     assert found.summary == f": not watched: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("usual", "now"),
+    [
+        (np.ones(56), 1 - 1e-7),
+        (np.where(np.arange(56) == 20, 0.9, 1.0), 1 - 1e-7),
+        (np.where(np.isin(np.arange(56), (3, 11, 24, 40, 41)), 1.01, 1.0), 1 - 1e-9),
+    ],
+)
+def test_what_was_rounded_otherwise_is_no_alarm(usual: np.ndarray, now: float) -> None:
+    """Also where most values are the same, or none is on one side of the median."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = detect_changes(
+            times(84), np.append(usual, np.full(28, now)), DAY_S, 28, run_length=30
+        )
+    assert found.alarms == ()
+
+
+def test_a_fall_of_what_was_nearly_always_the_same_is_an_alarm() -> None:
+    """Two days of eight weeks were different before."""
+    values = np.where(np.isin(np.arange(84), (10, 30)), 0.98, 1.0)
+    values[70:] = 0.9
+    (alarm,) = detect_changes(times(84), values, DAY_S, 28, run_length=300).alarms
+    assert (alarm.direction, alarm.change_us) == ("down", times(84)[70])
+
+
+@pytest.mark.parametrize(("floor", "alarms"), [(None, 1), (1.0, 1), (50.0, 0), (1e6, 0)])
+def test_no_shift_below_the_least_scale_is_an_alarm(floor: float | None, alarms: int) -> None:
+    """Three usual differences, where fifty are of interest."""
+    values = np.random.default_rng(2).normal(100, 1, size=84)
+    values[70:] += 3
+    found = detect_changes(times(84), values, DAY_S, 28, run_length=300, scale_floor=floor)
+    assert len(found.alarms) == alarms
+
+
+def test_numbers_that_have_no_square_are_borne() -> None:
+    """The largest floats are alarms, what is infinite is a gap."""
+    values = np.random.default_rng(3).normal(size=84)
+    values[80:82] = 1e308, np.inf
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = detect_changes(times(84), values, DAY_S, 28, run_length=300)
+    assert [(alarm.time_us, alarm.z) for alarm in found.alarms] == [(times(84)[80], 1e12)]
 
 
 def test_a_small_budget_needs_a_long_history() -> None:
@@ -153,6 +249,8 @@ def test_a_budget_is_of_all_series_together() -> None:
         run_length_of(30, DAY_S)
     with pytest.raises(QueryError, match="there is no such method; got 'magic'"):
         fit_monitor(times(30), np.zeros(30), DAY_S, run_length=9, method="magic")  # type: ignore[arg-type]
+    with pytest.raises(QueryError, match="nothing is watched; allowed: rises, falls, or both"):
+        fit_monitor(times(30), np.zeros(30), DAY_S, run_length=9, rises=False, falls=False)
     with pytest.raises(QueryError, match="this is no run length"):
         fit_monitor(times(30), np.zeros(30), DAY_S, run_length=1)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tidegauge.model.errors import MissingExtraError, QueryError
-from tidegauge.statistics.detection.segments import segmented, segmented_series
+from tidegauge.statistics.detection.segments import _lasting_noise, segmented, segmented_series
 
 DAY_S = 86_400
 MONDAY_US = 20_458 * DAY_S * 1_000_000
@@ -33,6 +33,33 @@ def test_changes_of_the_level_are_found() -> None:
         (e.level.low or 0) < true < (e.level.high or 0)
         for e, true in zip(found, (10, 13, 11), strict=True)
     )
+
+
+def test_the_search_is_exact() -> None:
+    """What the sum of squares and the price have least of, as a search of all cuts says."""
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        values = rng.normal(size=60) + np.repeat(rng.normal(0, 2, size=3), 20) + 1e6
+        ends = [each.end for each in segmented(values)]
+        noise, n = _lasting_noise(values), len(values)
+        best: list[tuple[float, list[int]]] = [(0.0, [])]
+        for end in range(1, n + 1):
+            choices = [
+                (best[s][0] + part.var() * len(part) / noise**2 + 3 * np.log(n), [*best[s][1], end])
+                for s in range(end - 3)
+                if (part := values[s:end]) is not None and (s == 0 or best[s][1])
+            ]
+            best.append(min(choices, default=(np.inf, [])))
+        assert ends == best[n][1]
+
+
+def test_months_of_hours_are_cut_at_once() -> None:
+    """As often as the level changes; a search in Python would take minutes."""
+    values = np.repeat([0.0, 2.0, 1.0], 1000) + np.random.default_rng(4).normal(size=3000)
+    starts = [each.start for each in segmented(values)]
+    assert len(starts) == 3
+    assert abs(starts[1] - 1000) <= 5
+    assert abs(starts[2] - 2000) <= 10
 
 
 def test_noise_is_one_segment() -> None:

@@ -25,6 +25,7 @@ from tidegauge.statistics.drift.effects import (
     stability_by_chance,
     wasserstein,
 )
+from tidegauge.statistics.drift.memory import drawn_strengths, widened
 from tidegauge.statistics.histogram import ExponentialHistogram
 
 
@@ -108,6 +109,51 @@ def test_values_of_a_day_resemble_each_other() -> None:
     assert shifted["rows"] >= 4
     assert shifted["days"] <= 1
     assert (by_day.shift.n, by_day.shift.method) == (14, "bootstrap of days")
+
+
+@pytest.mark.parametrize(("phi", "n_current"), [(0.5, 7), (0.8, 7), (0.5, 1)])
+def test_days_may_resemble_the_day_before(phi: float, n_current: int) -> None:
+    """Of 16 pairs without drift three at most seem to have moved, and none has drifted."""
+    days = np.repeat(np.arange(28 + n_current), 20)
+    moved = drifted = 0
+    for seed in range(16):
+        rng = np.random.default_rng(seed)
+        level = np.zeros(28 + n_current + 50)
+        for day in range(1, len(level)):
+            level[day] = phi * level[day - 1] + rng.normal() * np.sqrt(1 - phi**2)
+        values = 0.45 * level[50:][days] + rng.normal(0, 0.9, size=len(days))
+        before, now = days < 28, days >= 28
+        drift = drift_of(
+            counted_values(
+                values[before], values[now], reference_days=days[before], current_days=days[now]
+            )
+        )
+        moved += drift.direction is not None
+        drifted += drift.is_drift is True
+    assert moved <= 3
+    assert drifted <= 1
+
+
+def test_the_memory_of_days_is_found_and_widens() -> None:
+    """Of independent days little; an odd week is no memory; of days in a row a lot."""
+    rng = np.random.default_rng(8)
+    noise = rng.normal(size=400)
+    following = noise.copy()
+    for day in range(1, 400):
+        following[day] += 0.8 * following[day - 1]
+    odd = noise.copy()
+    odd[200:207] += 50
+    median = {
+        name: float(np.median(drawn_strengths([levels], np.random.default_rng(1), 500)))
+        for name, levels in (("noise", noise), ("following", following), ("odd", odd))
+    }
+    assert median["following"] == pytest.approx(0.8, abs=0.07)
+    assert median["noise"] < 0.1
+    assert median["odd"] < 0.25
+    half = np.full(3, 0.5)
+    # The mean of two values, one half of the other and noise, has 3/2 of the variance.
+    assert widened(np.array([0.5]), 10_000, 2, half[:1])[0] == pytest.approx(1.5**0.5, rel=1e-3)
+    assert widened(np.zeros(1), 7, 7, np.array([0.05]))[0] > 1.8
 
 
 def test_histograms_tell_what_values_tell() -> None:
@@ -221,3 +267,17 @@ def test_bad_questions_are_refused() -> None:
         drift_of(counts, threshold=-1)
     with pytest.raises(QueryError, match="this is no confidence; got 95"):
         drift_of(counts, confidence=95)
+    with pytest.raises(QueryError, match=r"drift is not measured by this; got .'psi'."):
+        drift_of(counts, measure=["psi"])  # type: ignore[arg-type]
+    with pytest.raises(QueryError, match="this is no threshold; got 'x'"):
+        drift_of(counts, threshold="x")  # type: ignore[arg-type]
+    with pytest.raises(QueryError, match="this is no confidence; got 'x'"):
+        drift_of(counts, confidence="x")  # type: ignore[arg-type]
+
+
+def test_numbers_that_have_no_square_drift_too() -> None:
+    """The largest floats have a deviation."""
+    values = normal(200, 5)
+    large = drift_of(counted_values(values * 1e300, values * 1e300 + 1e300))
+    assert large.wasserstein.value == pytest.approx(1, abs=0.15)
+    assert large.direction == "up"
