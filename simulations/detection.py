@@ -158,7 +158,7 @@ def drift_of_days() -> Table:
 
 
 def drift_of_days_that_resemble_each_other() -> Table:
-    repeats = 100
+    repeats = 60
     table = Table(
         f"Share of {repeats} pairs of 28 days and the days after them, of 30 values each, that are "
         "said to have shifted, without a shift. A fifth of the variance is that of the levels of "
@@ -186,7 +186,7 @@ def drift_of_days_that_resemble_each_other() -> Table:
                 )
                 found += drift_of(counts).direction is not None
             figures.append(found / repeats)
-        table.add(name, figures, most=0.12 if block == "day" else None)
+        table.add(name, figures, most=0.15 if block == "day" else None)
     return table
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +11,12 @@ from tidegauge.model.errors import QueryError
 from tidegauge.model.times import TimeLike, TimeRange, isoformat, parse_time_ns
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tidegauge.query.query import Query
     from tidegauge.query.series import Series, Step
     from tidegauge.statistics.detection.detect import Detection
     from tidegauge.statistics.detection.monitor import Method
     from tidegauge.statistics.detection.scoring import Scoring
     from tidegauge.statistics.detection.segments import SegmentedSeries
-    from tidegauge.statistics.drift.counts import Counts
     from tidegauge.statistics.drift.drift import Drift, Measure
 
 __all__ = ["detect", "detect_in", "drift", "drift_in", "segments"]
@@ -191,6 +187,7 @@ def drift(
         >>> tg.drift([1.0, 2.0] * 50, [1.0, 2.0] * 50).is_drift
         False
     """
+    from tidegauge.query.samples import counts_of
     from tidegauge.statistics.drift.drift import drift_of
 
     decided: dict[str, Any] = {
@@ -209,7 +206,7 @@ def drift(
         raise QueryError("values are their own reference", got=reference, fix="Leave it out.")
     if labels or more_labels:
         raise QueryError("values have no labels", got=", ".join({**(labels or {}), **more_labels}))
-    return drift_of(_given(what, current, reference_blocks, current_blocks), **decided)
+    return drift_of(counts_of(what, current, reference_blocks, current_blocks), **decided)
 
 
 def detect_in(
@@ -336,59 +333,6 @@ def _range(name: str, period: Period, end_ns: int) -> TimeRange:
     if not _is_number(period) or not 1 <= period <= _MOST_DAYS or period != round(period):
         raise _no_period(name, period)
     return TimeRange(max(end_ns - round(period) * _DAY_NS, 0), end_ns)
-
-
-def _given(reference: Any, current: Any, before: Any, now: Any) -> Counts:
-    import numpy as np
-
-    from tidegauge.query.frames import value_array
-    from tidegauge.statistics.drift.counts import counted_texts, counted_values
-
-    if current is None:
-        raise QueryError("there is nothing to compare the values with", fix="Give both.")
-    if (before is None) != (now is None):
-        raise QueryError("blocks are given of one side only", fix="Give both, or none.")
-    sides = [value_array(reference), value_array(current)]
-    blocks: dict[str, Any] = {}
-    if before is not None:
-        (ours, is_day), (others, _) = _blocks(before, len(sides[0])), _blocks(now, len(sides[1]))
-        block = "day" if is_day else "block"
-        blocks = {"reference_days": ours, "current_days": others, "block": block}
-    is_text = [each.dtype.kind == "O" for each in sides]
-    if not any(is_text):
-        return counted_values(*sides, **blocks)
-    if not all(is_text):
-        # Of numbers of which none is there nobody knows that they are none.
-        numbers = is_text.index(False)
-        if not np.isnan(sides[numbers]).all():
-            raise QueryError("texts cannot be compared with numbers", fix="Give both as texts.")
-        sides[numbers] = sides[numbers].astype(object)
-        sides[numbers][:] = None
-    return counted_texts(*sides, **blocks)
-
-
-def _blocks(given: Any, count: int) -> tuple[np.ndarray, bool]:
-    """The number of the block that each value is of, and whether blocks are times."""
-    import numpy as np
-    import pyarrow as pa
-
-    from tidegauge.query.frames import table_of
-
-    column = table_of({"blocks": given})["blocks"]
-    labels = column.to_pylist()
-    if len(labels) != count:
-        raise QueryError(
-            "each value has one block", got=f"{len(labels)} blocks", allowed=f"{count}, as values"
-        )
-    if any(each is None or (isinstance(each, float) and math.isnan(each)) for each in labels):
-        raise QueryError("a block is missing", fix="Leave out the values that have none.")
-    try:
-        number_of = {label: number for number, label in enumerate(sorted(set(labels)))}
-    except TypeError as error:
-        allowed = "numbers, texts, dates or times"
-        raise QueryError("blocks have no such names", got=column.type, allowed=allowed) from error
-    is_time = bool(pa.types.is_date(column.type) or pa.types.is_timestamp(column.type))
-    return np.array([number_of[each] for each in labels], dtype=np.int64), is_time
 
 
 def _positive(name: str, number: object) -> float:

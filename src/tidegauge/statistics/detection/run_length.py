@@ -38,7 +38,7 @@ _LONGEST = 1e13
 # So many deviations below 0 an EWMA is never, as far as run lengths go.
 _FAR_BELOW = 7.0
 # No threshold is looked for above; a chart that needs it would notice nothing.
-_LARGEST = 40.0
+_LARGEST = 32.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ def _root(excess: Callable[[float], float], least: float) -> float | None:
         return least
     most = 4.0
     while excess(most) > 0:
-        if most == _LARGEST:
+        least, most = most, 2 * most
+        if most > _LARGEST:
             return None
-        least, most = most, min(2 * most, _LARGEST)
     return float(optimize.brentq(excess, least, most, xtol=1e-4))
