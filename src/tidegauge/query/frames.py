@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -46,7 +47,7 @@ def table_of(frame: Frame | Mapping[str, Any]) -> pa.Table:
             return _checked(pa.table(columns, [str(name) for name in frame]))
         if isinstance(frame, Frame):
             return _checked(pa.table(frame))
-    except (pa.ArrowException, TypeError, ValueError) as error:
+    except (duckdb.Error, pa.ArrowException, TypeError, ValueError) as error:
         raise QueryError(f"this data frame cannot be read: {error}", got=type(frame)) from error
     raise QueryError(
         "this is no data frame",

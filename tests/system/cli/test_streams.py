@@ -188,7 +188,7 @@ def test_no_command_loads_pandas(program: Any) -> None:
     ("words", "completed"),
     [
         (["metrics", "sh"], "show"),
-        (["metrics", "show", "f1_"], "f1_score"),
+        (["metrics", "show", "f1_s"], "f1_score"),
         (["stats", "usage:reply"], "usage:reply_rate"),
         (["stats", "latency_ms", "--mod"], ""),
     ],

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -121,3 +122,12 @@ def test_whole_numbers_of_any_size_are_read() -> None:
     """Above 2**53 to the nearest float."""
     columns = number_columns(table_of({"bytes": [2**53 + 1, 2**62 + 1]}))
     assert columns["bytes"].tolist() == [2.0**53, 2.0**62]
+
+
+def test_a_relation_whose_connection_is_busy_says_so() -> None:
+    """DuckDB's own reason is in the error, which is one of ours."""
+    connection = duckdb.connect()
+    relation = connection.sql("SELECT 1 AS x")
+    connection.execute("FROM range(1000000)")
+    with pytest.raises(QueryError, match="unfinished result"):
+        table_of(relation)

@@ -87,7 +87,7 @@ def test_runs_in_frames_are_compared(make: type) -> None:
 
 def test_a_relation_of_duckdb_is_a_frame() -> None:
     """Straight from SQL."""
-    qrels = duckdb.sql("SELECT 'q1' AS query, 7 AS item, 1 AS relevance")
+    qrels = duckdb.connect().sql("SELECT 'q1' AS query, 7 AS item, 1 AS relevance")
     with capture():
         assert tg.evaluate_retrieval(qrels, {"q1": {7: 0.5}}, k=1)["mrr"] == 1.0
 
