@@ -30,7 +30,7 @@ ROWS = st.lists(
 HEADER = "BilledCost,BillingCurrency,ChargePeriodStart,ProviderName,ServiceName,ChargeCategory\n"
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(first=ROWS, second=ROWS)
 def test_the_table_has_the_total_of_the_files(
     first: list[tuple[int, int, Decimal, str, str]],

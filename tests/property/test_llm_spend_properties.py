@@ -38,7 +38,7 @@ _calls = st.fixed_dictionaries(
 _BY = (["model"], ["feature", "provider"], ["day"], ["week", "model"], ["month"])
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(_calls, max_size=25), st.integers(0, 25))
 def test_groups_add_up_to_the_total(
     new_calls: Any, recorded: list[dict[str, Any]], stored: int

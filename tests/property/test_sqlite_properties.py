@@ -90,7 +90,7 @@ def contents(path: Path) -> list[list[tuple[Any, ...]]]:
 
 
 @pytest.mark.repeat
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(rows=st.lists(st.tuples(facts(), TIME_US, LABELS, METADATA), max_size=8))
 def test_a_round_trip_changes_nothing(rows: list[Any]) -> None:
     """Exported, imported into an empty store and exported again; and nothing comes twice."""
