@@ -186,8 +186,7 @@ def customer_lifetime_value(
     Raises:
         QueryError: `margin` or `discount` is outside its bounds.
     """
-    from tidegauge.statistics.bounds import check_worth
-    from tidegauge.statistics.business import lifetime_value
+    from tidegauge.statistics.business import check_worth, lifetime_value
 
     check_worth(margin, discount)
     return lifetime_value(revenue_per_user, retention, margin=margin, discount=discount)

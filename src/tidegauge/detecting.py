@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tidegauge.config import parts
 from tidegauge.model.errors import QueryError
 from tidegauge.model.times import TimeLike, TimeRange, isoformat, parse_time_ns
+from tidegauge.statistics.bounds import is_number
 
 if TYPE_CHECKING:
     from tidegauge.query.query import Query
@@ -330,25 +331,21 @@ def _range(name: str, period: Period, end_ns: int) -> TimeRange:
         if (found.start_ns or 0) >= (found.end_ns or 0):
             raise QueryError("time range is empty", got=period, allowed="start before end")
         return found
-    if not _is_number(period) or not 1 <= period <= _MOST_DAYS or period != round(period):
+    if not is_number(period) or not 1 <= period <= _MOST_DAYS or period != round(period):
         raise _no_period(name, period)
     return TimeRange(max(end_ns - round(period) * _DAY_NS, 0), end_ns)
 
 
 def _positive(name: str, number: object) -> float:
-    if not _is_number(number) or not 0 < number <= _MOST_DAYS:  # type: ignore[operator]
+    if not is_number(number) or not 0 < number <= _MOST_DAYS:
         raise QueryError(
             f"{name} cannot be used", got=number, allowed=f"above 0, at most {_MOST_DAYS:,}"
         )
-    return float(number)  # type: ignore[arg-type]
+    return float(number)
 
 
 def _is_list_of_names(given: object) -> bool:
     return isinstance(given, Sequence) and all(isinstance(each, str) for each in given)
-
-
-def _is_number(given: object) -> bool:
-    return isinstance(given, int | float) and not isinstance(given, bool)
 
 
 def _no_period(name: str, period: object) -> QueryError:

@@ -24,8 +24,8 @@ from tidegauge.query.feature_facts import Chosen
 from tidegauge.query.features import Features
 from tidegauge.query.selection import Selection, Vocabulary
 from tidegauge.query.summary import Summary, summarise
-from tidegauge.statistics.bounds import check_confidence, check_number, check_worth
-from tidegauge.statistics.business import lifetime_value
+from tidegauge.statistics.bounds import check_confidence, check_number
+from tidegauge.statistics.business import check_worth, lifetime_value
 from tidegauge.statistics.estimate import CONFIDENCE, Estimate, unknown
 from tidegauge.statistics.ratios import Sums, ratio, share
 

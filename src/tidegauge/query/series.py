@@ -25,6 +25,7 @@ from tidegauge.query import sql
 from tidegauge.query.errors import did_you_mean
 from tidegauge.query.selection import Selection, Vocabulary
 from tidegauge.query.summary import PERCENTILES, Summary, summarise
+from tidegauge.statistics.timeseries.adjustment import STEPS_S
 
 __all__ = [
     "STATISTICS",
@@ -41,9 +42,6 @@ __all__ = [
 ]
 
 Step = Literal["hour", "day"]
-
-#: Seconds of a step.
-STEPS_S: dict[Step, int] = {"hour": 3_600, "day": 86_400}
 
 #: What a piece of time can be summed up by.
 STATISTICS = ("mean", "sum", "last", "min", "max", "p50", "p95", "p99", "count")

@@ -6,10 +6,16 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 from numbers import Real
+from typing import TypeGuard
 
 from tidegauge.model.errors import QueryError
 
-__all__ = ["check_confidence", "check_number", "check_worth"]
+__all__ = ["check_confidence", "check_number", "is_number"]
+
+
+def is_number(given: object) -> TypeGuard[float]:
+    """Whether something is a number of Python, which a bool is not."""
+    return isinstance(given, int | float) and not isinstance(given, bool)
 
 
 def check_number(
@@ -55,14 +61,3 @@ def check_confidence(confidence: object) -> None:
     """
     allowed = "a number above 0 and below 1, such as 0.95"
     check_number("confidence is a probability", confidence, allowed, above=0, below=1)
-
-
-def check_worth(margin: object, discount: object) -> None:
-    """Refuse what no lifetime value can be worked out with.
-
-    Raises:
-        QueryError: The margin is not above 0 and up to 1, or the discount rate is below 0.
-    """
-    if margin is not None:
-        check_number("a margin cannot be this", margin, "above 0, up to 1", above=0, most=1)
-    check_number("a discount rate cannot be this", discount, "0 or more", least=0)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 
+from tidegauge.statistics.bounds import check_number
 from tidegauge.statistics.estimate import Estimate, unknown
 
-__all__ = ["lifetime_value", "saved"]
+__all__ = ["check_worth", "lifetime_value", "saved"]
 
 
 def lifetime_value(
@@ -60,6 +61,17 @@ def lifetime_value(
         reason = "no upper end: nobody may leave, and nothing is discounted"
         return Estimate(value, margin * low, None, confidence, "mover", n, reason)
     return Estimate(value, margin * low, margin * high, confidence, "mover", n)
+
+
+def check_worth(margin: object, discount: object) -> None:
+    """Refuse what no lifetime value can be worked out with.
+
+    Raises:
+        QueryError: The margin is not above 0 and up to 1, or the discount rate is below 0.
+    """
+    if margin is not None:
+        check_number("a margin cannot be this", margin, "above 0, up to 1", above=0, most=1)
+    check_number("a discount rate cannot be this", discount, "0 or more", least=0)
 
 
 def saved(before: Estimate, after: Estimate, units: float) -> Estimate:

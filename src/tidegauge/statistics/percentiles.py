@@ -69,8 +69,7 @@ def reach_of_share(side: Side, confidence: float) -> float:
     """How far the interval of a share reaches to each side; 1 if a side is worth too little."""
     if side.worth < FEWEST_WORTH:
         return 1.0
-    quantile = student_quantile((1 + confidence) / 2, side.freedom)
-    return quantile * side.spread / math.sqrt(side.worth)
+    return side.reach(confidence)
 
 
 def quantile_side(value: float, below: Side, low: float, high: float, confidence: float) -> Side:

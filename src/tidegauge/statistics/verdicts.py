@@ -58,14 +58,18 @@ class Side:
         """Degrees of freedom: one is lost for the value, and one for how strong the memory is."""
         return self.worth - 2
 
+    def reach(self, confidence: float) -> float:
+        """How far Student's interval reaches to each side; `worth` is above 2."""
+        quantile = student_quantile((1 + confidence) / 2, self.freedom)
+        return quantile * self.spread / math.sqrt(self.worth)
+
     def estimate(self, confidence: float) -> Estimate:
         """The value with Student's interval."""
         if self.worth < FEWEST_WORTH:
             return Estimate(
                 self.value, confidence=confidence, n=self.worth, reason=_too_little(self)
             )
-        quantile = student_quantile((1 + confidence) / 2, self.freedom)
-        reach = quantile * self.spread / math.sqrt(self.worth)
+        reach = self.reach(confidence)
         return Estimate(
             self.value, self.value - reach, self.value + reach, confidence, "blocks", self.worth
         )

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tidegauge.model.errors import QueryError
+from tidegauge.statistics.bounds import is_number
 from tidegauge.statistics.detection.baseline import Season
 from tidegauge.statistics.detection.cusum import Cusum
 from tidegauge.statistics.detection.ewma import Ewma
@@ -234,17 +235,13 @@ def run_length_of(false_alarms: float, step_s: int, *, n_series: int = 1) -> flo
         QueryError: Nobody can keep to it, or everything would be an alarm.
     """
     steps = n_series * _MONTH_S / step_s
-    if not _is_number(false_alarms) or not 0 < false_alarms < steps:
+    if not is_number(false_alarms) or not 0 < false_alarms < steps:
         raise QueryError(
             "this is no budget of false alarms",
             got=false_alarms,
             allowed=f"more than 0 and less than {steps:g} a month, the number of values",
         )
     return steps / false_alarms
-
-
-def _is_number(given: object) -> bool:
-    return isinstance(given, int | float) and not isinstance(given, bool)
 
 
 def _known(value: float) -> float | None:

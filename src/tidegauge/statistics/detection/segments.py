@@ -23,6 +23,7 @@ from tidegauge.statistics.timeseries.adjustment import (
     season_of,
 )
 from tidegauge.statistics.timeseries.autoregression import fit_autoregression
+from tidegauge.statistics.welch import student_quantile
 
 __all__ = ["Segment", "SegmentedSeries", "segmented", "segmented_series"]
 
@@ -200,15 +201,12 @@ def _typical(steps: np.ndarray) -> float:
 
 
 def _level(part: np.ndarray, left: np.ndarray, inflation: float, confidence: float) -> Estimate:
-    from scipy import stats
-
     n, mean = len(part), float(part.mean())
     freedom = len(left) - 1
     if freedom < 1:
         return unknown("one value has no level", n=n, confidence=confidence)
-    reach = float(
-        stats.t.ppf((1 + confidence) / 2, freedom) * left.std(ddof=1) * math.sqrt(inflation / n)
-    )
+    quantile = student_quantile((1 + confidence) / 2, freedom)
+    reach = quantile * float(left.std(ddof=1)) * math.sqrt(inflation / n)
     return Estimate(mean, mean - reach, mean + reach, confidence, "t, with memory", n / inflation)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tidegauge.model.errors import QueryError
+from tidegauge.statistics.bounds import is_number
 from tidegauge.statistics.drift.counts import Counts
 from tidegauge.statistics.drift.effects import (
     jensen_shannon,
@@ -294,11 +295,7 @@ def _check(counts: Counts, measure: object, threshold: float | None, confidence:
             got=measure,
             allowed="psi, jensen_shannon",
         )
-    if threshold is not None and not (_is_number(threshold) and threshold >= 0):
+    if threshold is not None and not (is_number(threshold) and threshold >= 0):
         raise QueryError("this is no threshold", got=threshold, allowed="0 or more")
-    if not (_is_number(confidence) and 0 < confidence < 1):
+    if not (is_number(confidence) and 0 < confidence < 1):
         raise QueryError("this is no confidence", got=confidence, allowed="0 to 1, exclusive")
-
-
-def _is_number(given: object) -> bool:
-    return isinstance(given, int | float) and not isinstance(given, bool)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from tidegauge.model.errors import QueryError
+from tidegauge.statistics.bounds import is_number
 
 __all__ = [
     "check_share",
@@ -22,7 +23,7 @@ def check_share(what: str, given: object) -> None:
     Raises:
         QueryError: It is not between 0 and 1.
     """
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < 1:
+    if not is_number(given) or not 0 < given < 1:
         raise QueryError(f"{what} is no probability", got=given, allowed="0 to 1, exclusive")
 
 

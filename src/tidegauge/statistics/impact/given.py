@@ -17,7 +17,7 @@ from tidegauge.model.times import isoformat, parse_time_ns
 from tidegauge.statistics.impact.change import Change
 from tidegauge.statistics.impact.groups import array_of, read_group, side_of
 from tidegauge.statistics.impact.samples import Samples
-from tidegauge.statistics.timeseries.adjustment import DAY_S, HOUR_S
+from tidegauge.statistics.timeseries.adjustment import DAY_S, STEPS_S
 
 __all__ = [
     "check_days",
@@ -28,7 +28,6 @@ __all__ = [
     "shown_time",
 ]
 
-_STEPS_S = {"day": DAY_S, "hour": HOUR_S}
 _PERIODS = {"day": (7,), "hour": (24, 168)}
 _CENTURY = 36_525
 _QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
@@ -241,9 +240,9 @@ def _quantile_of(statistic: str) -> float | None:
 
 
 def _step_s(by: str) -> int:
-    if by not in _STEPS_S:
+    if by not in STEPS_S:
         raise QueryError("a series has no such step", got=by, allowed="day, hour")
-    return _STEPS_S[by]
+    return STEPS_S[by]
 
 
 def _index_of(at: Any, count: int) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tidegauge.statistics.impact.steps import Contrast, Steps, fit_steps
+from tidegauge.statistics.timeseries.adjustment import effects_of
 
 __all__ = ["Level", "Window", "Windows", "fit_line", "fit_window", "fit_windows"]
 
@@ -192,9 +193,7 @@ def _seasons(window: Window, steps: np.ndarray) -> list[np.ndarray]:
     shorter = 1
     for period in window.periods:
         phases = steps // shorter % (period // shorter)
-        indicators = (phases[:, None] == np.unique(phases)).astype(float)
-        # Effects that sum to 0 leave the level to the column of ones.
-        columns.extend((indicators[:, :-1] - indicators[:, -1:]).T)
+        columns.extend(effects_of(phases, np.unique(phases)).T)
         shorter = period
     return columns
 

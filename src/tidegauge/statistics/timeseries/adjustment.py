@@ -10,10 +10,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["DAY_S", "HOUR_S", "Adjusted", "adjusted", "bent", "phases_of", "season_of"]
+__all__ = [
+    "DAY_S",
+    "HOUR_S",
+    "STEPS_S",
+    "Adjusted",
+    "adjusted",
+    "bent",
+    "effects_of",
+    "phases_of",
+    "season_of",
+]
 
 HOUR_S = 3_600
 DAY_S = 86_400
+
+#: Seconds of the steps that a series can have.
+STEPS_S = {"hour": HOUR_S, "day": DAY_S}
 
 # 1970-01-01 was a Thursday; weeks begin on Mondays.
 _DAYS_SINCE_MONDAY = 3
@@ -52,9 +65,7 @@ def adjusted(
     present = np.isfinite(values)
     columns = [np.ones((n, 1))]
     if phases is not None:
-        # Effects that sum to 0 leave the level to the column of ones.
-        indicators = (phases[:, None] == np.unique(phases[present])).astype(float)
-        columns.append(indicators[:, :-1] - indicators[:, -1:])
+        columns.append(effects_of(phases, np.unique(phases[present])))
     if has_trend:
         columns.append(np.linspace(-1, 1, n)[:, None])
     design = np.hstack(columns)
@@ -89,6 +100,20 @@ def bent(values: np.ndarray, phases: np.ndarray, degree: int) -> Adjusted:
         expected[ours] = powers[ours] @ solution
         parameters += min(degree + 1, int(known.sum()))
     return Adjusted(values - expected, expected, parameters)
+
+
+def effects_of(phases: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Columns that tell phases apart, whose effects sum to 0; shape (n, n_known - 1).
+
+    So the level is left to a column of ones. A phase that is not known has the effect 0.
+
+    Args:
+        phases: The phase of each value; shape (n,), whole numbers.
+        known: Those that are told apart, each once; shape (n_known,).
+    """
+    indicators = (phases[:, None] == known).astype(float)
+    columns: np.ndarray = indicators[:, :-1] - indicators[:, -1:]
+    return columns
 
 
 def season_of(step_s: int) -> int:

@@ -46,8 +46,12 @@ class Autoregression:
 
         Above 1 if neighbours are alike; n values are worth n divided by this.
         """
+        if self.order == 0:
+            return 1.0
         gain = 1 / (1 - self.coefficients.sum())
-        return float(gain**2 * self.variance / self._variance_of_values())
+        # The variance of values, if that of the noise is 1.
+        spread = linalg.solve_discrete_lyapunov(*self._transition())
+        return float(gain**2 / spread[0, 0])
 
     def residuals(self, values: np.ndarray) -> np.ndarray:
         """What the past does not tell: the noise; shape (n,).
@@ -75,10 +79,7 @@ class Autoregression:
         noise = values - self.mean
         if self.order == 0:
             return noise
-        shift = np.eye(self.order, k=-1)
-        shift[0] = self.coefficients
-        fresh = np.zeros((self.order, self.order))
-        fresh[0, 0] = 1
+        shift, fresh = self._transition()
         state = np.zeros(self.order)
         spread = linalg.solve_discrete_lyapunov(shift, fresh)
         centred = noise.copy()
@@ -102,14 +103,13 @@ class Autoregression:
             spread = shift @ spread @ shift.T + fresh
         return noise
 
-    def _variance_of_values(self) -> float:
-        # The weights of past noise, until they have faded.
-        weights = np.zeros(2_000)
-        weights[0] = 1
-        for step in range(1, len(weights)):
-            past = weights[max(step - self.order, 0) : step][::-1]
-            weights[step] = past @ self.coefficients[: len(past)]
-        return float(self.variance * (weights**2).sum())
+    def _transition(self) -> tuple[np.ndarray, np.ndarray]:
+        """What a step does to the last values, the newest first, and what noise it adds to them."""
+        shift = np.eye(self.order, k=-1)
+        shift[0] = self.coefficients
+        fresh = np.zeros((self.order, self.order))
+        fresh[0, 0] = 1
+        return shift, fresh
 
 
 def autocorrelation(values: np.ndarray, max_lag: int) -> np.ndarray:
